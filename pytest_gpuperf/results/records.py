@@ -1,0 +1,258 @@
+"""What a result is: frozen, typed records, and nothing that was measured is changed afterwards.
+
+    Run       everything one pytest invocation recorded       Baseline   what was accepted, one kind of device
+    ├── Environment ── Device                                  ├── Environment ── Device
+    ├── Session ...    one process: id, time, revision, card   ├── Session ...
+    ├── Scope          what was collected and what was not     └── Accepted ...   one case
+    └── Case ...       one measured call                           └── Series ...  its 16 block medians in one session
+        └── Measurement ...  what one session measured of it
+
+Times are seconds per call, memory is bytes, energy is joules per item.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+MEDIANS = 16  # block medians a baseline keeps of each session
+SESSIONS_KEPT = 10  # sessions a baseline keeps of each case
+
+Seconds = Annotated[float, Meta(gt=0, le=1e6)]
+Joules = Annotated[float, Meta(gt=0, le=1e12)]
+Bytes = Annotated[int, Meta(ge=0, le=2**50)]
+Count = Annotated[int, Meta(ge=1, le=2**40)]
+Fraction = Annotated[float, Meta(ge=0, lt=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=4096)]
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]  # UTC, to the second
+Provenance = Literal["measured", "published"]
+EvidenceKind = Literal["time", "peak_memory", "energy"]
+Word = Literal["regressed", "improved", "unchanged", "inconclusive", "reference"]
+
+
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of everything kept in a file (type checkers want `frozen` and `kw_only` said again below)."""
+
+
+class Device(Record, frozen=True, kw_only=True):
+    """The hard identity of a kind of device: figures of two kinds are never compared."""
+
+    kind: Literal["cuda", "cpu"]
+    name: Name
+    memory: Bytes
+    capability: str | None = None  # compute capability, "7.5"
+    mig: str | None = None  # MIG profile, "3g.40gb"
+    power_limit: float | None = None  # watts
+    cores: int | None = None  # CPU only
+
+    @property
+    def slug(self) -> str:
+        """The file name of this device's baseline: ``tesla-t4``, ``cpu-intel-xeon-2-cores``."""
+        words = self.name if self.kind == "cuda" else f"cpu {self.name} {self.cores} cores"
+        words += f" {self.mig}" if self.mig else ""
+        kept = "".join(c if c.isalnum() or c == "." else " " for c in words.lower().removeprefix("nvidia "))
+        return "-".join(kept.split())
+
+
+class Environment(Record, frozen=True, kw_only=True):
+    """Where figures come from: the kind of device, and the versions that are reported when they differ."""
+
+    device: Device
+    software: dict[Name, str] = {}  # "driver", "cuda", "torch", "python", ... -> version
+
+
+class Session(Record, frozen=True, kw_only=True):
+    """One process that measured: the unit of replication."""
+
+    id: Name
+    time: Time
+    revision: str | None = None  # git commit, "+dirty" appended where it was
+    card: str | None = None  # hash of the card's UUID: which card, without saying whose
+    canaries: dict[Name, tuple[Seconds, ...]] = {}  # fixed work, one reading each time they ran, in order
+
+
+class Rule(Record, frozen=True, kw_only=True):
+    """The policy a test carries; what it leaves out, the session's settings decide."""
+
+    tolerance: dict[Name, Fraction] = {}  # metric -> fraction
+    margin: Fraction | None = None
+
+
+class Summary(Record, frozen=True, kw_only=True):
+    """A few figures of a sequence of times."""
+
+    mean: float
+    median: float
+    low: float  # smallest
+    high: float  # largest
+    count: int
+
+
+class Latency(Record, frozen=True, kw_only=True):
+    """Percentiles of single calls, each only from enough of them (else None)."""
+
+    mean: float
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    count: int
+
+
+class Measurement(Record, frozen=True, kw_only=True):
+    """What one session measured of one case. A test may assert on any of it."""
+
+    session: Name
+    items: Count  # items per call: what throughput counts
+    clock: Name  # the clock of `blocks`: "cuda-event" or "host"
+    blocks: tuple[tuple[Seconds, ...], ...]  # seconds per call, one sample a span, block by block
+    span_calls: Count  # calls timed together in one span
+    ended: Literal["steady", "cap"]  # why sampling stopped
+    interval: Annotated[float, Meta(ge=0)]  # half width of the median's 95 % interval, relative
+    walls: tuple[Seconds, ...] = ()  # host-synchronised seconds per call of each block (CUDA)
+    latencies: tuple[Seconds, ...] = ()  # single calls, host clock, synchronised on both sides
+    first_call: Seconds | None = None
+    warmup_calls: Annotated[int, Meta(ge=0)] = 0
+    warmup_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    peak_memory: Bytes | None = None
+    memory_source: str | None = None  # "torch allocator" or "RSS"
+    energy: Joules | None = None  # joules per item
+    notes: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """Every sample, in order."""
+        return tuple(s for block in self.blocks for s in block)
+
+    @property
+    def device_time(self) -> Summary:
+        """Seconds per call by `clock`: spans are means of several calls, so there are no percentiles here."""
+        samples = self.samples
+        return Summary(
+            mean=sum(samples) / len(samples),
+            median=median(samples),
+            low=min(samples),
+            high=max(samples),
+            count=len(samples),
+        )
+
+    @property
+    def throughput(self) -> float:
+        """Items per second of back-to-back calls: by the host's clock on CUDA, else by `clock`."""
+        return self.items / median(self.walls or self.samples)
+
+    @property
+    def latency(self) -> Latency | None:
+        """One call, host clock, synchronised on both sides."""
+        return latency_of(self.latencies) if self.latencies else None
+
+    @property
+    def host_gap(self) -> float | None:
+        """Seconds a call takes on the host's clock beyond its time on the device; None off CUDA."""
+        return median(self.walls) - median(self.samples) if self.walls else None
+
+
+# Samples needed for 99 % confidence in a percentile (MLPerf LoadGen's table).
+PERCENTILE_NEEDS = {50: 11, 90: 64, 95: 130, 99: 662}
+
+
+def latency_of(latencies: tuple[float, ...]) -> Latency:
+    """Percentiles by nearest rank, each only from enough samples."""
+    ordered = sorted(latencies)
+    count = len(ordered)
+
+    def percentile(p: int) -> float | None:
+        return ordered[-(-p * count // 100) - 1] if count >= PERCENTILE_NEEDS[p] else None
+
+    return Latency(
+        mean=sum(ordered) / count,
+        p50=percentile(50),
+        p90=percentile(90),
+        p95=percentile(95),
+        p99=percentile(99),
+        count=count,
+    )
+
+
+class Case(Record, frozen=True, kw_only=True):
+    """One measured call: a test's node id, and a name where the test measures more than once."""
+
+    id: Name  # `test`, plus "#name", plus "#cold" for a cold-cache measurement
+    test: Name  # pytest's node id
+    line: int | None = None  # where the test function starts, from 1
+    rule: Rule = Rule()
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def file(self) -> str:
+        """The test's file, relative to pytest's root directory."""
+        return self.test.split("::", 1)[0]
+
+
+class Scope(Record, frozen=True, kw_only=True):
+    """What the invocation covered: how a vanished case is told from one that was not asked for."""
+
+    paths: tuple[str, ...] = ()  # the arguments that are files or folders, relative to pytest's root; "." is all of it
+    ignored: tuple[str, ...] = ()  # paths left out by --ignore
+    deselected: tuple[str, ...] = ()  # node ids left out by -k, -m, --deselect
+    unmeasured: dict[str, str] = {}  # node ids selected but not measured -> why (skipped, failed, ...)
+
+
+class Run(Record, frozen=True, kw_only=True):
+    """Everything one pytest invocation recorded."""
+
+    environment: Environment
+    sessions: tuple[Session, ...]
+    scope: Scope = Scope()
+    cases: tuple[Case, ...]
+
+
+class Series(Record, frozen=True, kw_only=True):
+    """One case in one accepted session."""
+
+    session: Name
+    count: Count  # samples the medians were taken from
+    medians: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=MEDIANS)]  # of blocks, in order
+    peak_memory: Bytes | None = None
+    energy: Joules | None = None
+
+
+class Waiver(Record, frozen=True, kw_only=True):
+    """A regression that is tolerated until a day."""
+
+    until: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+    reason: Name
+
+
+class Accepted(Record, frozen=True, kw_only=True):
+    """The accepted sessions of one case, oldest first."""
+
+    id: Name
+    test: Name
+    items: Count
+    clock: Name
+    series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=SESSIONS_KEPT)]
+    waiver: Waiver | None = None
+
+
+class Baseline(Record, frozen=True, kw_only=True):
+    """The accepted sessions of each case on one kind of device."""
+
+    provenance: Provenance
+    source: str | None = None  # where published figures come from
+    environment: Environment
+    sessions: tuple[Session, ...]
+    cases: tuple[Accepted, ...]
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """What the evidence says of one figure of one case: ratios are candidate / baseline of a cost, above 1 is worse."""
+
+    word: Word
+    ratio: float
+    low: float  # the interval of the ratio, at the suite's confidence
+    high: float
+    reason: str  # one sentence
+    detectable: float | None = None  # the smallest change this evidence could have detected (0.03: 3 %)

@@ -1,0 +1,94 @@
+"""Metrics, their units and directions, and how figures are written and read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pytest_gpuperf.errors import UsageError
+
+KiB, MiB, GiB = 1024, 1024**2, 1024**3
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a measurement: what it is called, its unit, and which way is better."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    evidence: str  # the evidence it is judged by: "time" is judged once for several figures
+
+
+METRICS = {
+    m.name: m
+    for m in (
+        Metric("throughput", "items/s", True, "time"),
+        Metric("device_time", "s", False, "time"),
+        Metric("latency", "s", False, "time"),
+        Metric("peak_memory", "B", False, "peak_memory"),
+        Metric("energy", "J/item", False, "energy"),
+    )
+}
+
+
+def parse_fraction(text: str, what: str) -> float:
+    """``3%`` -> 0.03; a bare number is refused, since 3 could mean 3 % or 300 %."""
+    number = text.strip()
+    try:
+        value = float(number.removesuffix("%"))
+    except ValueError:
+        raise UsageError(f"{what}: {text!r} is not a percentage. Write it like 3%.") from None
+    if not number.endswith("%"):
+        raise UsageError(f"{what}: {text!r} has no unit. Write {number}%, with the percent sign.")
+    if not (math.isfinite(value) and 0 <= value < 100):
+        raise UsageError(f"{what}: {text!r} is out of range. Write a percentage from 0% to below 100%.")
+    return value / 100
+
+
+def log_tolerance(metric: str, fraction: float) -> float:
+    """The tolerance of a metric as a log ratio of time (or bytes, or joules): positive is worse.
+
+    3 % less throughput is 3.09 % more time.
+    """
+    return -math.log1p(-fraction) if METRICS[metric].higher_is_better else math.log1p(fraction)
+
+
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def format_seconds(value: float) -> str:
+    """``0.01234`` -> ``12.3 ms``."""
+    scale, unit = next((s for s in _SECONDS if value >= s[0] * 0.9995), _SECONDS[-1])
+    return f"{significant(value / scale)} {unit}"
+
+
+def format_bytes(value: float) -> str:
+    """``1536`` -> ``1.5 KiB``."""
+    for scale, unit in ((GiB, "GiB"), (MiB, "MiB"), (KiB, "KiB")):
+        if value >= scale:
+            return f"{significant(value / scale)} {unit}"
+    return f"{value:.0f} B"
+
+
+def format_rate(value: float) -> str:
+    """``1234567.0`` -> ``1.23 M/s``."""
+    for scale, unit in ((1e9, " G/s"), (1e6, " M/s"), (1e4, " k/s")):
+        if value >= scale:
+            return f"{significant(value / scale * (10 if unit == ' k/s' else 1))}{unit}"
+    return f"{significant(value)} /s"
+
+
+def format_change(ratio: float) -> str:
+    """A ratio as a signed percentage: ``1.0312`` -> ``+3.1%``; from twice on as a factor."""
+    if ratio >= 2:
+        return f"x{significant(ratio)}"
+    return f"{(ratio - 1) * 100:+.1f}%"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits, without an exponent where one can do without."""
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, min(decimals, 9))}f}"
