@@ -1,0 +1,177 @@
+"""Joining a run with a baseline: what can be judged, what is new, what vanished, what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import expm1
+
+from pytest_gpuperf.analysis.compaction import block_medians
+from pytest_gpuperf.analysis.evidence import DEFAULT_TOLERANCE, CaseEvidence, Observed, Policy
+from pytest_gpuperf.results.records import (
+    Accepted,
+    Baseline,
+    Case,
+    EvidenceKind,
+    Measurement,
+    Rule,
+    Run,
+    Scope,
+    Series,
+    Session,
+)
+from pytest_gpuperf.results.units import METRICS, log_tolerance
+
+SHOWN: Mapping[EvidenceKind, str] = {"time": "throughput", "peak_memory": "peak_memory", "energy": "energy"}
+
+
+@dataclass(frozen=True)
+class Match:
+    """A run beside a baseline."""
+
+    pairs: Mapping[str, tuple[Accepted, Case]]  # by case id: what both know
+    evidence: Mapping[EvidenceKind, Mapping[str, CaseEvidence]]
+    canaries: Mapping[str, Mapping[str, tuple[float, ...]]]
+    new: tuple[str, ...]
+    vanished: tuple[str, ...]
+    unmeasured: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _When:
+    """Session headers by id, with their times parsed once."""
+
+    headers: Mapping[str, Session]
+    times: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @classmethod
+    def of(cls, *groups: tuple[Session, ...]) -> _When:
+        headers = {s.id: s for group in groups for s in group}
+        return cls(headers, {i: epoch(s.time) for i, s in headers.items()})
+
+    def observed(self, session: str, medians: tuple[float, ...]) -> Observed:
+        return Observed(session, medians, self.times[session], self.headers[session].card)
+
+
+def epoch(time: str) -> float:
+    """A record's time as seconds since the epoch."""
+    return datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+
+
+def match(run: Run, baseline: Baseline, override: Rule) -> Match:
+    """Join by case id. Figures of another count of items, or another clock, are not the same measurement."""
+    accepted = {a.id: a for a in baseline.cases}
+    measured = {c.id: c for c in run.cases}
+    pairs: dict[str, tuple[Accepted, Case]] = {}
+    unmeasured: dict[str, str] = {}
+    for name in sorted(accepted.keys() & measured.keys()):
+        difference = _difference(accepted[name], measured[name].measurements[-1])
+        if difference:
+            unmeasured[name] = difference
+        else:
+            pairs[name] = accepted[name], measured[name]
+    vanished: list[str] = []
+    for name in sorted(accepted.keys() - measured.keys()):
+        reason = run.scope.unmeasured.get(accepted[name].test)
+        if reason is not None:
+            unmeasured[name] = reason
+        elif covers(run.scope, accepted[name].test):
+            vanished.append(name)
+    when = _When.of(baseline.sessions, run.sessions)
+    return Match(
+        pairs=pairs,
+        evidence=_evidence(pairs, when, override, run.environment.device.kind, baseline.provenance == "published"),
+        canaries={i: s.canaries for i, s in when.headers.items()},
+        new=tuple(sorted(measured.keys() - accepted.keys())),
+        vanished=tuple(vanished),
+        unmeasured=unmeasured,
+    )
+
+
+def covers(scope: Scope, test: str) -> bool:
+    """Whether a test belongs to what the invocation asked for: in its paths, and not left out by a filter."""
+    file = test.split("::", 1)[0]
+    return (
+        any(_within(file, path) for path in scope.paths)
+        and not any(_within(file, path) for path in scope.ignored)
+        and test not in scope.deselected
+    )
+
+
+def _within(file: str, path: str) -> bool:
+    return path in {".", file} or file.startswith(path.rstrip("/") + "/")
+
+
+def _difference(accepted: Accepted, now: Measurement) -> str | None:
+    if accepted.items != now.items:
+        return f"counts {now.items} items a call, its baseline {accepted.items}: accept it anew"
+    if accepted.clock != now.clock:
+        return f"is timed by the {now.clock} clock, its baseline by {accepted.clock}: accept it anew"
+    return None
+
+
+def merged(rule: Rule, override: Rule) -> Rule:
+    """A test's rule under a command line's: what the command line says of an evidence replaces what the test says."""
+    said = {METRICS[m].evidence for m in override.tolerance}
+    kept = {m: t for m, t in rule.tolerance.items() if METRICS[m].evidence not in said}
+    return Rule(
+        tolerance=kept | override.tolerance,
+        margin=rule.margin if override.margin is None else override.margin,
+    )
+
+
+def stated(rule: Rule, kind: EvidenceKind) -> tuple[str, float]:
+    """The metric a rule names for an evidence, and its tolerance; the default where it names none."""
+    for metric, fraction in rule.tolerance.items():
+        if metric == "latency":  # one evidence with throughput, and shown as that: the two clocks are never mixed
+            metric, fraction = "throughput", fraction / (1 + fraction)  # noqa: PLW2901 - the same rule in other words
+        if METRICS[metric].evidence == kind:
+            return metric, fraction
+    return SHOWN[kind], DEFAULT_TOLERANCE
+
+
+def _policy(rule: Rule, kind: EvidenceKind) -> Policy:
+    metric, fraction = stated(rule, kind)
+    return Policy(tolerance=expm1(log_tolerance(metric, fraction)), margin=rule.margin)
+
+
+def _evidence(
+    pairs: Mapping[str, tuple[Accepted, Case]], when: _When, override: Rule, device: str, published: bool
+) -> dict[EvidenceKind, dict[str, CaseEvidence]]:
+    found: dict[EvidenceKind, dict[str, CaseEvidence]] = {"time": {}, "peak_memory": {}, "energy": {}}
+    for name, (accepted, case) in pairs.items():
+        rule = merged(case.rule, override)
+        found["time"][name] = CaseEvidence(
+            baseline=[when.observed(s.session, s.medians) for s in accepted.series],
+            candidate=[when.observed(m.session, block_medians(m.samples)) for m in case.measurements],
+            policy=_policy(rule, "time"),
+            published=published,
+        )
+        # The resident set of a CPU process wanders by itself: it is judged where a test asks for it.
+        if device == "cuda" or "peak_memory" in rule.tolerance:
+            _add_scalar(found["peak_memory"], "peak_memory", name, accepted, case, rule, when, published=published)
+        _add_scalar(found["energy"], "energy", name, accepted, case, rule, when, published=published)
+    return found
+
+
+def _add_scalar(
+    found: dict[str, CaseEvidence],
+    kind: EvidenceKind,
+    name: str,
+    accepted: Accepted,
+    case: Case,
+    rule: Rule,
+    when: _When,
+    *,
+    published: bool,
+) -> None:
+    baseline = [when.observed(s.session, (v,)) for s in accepted.series if (v := scalar(s, kind))]
+    candidate = [when.observed(m.session, (v,)) for m in case.measurements if (v := scalar(m, kind))]
+    if baseline and candidate:
+        found[name] = CaseEvidence(baseline, candidate, _policy(rule, kind), published)
+
+
+def scalar(record: Series | Measurement, kind: EvidenceKind) -> float | None:
+    """A session's one figure of peak memory or energy."""
+    return record.peak_memory if kind == "peak_memory" else record.energy

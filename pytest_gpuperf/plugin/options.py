@@ -1,0 +1,103 @@
+"""Every option, declared once: its flag, its ini key, its type, its default and its help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.results.units import METRICS, parse_fraction
+
+
+def _text(value: str, _what: str) -> str:
+    return value
+
+
+def seconds(value: str, what: str) -> float:
+    """``10`` or ``10s`` -> 10.0."""
+    try:
+        number = float(value.removesuffix("s"))
+    except ValueError:
+        raise UsageError(f"{what}: {value!r} is not a number of seconds. Write it like 10.") from None
+    if not 0 < number <= 86400:
+        raise UsageError(f"{what}: {value!r} is out of range. Write seconds above 0 and at most 86400, a day.")
+    return number
+
+
+def _share(value: str, what: str) -> float:
+    return 1.0 if value.strip() == "100%" else parse_fraction(value, what)
+
+
+def _device(value: str, what: str) -> str:
+    if value in {"auto", "cpu", "cuda"} or (value.startswith("cuda:") and value[5:].isdecimal()):
+        return value
+    raise UsageError(f"{what}: unknown device {value!r}. Choose auto, cpu, cuda or cuda:N (cuda:0, cuda:1, ...).")
+
+
+def _choice(*choices: str) -> Callable[[str, str], str]:
+    def convert(value: str, what: str) -> str:
+        if value not in choices:
+            raise UsageError(f"{what}: {value!r} is no choice. Choose one of: {', '.join(choices)}.")
+        return value
+
+    return convert
+
+
+def tolerance(value: str, what: str) -> tuple[str, float]:
+    """``throughput=3%`` -> ("throughput", 0.03)."""
+    metric, equals, fraction = value.partition("=")
+    if not equals:
+        raise UsageError(f"{what}: {value!r} names no metric. Write it like throughput=3%.")
+    return known_metric(metric.strip(), what), parse_fraction(fraction, f"{what} {metric.strip()}")
+
+
+def known_metric(metric: str, what: str) -> str:
+    """A metric's name, or an error that lists them."""
+    if metric not in METRICS:
+        raise UsageError(f"{what}: unknown metric {metric!r}. The metrics are: {', '.join(METRICS)}.")
+    return metric
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: ``--gpuperf-NAME`` on the command line, ``gpuperf_NAME`` in an ini file."""
+
+    name: str
+    kind: Literal["value", "flag", "list"]
+    help: str
+    convert: Callable[[str, str], Any] = _text
+    default: str | None = None
+    metavar: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """As typed on the command line."""
+        return f"--gpuperf-{self.name}"
+
+    @property
+    def key(self) -> str:
+        """As written in an ini file, and the attribute it is stored under."""
+        return f"gpuperf_{self.name.replace('-', '_')}"
+
+
+OPTIONS = (
+    Option("device", "value", "where workloads run: auto, cuda, cuda:N or cpu", _device, "auto", "NAME"),
+    Option("compare", "value", "judge against a baseline; 'auto': baselines/<device>.json", metavar="FILE"),
+    Option("save", "value", "record this run in a file", metavar="FILE"),
+    Option("tolerance", "list", "how much worse a metric may become", tolerance, metavar="METRIC=3%"),
+    Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),
+    Option("strict", "flag", "let an inconclusive verdict fail"),
+    Option("min-decided", "value", "share of compared cases that must get a verdict", _share, "80%", "PERCENT"),
+    Option("allow-missing", "flag", "let cases of the baseline vanish or go unmeasured"),
+    Option("budget", "value", "cap of one measurement", seconds, "10", "SECONDS"),
+    Option(
+        "confirm",
+        "value",
+        "where a suspect is measured again: process (fresh ones), in-test or off",
+        _choice("process", "in-test", "off"),
+        "process",
+        "HOW",
+    ),
+    Option("disable", "flag", "run each workload once; measure, record and compare nothing"),
+)

@@ -1,0 +1,150 @@
+"""The settings of a session and of a test: command line > marker > ini > default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.plugin.options import OPTIONS, Option, known_metric, seconds
+from pytest_gpuperf.results.units import METRICS, parse_fraction
+
+CACHES = ("warm", "flush", "rotate")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line and the ini file say, resolved."""
+
+    device: str
+    compare: str | None
+    save: Path | None
+    tolerance: Mapping[str, float]
+    tolerance_said: Mapping[str, float]  # the command line's part, which goes above markers
+    require_gpu: bool
+    strict: bool
+    min_decided: float
+    allow_missing: bool
+    budget: float
+    budget_said: bool  # on the command line
+    confirm: Literal["process", "in-test", "off"]
+    disable: bool
+
+
+@dataclass(frozen=True)
+class TestSettings:
+    """What holds for one test."""
+
+    __test__ = False
+
+    tolerance: Mapping[str, float]
+    margin: float | None
+    budget: float
+    cache: Literal["warm", "flush", "rotate"]
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and its ini key."""
+    group = parser.getgroup("gpuperf", "GPU performance")
+    for option in OPTIONS:
+        if option.kind == "flag":
+            group.addoption(option.flag, dest=option.key, action="store_true", default=None, help=option.help)
+            parser.addini(option.key, option.help, type="bool", default=None)
+        elif option.kind == "list":
+            group.addoption(
+                option.flag, dest=option.key, action="append", default=None, metavar=option.metavar, help=option.help
+            )
+            parser.addini(option.key, option.help, type="linelist", default=None)
+        else:
+            text = f"{option.help} (default: {option.default})" if option.default else option.help
+            group.addoption(option.flag, dest=option.key, default=None, metavar=option.metavar, help=text)
+            parser.addini(option.key, text, default=None)
+
+
+def resolve(config: pytest.Config) -> Settings:
+    """Every option's value, converted; an error names the option that is wrong."""
+    values = {option.key.removeprefix("gpuperf_"): _value(config, option) for option in OPTIONS}
+    said: list[tuple[str, float]] = _converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance")
+    inis: list[tuple[str, float]] = _converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance")
+    save = values["save"]
+    return Settings(
+        **{
+            **values,
+            "save": config.invocation_params.dir / save if save else None,
+            "tolerance": over(_consistent(said, "--gpuperf-tolerance"), _consistent(inis, "gpuperf_tolerance")),
+            "tolerance_said": _consistent(said, "--gpuperf-tolerance"),
+            "budget_said": config.getoption("gpuperf_budget") is not None,
+        }
+    )
+
+
+def _value(config: pytest.Config, option: Option) -> Any:
+    if option.kind == "list":
+        return None
+    typed = config.getoption(option.key)
+    if option.kind == "flag":
+        return bool(typed if typed is not None else config.getini(option.key))
+    text, what = (typed, option.flag) if typed is not None else (config.getini(option.key), option.key)
+    text = text or option.default
+    return None if text is None else option.convert(text, what)
+
+
+def _converted(texts: list[str] | None, what: str) -> list[tuple[str, float]]:
+    (option,) = (o for o in OPTIONS if o.name == "tolerance")
+    return [option.convert(text, what) for text in texts or ()]
+
+
+def _consistent(tolerances: list[tuple[str, float]], what: str) -> dict[str, float]:
+    """Throughput, device time and latency are one evidence: naming two of them is naming one thing twice."""
+    by_evidence: dict[str, tuple[str, float]] = {}
+    for metric, fraction in tolerances:
+        evidence = METRICS[metric].evidence
+        other = by_evidence.setdefault(evidence, (metric, fraction))
+        if other != (metric, fraction):
+            raise UsageError(
+                f"{what}: {other[0]} and {metric} are judged as one ({evidence}). Give a tolerance for one of them."
+            )
+    return dict(by_evidence.values())
+
+
+def over(upper: Mapping[str, float], lower: Mapping[str, float]) -> dict[str, float]:
+    """Tolerances of an upper layer replace a lower layer's of the same evidence."""
+    taken = {METRICS[m].evidence for m in upper}
+    return {m: t for m, t in lower.items() if METRICS[m].evidence not in taken} | dict(upper)
+
+
+_MARKER_KEYS = ("tolerance", "margin", "budget", "cache")
+
+
+def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
+    """The session's settings under the test's ``gpuperf`` markers (the closest wins, key by key)."""
+    marked: dict[str, Any] = {}
+    for marker in item.iter_markers("gpuperf"):
+        unknown = set(marker.kwargs) - set(_MARKER_KEYS)
+        if marker.args or unknown:
+            wrong = ", ".join(sorted(unknown)) or repr(marker.args[0])
+            raise UsageError(f"{item.nodeid}: @gpuperf does not take {wrong}. It takes: {', '.join(_MARKER_KEYS)}.")
+        marked = dict(marker.kwargs) | marked
+    what = f"{item.nodeid}: @gpuperf"
+    tolerances: Any = marked.get("tolerance", {})
+    if not isinstance(tolerances, Mapping):
+        raise UsageError(f'{what}: tolerance is a dictionary, like {{"throughput": "3%"}}.')
+    own = _consistent(
+        [(known_metric(str(m), what), parse_fraction(str(t), f"{what} {m}")) for m, t in tolerances.items()], what
+    )
+    cache = marked.get("cache", "warm")
+    if cache not in CACHES:
+        raise UsageError(f"{what}: cache {cache!r} is no choice. Choose one of: {', '.join(CACHES)}.")
+    budget = settings.budget
+    if "budget" in marked and not settings.budget_said:
+        budget = seconds(str(marked["budget"]), f"{what} budget")
+    return TestSettings(
+        tolerance=over(settings.tolerance_said, over(own, settings.tolerance)),
+        margin=parse_fraction(str(marked["margin"]), f"{what} margin") if "margin" in marked else None,
+        budget=budget,
+        cache=cache,
+    )

@@ -1,0 +1,30 @@
+"""What a fresh pytest process is told to do, handed over in an environment variable.
+
+The command line of the process stays the user's own; an order goes above it: record here, judge nothing, run
+only these.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+VARIABLE = "GPUPERF_SESSION"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Record into `save`; run only the tests `only`, or all that are selected."""
+
+    save: str
+    only: tuple[str, ...] | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the process that gets this order."""
+        return {**os.environ, VARIABLE: msgspec.json.encode(self).decode()}
+
+
+def take_order() -> Order | None:
+    """This process's order, if it has one; processes it starts itself do not inherit it."""
+    text = os.environ.pop(VARIABLE, None)
+    return None if text is None else msgspec.json.decode(text, type=Order)

@@ -1,0 +1,75 @@
+"""Running one fresh pytest process to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_gpuperf.errors import SessionError
+from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.sessions.order import Order
+
+LAST_LINES = 25
+
+
+def run_session(
+    arguments: Sequence[str],
+    *,
+    only: Sequence[str] | None = None,
+    directory: Path | None = None,
+    timeout: float | None = None,
+) -> Run:
+    """Run ``python -m pytest ARGUMENTS`` in a process of its own and give what it recorded.
+
+    Anything but a recorded, passing session is a SessionError that shows the last lines of its output.
+    """
+    with tempfile.TemporaryDirectory(prefix="gpuperf-") as folder:
+        save = Path(folder) / "run.json"
+        order = Order(save=str(save), only=None if only is None else tuple(only))
+        command = [sys.executable, "-m", "pytest", *arguments]
+        with Path(folder, "output.txt").open("w+b") as output:
+            process = subprocess.Popen(  # noqa: S603 - the user's own pytest
+                command,
+                cwd=directory,
+                env=order.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            code = _wait(process, timeout)
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+        if code is None:
+            raise SessionError(_failure(command, f"took longer than {timeout:.0f} s and was stopped", said))
+        if code != 0:
+            raise SessionError(_failure(command, f"ended with exit code {code}", said))
+        if not save.exists():
+            raise SessionError(
+                _failure(command, "recorded nothing: no test that uses the fixture `gpuperf` ran in it", said)
+            )
+        return read_run(save)
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
+    """The exit code, or None where it took too long. Whatever happens, the process and its children are gone."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _failure(command: Sequence[str], what: str, said: str) -> str:
+    lines = said.rstrip().splitlines()[-LAST_LINES:]
+    tail = "\n".join(f"    {line}" for line in lines)
+    return f"A fresh pytest process {what}.\n  {' '.join(command)}\n  Its last lines:\n{tail}"
