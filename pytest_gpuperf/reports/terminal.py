@@ -1,0 +1,146 @@
+"""What a person reads after a run: the table, what needs attention, and the message of a regressed test."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, rows, word
+from pytest_gpuperf.reports.tables import prose, table, visible
+from pytest_gpuperf.results.records import Device, Run
+from pytest_gpuperf.results.units import significant
+
+MESSAGE_WIDTH = 76  # pytest puts "E   " before a failure's lines
+NAMED = 3  # cases named beside a reason that many share
+
+
+def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
+    """The table of a run, judged or not, with everything a reader must know beside it."""
+    shown = rows(comparison, run)
+    blocks = [_judged(shown, width) if comparison else _measured(shown, width)]
+    if comparison:
+        blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison), width)]
+        blocks.append(_lines(_absent(comparison), width))
+    blocks.append(_lines(_notes(run), width))
+    if comparison:
+        blocks.append(_lines(_outcome(comparison), width))
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def explain(finding: Finding, baseline_path: str, device: Device) -> str:
+    """The failure message of a regressed test."""
+    name = finding.metric.replace("_", " ")
+    facts = {
+        "baseline": f"{figure(finding.metric, finding.baseline)} ({_sessions(finding.baseline_sessions)})",
+        "current": f"{figure(finding.metric, finding.current)} ({_sessions(finding.current_sessions)})",
+        "change": f"{change(finding)}; the tolerance is {significant(finding.tolerance * 100)}%",
+        "device": visible(device.name),
+    }
+    command = shlex.join(["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test])
+    lines = prose(f"{name} regressed: {finding.case}", MESSAGE_WIDTH, hanging="  ")
+    lines += [f"  {what:<9} {said}" for what, said in facts.items()]
+    lines += prose(finding.verdict.reason, MESSAGE_WIDTH, "  reason    ", " " * 12)
+    lines += [f"  note      {visible(note)}" for note in finding.notes]
+    lines += ["  If the new figure is meant, accept it:", f"    {visible(command)}"]
+    return "\n".join(lines)
+
+
+def _measured(shown: list[Row], width: int) -> list[str]:
+    cells = {
+        file: [(name, row.throughput, row.latency) for name, row in group] for file, group in _by_file(shown).items()
+    }
+    return table(("case", "throughput", "latency p50"), "lrr", cells, width) if cells else []
+
+
+def _judged(shown: list[Row], width: int) -> list[str]:
+    cells = {
+        file: [line for name, row in group for line in _cells(name, row)] for file, group in _by_file(shown).items()
+    }
+    header = ("case", "throughput", "latency p50", "change", "verdict")
+    return table(header, "lrrrl", cells, width) if cells else []
+
+
+def _by_file(shown: list[Row]) -> Mapping[str, list[tuple[str, Row]]]:
+    """Rows under their file; what is no node id stands alone."""
+    files: dict[str, list[tuple[str, Row]]] = {}
+    for row in shown:
+        file, name = _file_and_name(row.case)
+        files.setdefault(file, []).append((name, row))
+    return files
+
+
+def _file_and_name(case: str) -> tuple[str, str]:
+    file, separator, name = case.partition("::")
+    return (file, name) if separator else ("", file)
+
+
+def _cells(name: str, row: Row) -> Iterator[tuple[str, ...]]:
+    figures = (name, row.throughput, row.latency)
+    if not row.findings:
+        yield (*figures, NONE, "new" if row.new else "not compared")
+        return
+    first, *others = row.findings
+    yield (*figures, change(first, "throughput"), _shown(first))
+    for other in others:
+        if other.verdict.word != "unchanged":
+            what = other.metric.replace("_", " ")
+            yield (f"  {what}", figure(other.metric, other.current), "", change(other), _shown(other))
+
+
+def _shown(finding: Finding) -> str:
+    """There is no colour: what fails stands out by its capitals."""
+    return word(finding).upper() if finding.fails else word(finding)
+
+
+def _waivers(comparison: Comparison) -> Iterator[str]:
+    for finding in comparison.findings:
+        if finding.waiver:
+            yield f"waived until {finding.waiver.until}: {finding.case} ({finding.waiver.reason})"
+    for case, waiver in comparison.expired.items():
+        yield f"waiver ended on {waiver.until}: {case} ({waiver.reason})"
+
+
+def _reasons(comparison: Comparison) -> Iterator[str]:
+    """Why a case is not simply unchanged; what many cases share is said once."""
+    said = [(f"{word(f)}: {f.verdict.reason}", f.case) for f in comparison.findings if f.verdict.word != "unchanged"]
+    yield from _shared(said)
+
+
+def _absent(comparison: Comparison) -> Iterator[str]:
+    yield from (f"vanished: {case}" for case in comparison.vanished)
+    yield from (f"not measured: {case} ({why})" for case, why in comparison.unmeasured.items())
+    if comparison.new:
+        many = len(comparison.new)
+        yield f"{many} new: {comparison.baseline} does not know {'it' if many == 1 else 'them'}, so nothing was judged."
+
+
+def _notes(run: Run) -> Iterator[str]:
+    yield from _shared((f"note: {note}", c.id) for c in run.cases for m in c.measurements for note in m.notes)
+
+
+def _outcome(comparison: Comparison) -> Iterator[str]:
+    yield from (f"changed: {change}" for change in comparison.changes)
+    if comparison.suite:
+        yield f"suite {comparison.suite.word}: {comparison.suite.reason}"
+    yield counts(comparison)
+    yield from (f"FAILED: {problem}" for problem in comparison.problems)
+
+
+def _shared(said: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Each sentence once, with the cases it is said of."""
+    cases: dict[str, dict[str, None]] = {}
+    for sentence, case in said:
+        cases.setdefault(sentence, {})[case] = None
+    for sentence, of in cases.items():
+        named = ", ".join(list(of)[:NAMED])
+        more = f" and {len(of) - NAMED} more" if len(of) > NAMED else ""
+        yield f"{sentence} ({named}{more})"
+
+
+def _lines(sentences: Iterable[str], width: int) -> list[str]:
+    return [line for sentence in sentences for line in prose(sentence, width, hanging="  ")]
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"
