@@ -16,6 +16,7 @@ from pytest_gpuperf.results.records import (
     Baseline,
     Case,
     Device,
+    Environment,
     EvidenceKind,
     Measurement,
     Record,
@@ -138,7 +139,7 @@ def compare(
     today: date | None = None,
 ) -> Comparison:
     """Judge a run. `override` is the command line's rule, above what each case carries."""
-    refuse_other_device(run, baseline, name)
+    refuse_other_device(run.environment, baseline, name)
     override = override or Rule()
     joined = match(run, baseline, override)
     verdicts = _judge(joined)
@@ -175,14 +176,14 @@ def suspects(run: Run, baseline: Baseline, override: Rule | None = None) -> set[
     }
 
 
-def refuse_other_device(run: Run, baseline: Baseline, name: str) -> None:
+def refuse_other_device(here: Environment, baseline: Baseline, name: str) -> None:
     """Figures of two kinds of device say nothing about the code."""
-    differences = device_differences(baseline.environment.device, run.environment.device)
+    differences = device_differences(baseline.environment.device, here.device)
     if differences:
         raise DeviceError(
             f"{name} was measured on another device: {'; '.join(differences)}. Figures of two kinds of device are "
             f"never compared. Record a baseline for this one: "
-            f"gpuperf calibrate --sessions 5 --into baselines/{run.environment.device.slug}.json -- PYTEST-ARGUMENTS"
+            f"gpuperf calibrate --sessions 5 --into baselines/{here.device.slug}.json -- PYTEST-ARGUMENTS"
         )
 
 

@@ -1,1 +1,58 @@
-"""The pytest plugin."""
+"""The pytest plugin. Hooks delegate in one line, and loading it imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_gpuperf.plugin import collection, settings, suite
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.measurement.timer import CudaTimer
+    from pytest_gpuperf.plugin.fixture import GpuPerf
+
+GPU_MARKER = (
+    "gpu(min_memory=BYTES, min_capability='8.0', count=1, cuda_only=False): "
+    "belongs to the accelerator suite; skipped where --gpuperf-device auto finds no GPU"
+)
+GPUPERF_MARKER = (
+    "gpuperf(tolerance={'throughput': '3%'}, margin='5%', budget=10, cache='warm'): "
+    "how this test is measured and judged"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in (GPU_MARKER, GPUPERF_MARKER):
+        config.addinivalue_line("markers", marker)
+    suite.prepare(config)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    collection.note_deselected(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    suite.keep_ordered(config, items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    suite.begin(session)
+
+
+@pytest.fixture
+def gpuperf(request: pytest.FixtureRequest) -> GpuPerf:
+    """Measure a workload: ``gpuperf(fn, *args, items=1, name=None) -> Measurement``."""
+    return suite.fixture(request)
+
+
+@pytest.fixture
+def cuda_timer(request: pytest.FixtureRequest) -> CudaTimer:
+    """Time a stretch of GPU work: ``with cuda_timer() as span: ...`` or ``cuda_timer.time(fn, *args)``."""
+    return suite.timer(request)

@@ -1,0 +1,61 @@
+# make perf   measure a few real models here; the first time record a baseline, afterwards judge against it
+# make test   lint, types and every test this machine can run
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: perf test lint types unit pytest8 docs clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,test]"
+	touch $@
+
+perf: $(INSTALLED)
+	@mkdir -p .gpuperf; \
+	device=$$($(BIN)/python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")'); \
+	baseline=.gpuperf/baseline-$$device.json; report=.gpuperf/report.txt; \
+	if [ $$device = cpu ]; then echo "No CUDA device: measuring on the CPU (--gpuperf-device cpu)."; fi; \
+	suite="-m quick tests/perf --gpuperf-device $$device"; \
+	if [ -f $$baseline ]; then \
+	  $(BIN)/python -m pytest $$suite --gpuperf-compare $$baseline --gpuperf-save .gpuperf/run.json | tee $$report; \
+	else \
+	  echo "No baseline of this machine yet: recording one in five fresh processes."; \
+	  $(BIN)/gpuperf calibrate --sessions 5 --into $$baseline -- $$suite; \
+	  $(BIN)/gpuperf show $$baseline | tee $$report; \
+	  echo "Baseline: $$baseline. Run make perf again to judge against it."; \
+	fi; \
+	echo "Report: $$report"
+
+test: lint types unit pytest8 docs
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+unit: $(INSTALLED)
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest tests
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under 100 --include '*/results/*,*/analysis/*,*/reports/*,*/cli/*'
+
+# The same plugin under pytest 8: installed beside, and found first.
+.venv/pytest8: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ "pytest>=8.4,<9"
+	touch $@
+
+pytest8: .venv/pytest8
+	PYTHONPATH=$$PWD/.venv/pytest8 $(BIN)/python -m pytest tests/plugin
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet
+
+clean:
+	rm -rf .venv .gpuperf site .coverage .coverage.*

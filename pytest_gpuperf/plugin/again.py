@@ -1,0 +1,28 @@
+"""The command line of a fresh pytest process that runs some tests of this session again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+
+def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -> list[str]:
+    """This session's own options, on these tests alone.
+
+    Its reports and caches go to a scratch folder, so that they do not replace this session's.
+    """
+    positional = list(config.option.file_or_dir or ())
+    options: list[str] = []
+    for argument in reversed([str(a) for a in config.invocation_params.args]):
+        if argument in positional:
+            positional.remove(argument)  # from the end: an option's value comes before the paths, as people type them
+        elif argument != "--pdb":
+            options.append(argument)
+    options.reverse()
+    if config.inipath is not None:
+        options += ["-c", str(config.inipath)]
+    if config.getoption("xmlpath", None):
+        options += [f"--junitxml={scratch}/junit.xml"]
+    options += [f"--rootdir={config.rootpath}", "-o", f"cache_dir={scratch}/cache"]
+    return options + [str(config.rootpath / test) for test in tests]

@@ -1,0 +1,115 @@
+"""What was collected: which tests measure, which must be skipped here, and what the arguments cover."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gpuperf.errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.device.choice import Chosen
+    from pytest_gpuperf.results.records import Scope
+
+DESELECTED = pytest.StashKey[list[str]]()
+FIXTURES = frozenset({"gpuperf", "cuda_timer"})
+
+
+def note_deselected(items: Sequence[pytest.Item]) -> None:
+    """Remember what -k, -m and --deselect left out: it has not vanished."""
+    for item in items:
+        item.config.stash.setdefault(DESELECTED, []).append(item.nodeid)
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """The fixtures a test asks for; a doctest or another plugin's item may have none."""
+    return getattr(item, "fixturenames", ())
+
+
+def measures(item: pytest.Item) -> bool:
+    """Whether a test can measure."""
+    return "gpuperf" in fixtures_of(item)
+
+
+def involved(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """The tests for which a device has to be chosen."""
+    return [
+        item
+        for item in items
+        if not FIXTURES.isdisjoint(fixtures_of(item)) or item.get_closest_marker("gpu") is not None
+    ]
+
+
+def skip_what_cannot_run(items: Iterable[pytest.Item], chosen: Chosen, asked: str) -> None:
+    """Skip the tests of the accelerator suite that this device cannot serve, with the reason."""
+    for item in items:
+        marker = item.get_closest_marker("gpu")
+        reason = None if marker is None else _lacks(item, marker, chosen, asked)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+_GPU_KEYS = ("min_memory", "min_capability", "count", "cuda_only")
+
+
+def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -> str | None:
+    wants: dict[str, Any] = dict(marker.kwargs)
+    unknown = set(wants) - set(_GPU_KEYS)
+    if unknown or marker.args:
+        wrong = ", ".join(sorted(unknown)) or repr(marker.args[0])
+        raise UsageError(f"{item.nodeid}: @gpu does not take {wrong}. It takes: {', '.join(_GPU_KEYS)}.")
+    device = chosen.device
+    if device.kind == "cpu":
+        if asked == "auto":
+            return f"needs a GPU: {chosen.why_no_gpu}. To run it on the CPU: --gpuperf-device cpu"
+        needs = [key for key in _GPU_KEYS if wants.get(key)]
+        return f"needs a GPU ({', '.join(needs)})" if needs else None
+    if device.memory < wants.get("min_memory", 0):
+        return f"needs {wants['min_memory']} bytes of GPU memory; {device.name} has {device.memory}"
+    capability = str(wants.get("min_capability", "0.0"))
+    if _version(device.capability or "0.0") < _version(capability):
+        return f"needs compute capability {capability}; {device.name} has {device.capability}"
+    if chosen.count < wants.get("count", 1):
+        return f"needs {wants['count']} GPUs; {chosen.count} visible"
+    return None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def require_gpu(chosen: Chosen) -> None:
+    """--gpuperf-require-gpu: a suite that was meant for a GPU must not pass without one."""
+    if chosen.device.kind != "cuda":
+        raise DeviceError(
+            f"A GPU is required (--gpuperf-require-gpu), and there is none: {chosen.why_no_gpu}. "
+            f"See what is missing: gpuperf doctor"
+        )
+
+
+def scope(config: pytest.Config) -> Scope:
+    """What this invocation covered; what it did not measure is added by who knows."""
+    from pytest_gpuperf.results.records import Scope
+
+    whole = [argument for argument in config.args if "::" not in argument and _exists(config, argument)]
+    return Scope(
+        paths=tuple(dict.fromkeys(_relative(config, argument) for argument in whole)),
+        ignored=tuple(_relative(config, str(path)) for path in config.getoption("ignore") or ()),
+        deselected=tuple(config.stash.get(DESELECTED, [])),
+    )
+
+
+def _exists(config: pytest.Config, argument: str) -> bool:
+    return (config.invocation_params.dir / argument).exists()
+
+
+def _relative(config: pytest.Config, argument: str) -> str:
+    """As node ids are written; "." for the root directory or anything above it."""
+    path = Path(os.path.normpath(config.invocation_params.dir / argument))
+    if config.rootpath.is_relative_to(path):
+        return "."
+    return Path(os.path.relpath(path, config.rootpath)).as_posix()

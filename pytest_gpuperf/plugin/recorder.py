@@ -1,0 +1,136 @@
+"""What one pytest session measures: its cases, its canaries, its header."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_gpuperf.device.canaries import Canaries
+from pytest_gpuperf.measurement.cache import workload_call
+from pytest_gpuperf.measurement.plan import Plan
+from pytest_gpuperf.measurement.sampler import measure
+from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gpuperf.device.choice import Chosen
+    from pytest_gpuperf.plugin.settings import TestSettings
+
+
+def now() -> str:
+    """The time as records keep it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Recorder:
+    """Measures and remembers; judges nothing."""
+
+    chosen: Chosen
+    revision: str | None
+    tests: Collection[str]  # the selected tests that can measure
+    session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started: str = field(default_factory=now)
+    cases: dict[str, Case] = field(default_factory=dict[str, Case])
+    unmeasured: dict[str, str] = field(default_factory=dict[str, str])  # test -> why
+    repeats: int = 0  # the most often one case was measured in this process
+    readings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    canaries: Canaries | None = None
+
+    def __post_init__(self) -> None:
+        self.unmeasured = dict.fromkeys(self.tests, "not run: the session stopped before it")
+
+    def read_canaries(self) -> None:
+        """Time the fixed work once more: at the start, between cases and at the end."""
+        if self.canaries is None:
+            self.canaries = Canaries(self.chosen)
+        for name, seconds in self.canaries.read().items():
+            self.readings.setdefault(name, []).append(seconds)
+
+    def case_of(
+        self, item: pytest.Item, name: str | None, settings: TestSettings, measurements: tuple[Measurement, ...]
+    ) -> Case:
+        """The case of a measurement."""
+        suffix = (f"#{name}" if name else "") + (f"#{settings.cache}" if settings.cache != "warm" else "")
+        line = item.location[1]
+        return Case(
+            id=item.nodeid + suffix,
+            test=item.nodeid,
+            line=None if line is None else line + 1,
+            rule=Rule(tolerance=dict(settings.tolerance), margin=settings.margin),
+            measurements=measurements,
+        )
+
+    def measure(
+        self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int, settings: TestSettings, repeat: int = 0
+    ) -> Measurement:
+        """Measure one workload. A repeat in the same process counts as a session of its own."""
+        self.repeats = max(self.repeats, repeat)
+        plan = Plan(budget=settings.budget, cache=settings.cache)
+        workload = workload_call(fn, arguments, plan, self.chosen)
+        return measure(
+            workload,
+            items=items,
+            plan=plan,
+            clock=self.chosen.clock,
+            memory=self.chosen.memory,
+            session=self.name_of(repeat),
+        )
+
+    def name_of(self, repeat: int) -> str:
+        """The session id of a repeat."""
+        return self.session if repeat == 0 else f"{self.session}-{repeat}"
+
+    def keep(self, case: Case) -> None:
+        """Remember a case; a test that is run again replaces what it measured before."""
+        self.cases[case.id] = case
+        self.unmeasured.pop(case.test, None)
+
+    def note(self, report: pytest.TestReport) -> None:
+        """What the report of a test says of its figures."""
+        test = report.nodeid
+        if report.failed:
+            self._drop(test, f"failed in {report.when}")
+        elif hasattr(report, "wasxfail"):
+            self._drop(test, f"xfailed: {report.wasxfail}")
+        elif report.skipped:
+            self._drop(test, f"skipped: {_skip_reason(report)}")
+        elif report.when == "call" and test in self.unmeasured:
+            self.unmeasured[test] = "passed without measuring"
+
+    def _drop(self, test: str, why: str) -> None:
+        """Forget what a test measured: it failed, so its figures are of something that does not work."""
+        if test not in self.tests:
+            return
+        self.cases = {i: c for i, c in self.cases.items() if c.test != test}
+        self.unmeasured[test] = why
+
+    def run(self, scope: Scope) -> Run:
+        """Everything recorded so far."""
+        header = Session(
+            id=self.session,
+            time=self.started,
+            revision=self.revision,
+            card=self.chosen.card,
+            canaries={name: tuple(seconds) for name, seconds in self.readings.items()},
+        )
+        sessions = [header] + [
+            msgspec.structs.replace(header, id=self.name_of(repeat)) for repeat in range(1, self.repeats + 1)
+        ]
+        return Run(
+            environment=self.chosen.environment(),
+            sessions=tuple(sessions),
+            scope=msgspec.structs.replace(scope, unmeasured=dict(self.unmeasured)),
+            cases=tuple(self.cases.values()),
+        )
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    return str(reason).removeprefix("Skipped: ")

@@ -1,0 +1,235 @@
+"""One pytest session of gpuperf: from its settings to its exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from pytest_gpuperf.errors import FileError, GpuPerfError
+from pytest_gpuperf.plugin import collection
+from pytest_gpuperf.plugin.settings import Settings, TestSettings, resolve
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.measurement.timer import CudaTimer
+    from pytest_gpuperf.plugin.fixture import GpuPerf
+    from pytest_gpuperf.plugin.gate import Gate
+    from pytest_gpuperf.plugin.recorder import Recorder
+    from pytest_gpuperf.results.records import Measurement, Run
+    from pytest_gpuperf.sessions.order import Order
+
+SETTINGS = pytest.StashKey[Settings]()
+ORDER = pytest.StashKey["Order | None"]()
+SUITE = pytest.StashKey["Suite"]()
+T = TypeVar("T")
+
+
+def prepare(config: pytest.Config) -> None:
+    """Resolve the settings; a process that was started for us obeys its order above them."""
+    settings = refused(lambda: resolve(config))
+    order = _order()
+    if order is not None:
+        settings = replace(settings, compare=None, save=Path(order.save), disable=False)
+    config.stash[SETTINGS], config.stash[ORDER] = settings, order
+
+
+def _order() -> Order | None:
+    if "GPUPERF_SESSION" not in os.environ:  # spares every other session the import
+        return None
+    from pytest_gpuperf.sessions.order import take_order
+
+    return take_order()
+
+
+def refused(do: Callable[[], T]) -> T:
+    """What makes the whole session pointless ends it as pytest ends on a wrong option: exit code 4."""
+    try:
+        return do()
+    except GpuPerfError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def keep_ordered(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run only the tests this process was started for."""
+    order = config.stash[ORDER]
+    if order is not None and order.only is not None:
+        only = set(order.only)
+        others = [item for item in items if item.nodeid not in only]
+        items[:] = [item for item in items if item.nodeid in only]
+        if others:
+            config.hook.pytest_deselected(items=others)
+
+
+def begin(session: pytest.Session) -> None:
+    """Choose the device and open the gate, where something of ours was collected or asked for."""
+    config = session.config
+    settings = config.stash[SETTINGS]
+    items = collection.involved(session.items)
+    if config.getoption("collectonly") or not (items or settings.compare):
+        return
+    suite = refused(lambda: _open(config, settings, items))
+    config.stash[SUITE] = suite
+    if not suite.shared:
+        config.pluginmanager.register(suite, "gpuperf-suite")
+        suite.announce()
+
+
+def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -> Suite:
+    from pytest_gpuperf.device.choice import choose_device
+    from pytest_gpuperf.plugin.gate import open_gate
+    from pytest_gpuperf.plugin.recorder import Recorder
+    from pytest_gpuperf.sessions.revision import revision
+
+    chosen = choose_device(settings.device)
+    if settings.require_gpu:
+        collection.require_gpu(chosen)
+    collection.skip_what_cannot_run(items, chosen, settings.device)
+    if settings.save is not None:
+        _refuse_unwritable(settings.save)
+    gate = None
+    if settings.compare and not settings.disable:
+        gate = open_gate(config, settings, chosen)
+    tests = dict.fromkeys(item.nodeid for item in items if collection.measures(item))
+    return Suite(config, settings, Recorder(chosen, revision(config.rootpath), tests), gate)
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Better now than after the measuring."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileError(f"{path}: there is no folder {folder}, so the run cannot be saved. Make it: mkdir -p {folder}")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise FileError(f"{path}: cannot be written, so the run cannot be saved. Choose another file.")
+
+
+def _suite_of(request: pytest.FixtureRequest) -> Suite:
+    suite = request.config.stash[SUITE]
+    if suite.shared:
+        pytest.fail(
+            "gpuperf does not measure under pytest-xdist: the workers would share one device and slow each other "
+            "down. Run the performance tests without it: pytest -n 0 (or -p no:xdist)",
+            pytrace=False,
+        )
+    return suite
+
+
+def fixture(request: pytest.FixtureRequest) -> GpuPerf:
+    """What the fixture `gpuperf` gives a test."""
+    from pytest_gpuperf.plugin.fixture import GpuPerf
+
+    return GpuPerf(request.node, _suite_of(request))
+
+
+def timer(request: pytest.FixtureRequest) -> CudaTimer:
+    """What the fixture `cuda_timer` gives a test."""
+    from pytest_gpuperf.measurement.timer import CudaTimer
+
+    return CudaTimer(_suite_of(request).recorder.chosen.clock)
+
+
+class Suite:
+    """The hooks and the state of a session that has something to measure or to compare."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, recorder: Recorder, gate: Gate | None) -> None:
+        self.config = config
+        self.settings = settings
+        self.recorder = recorder
+        self.gate = gate
+        self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
+        self.run: Run | None = None  # everything recorded, once the main loop has ended
+        self.saved: Run | None = None
+        self.failure: GpuPerfError | None = None  # why the run could not be saved or judged
+
+    def announce(self) -> None:
+        """Say on what device, and against what, before the first test runs."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            from pytest_gpuperf.plugin.summary import write_opening
+
+            write_opening(reporter, self)
+
+    def measure(
+        self,
+        item: pytest.Item,
+        fn: Callable[..., object],
+        arguments: tuple[Any, ...],
+        items: int,
+        name: str | None,
+        settings: TestSettings,
+    ) -> Measurement:
+        """Measure a workload for a test and record it; a suspect is measured again, where that is to happen here."""
+        __tracebackhide__ = True
+        if self.settings.disable:
+            return self.recorder.measure(fn, arguments, items, replace(settings, budget=1e-9))
+        self.recorder.read_canaries()
+        first = self.recorder.measure(fn, arguments, items, settings)
+        case = self.recorder.case_of(item, name, settings, (first,))
+        while self.gate is not None and self.gate.wants_repeat(self.recorder, case):
+            repeat = self.recorder.measure(fn, arguments, items, settings, repeat=len(case.measurements))
+            case = self.recorder.case_of(item, name, settings, (*case.measurements, repeat))
+        self.recorder.keep(case)
+        return first
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        return self.gate.run(item, nextitem, self.recorder) if self.gate and collection.measures(item) else None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.run is None:
+            self.recorder.note(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        interrupted = True
+        try:
+            result = yield
+            interrupted = False
+        finally:  # Ctrl-C must neither lose what was recorded nor the reports that wait
+            self._close(interrupted=interrupted)
+        return result
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        status = int(session.exitstatus)
+        if self.gate is not None:
+            status = self.gate.exit_status(status)
+        if self.failure is not None and status in {0, 5, 6, 7}:
+            status = self.failure.exit_code
+        session.exitstatus = status
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from pytest_gpuperf.plugin.summary import write_summary
+
+        write_summary(terminalreporter, self)
+
+    def problems(self) -> list[str]:
+        """Why the session fails, beyond what failed tests say."""
+        found = list(self.gate.problems) if self.gate is not None else []
+        return found if self.failure is None else [*found, str(self.failure)]
+
+    def _close(self, *, interrupted: bool) -> None:
+        """The main loop has ended: confirm, judge, report what was withheld, save."""
+        if self.recorder.cases and not self.settings.disable:
+            self.recorder.read_canaries()
+        self.run = self.recorder.run(collection.scope(self.config))
+        try:
+            if self.gate is not None:
+                self.run = self.gate.judge(self.run, self.recorder, interrupted=interrupted)
+        finally:
+            if self.gate is not None:
+                self.gate.report()
+            self._save(self.run)
+
+    def _save(self, run: Run) -> None:
+        if self.settings.save is None or self.settings.disable or not run.cases:
+            return
+        from pytest_gpuperf.results.files import write_run
+
+        try:
+            write_run(self.settings.save, run)
+            self.saved = run
+        except FileError as error:
+            self.failure = error
