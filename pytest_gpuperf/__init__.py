@@ -1,1 +1,54 @@
 """Measure GPU inference honestly, and fail the pull request that made it slower."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gpuperf.errors import (
+    DeviceError,
+    FileError,
+    GpuPerfError,
+    MeasurementError,
+    OutOfMemoryError,
+    SessionError,
+    UsageError,
+    WorkloadError,
+)
+from pytest_gpuperf.results.units import GiB, KiB, MiB
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.measurement.timer import CudaTimer
+    from pytest_gpuperf.plugin.fixture import GpuPerf
+    from pytest_gpuperf.results.records import Measurement
+
+__all__ = [
+    "CudaTimer",
+    "DeviceError",
+    "FileError",
+    "GiB",
+    "GpuPerf",
+    "GpuPerfError",
+    "KiB",
+    "Measurement",
+    "MeasurementError",
+    "MiB",
+    "OutOfMemoryError",
+    "SessionError",
+    "UsageError",
+    "WorkloadError",
+]
+
+_LAZY = {
+    "CudaTimer": "pytest_gpuperf.measurement.timer",
+    "GpuPerf": "pytest_gpuperf.plugin.fixture",
+    "Measurement": "pytest_gpuperf.results.records",
+}
+
+
+def __getattr__(name: str) -> object:
+    """What is heavy is imported when it is asked for: pytest loads this package in every session."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - most processes never need it
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -26,6 +26,12 @@ class GpuPerf:
     _suite: Suite
     _names: set[str | None] = field(default_factory=set[str | None])
 
+    @property
+    def device(self) -> str:
+        """Where workloads belong, as torch names it: "cuda:0" or "cpu"."""
+        chosen = self._suite.recorder.chosen
+        return "cpu" if chosen.index is None else f"cuda:{chosen.index}"
+
     def __call__(self, fn: Callable[[*Ts], object], *args: *Ts, items: int = 1, name: str | None = None) -> Measurement:
         """Warm up and measure ``fn(*args)``, which handles `items` items a call.
 

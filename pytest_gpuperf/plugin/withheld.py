@@ -31,7 +31,7 @@ class Withheld:
 
     @property
     def passed(self) -> bool:
-        """Whether every phase passed. A strict xfail that passed may still fail by its verdict, as is expected of it."""
+        """Whether every phase passed; a strict xfail that passed is still expected to fail by its verdict."""
         return len(self.reports) == 3 and all(r.passed or _is_strict_xpass(r) for r in self.reports)
 
     def log(self) -> None:
