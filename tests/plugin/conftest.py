@@ -1,0 +1,101 @@
+"""Stories are told with workloads of a fixed duration: they spin until the clock says so, on any machine."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_gpuperf.analysis.compaction import block_medians
+from pytest_gpuperf.results.files import read_baseline, read_run, write_baseline
+from pytest_gpuperf.results.records import Accepted, Baseline, Series, Session, Waiver
+
+SPIN = '''
+from time import perf_counter
+
+def spin(milliseconds):
+    """A workload of a fixed duration."""
+    end = perf_counter() + milliseconds / 1000
+    while perf_counter() < end:
+        pass
+'''
+
+
+class Story:
+    """A folder with a test suite, as a user has it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        pytester.makepyfile(spinning=SPIN)
+        pytester.makeini("[pytest]\nfilterwarnings = error\n")
+
+    @property
+    def path(self) -> Path:
+        return self.pytester.path
+
+    def suite(self, text: str, name: str = "test_perf.py") -> Path:
+        """Write a test file."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("import pytest\nfrom spinning import spin\n\n" + textwrap.dedent(text))
+        return file
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in this process, on the CPU."""
+        return self.pytester.runpytest_inprocess("--gpuperf-device", "cpu", *arguments)
+
+    def record(self, *arguments: str) -> Path:
+        """Record a run and make a baseline of it: the same figures, in five quiet sessions."""
+        result = self.run("--gpuperf-save", "run.json", *arguments)
+        assert result.ret == 0, result.outlines
+        return self.baseline()
+
+    def baseline(
+        self, *, faster: float = 1.0, only: str | None = None, sessions: int = 5, waived_until: str | None = None
+    ) -> Path:
+        """A baseline made from run.json, whose cases (or one of them) took `1 / faster` of the time."""
+        run = read_run(self.path / "run.json")
+        (header,) = run.sessions
+        headers = [
+            Session(id=f"base{i}", time=f"2026-01-0{i + 1}T00:00:00Z", card=header.card, canaries=header.canaries)
+            for i in range(sessions)
+        ]
+        cases = []
+        for case in run.cases:
+            (m,) = case.measurements
+            factor = 1 / faster if only in {None, case.test} else 1.0
+            series = tuple(
+                Series(
+                    session=h.id,
+                    count=len(m.samples),
+                    medians=tuple(s * factor * (1 + 0.001 * (i - 2)) for s in block_medians(m.samples)),
+                    peak_memory=m.peak_memory,
+                )
+                for i, h in enumerate(headers)
+            )
+            waiver = Waiver(until=waived_until, reason="known") if waived_until else None
+            cases.append(
+                Accepted(id=case.id, test=case.test, items=m.items, clock=m.clock, series=series, waiver=waiver)
+            )
+        baseline = Baseline(
+            provenance="measured", environment=run.environment, sessions=tuple(headers), cases=tuple(cases)
+        )
+        file = self.path / "base.json"
+        write_baseline(file, baseline)
+        return file
+
+    def read(self) -> Baseline:
+        """What base.json holds."""
+        return read_baseline(self.path / "base.json")
+
+    def change_baseline(self, **changes: object) -> None:
+        """Rewrite base.json with some fields replaced."""
+        file = self.path / "base.json"
+        write_baseline(file, msgspec.structs.replace(read_baseline(file), **changes))
+
+
+@pytest.fixture
+def story(pytester: pytest.Pytester) -> Story:
+    return Story(pytester)

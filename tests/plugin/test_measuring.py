@@ -1,0 +1,137 @@
+"""A user writes a perf test and looks at what it measured."""
+
+from __future__ import annotations
+
+
+def test_a_measurement_can_be_asserted_on(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            m = gpuperf(spin, 1, items=4)
+            assert 0.0005 < m.device_time.median < 0.01
+            assert m.throughput == pytest.approx(4 / m.device_time.median)
+            assert m.latency.p50 is not None and m.latency.p99 is None
+            assert m.clock == "host" and m.ended == "steady"
+            assert gpuperf.device == "cpu"
+    """)
+    result = story.run()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["gpuperf: *timed by the host clock", "*test_perf.py::test_spin*"])
+    assert result.ret == 0
+
+
+def test_a_measurement_is_frozen(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            m = gpuperf(spin, 0.1)
+            with pytest.raises(AttributeError):
+                m.items = 5
+    """)
+    story.run().assert_outcomes(passed=1)
+
+
+def test_several_measurements_of_a_test_have_names(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.1, name="short")
+            gpuperf(spin, 0.2, name="long")
+    """)
+    result = story.run()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_spin#short*"])
+    result.stdout.fnmatch_lines(["*test_spin#long*"])
+
+
+def test_two_unnamed_measurements_are_refused(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.1)
+            gpuperf(spin, 0.2)
+    """)
+    result = story.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*measures twice without a name*"])
+
+
+def test_no_items_are_refused(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.1, items=0)
+    """)
+    result = story.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["items=0: throughput is items per second*"])
+
+
+def test_what_cannot_be_called_is_refused(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            gpuperf(42)
+    """)
+    result = story.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*measures a callable; 42 is none*"])
+
+
+def test_a_workload_that_raises_fails_its_own_test_with_the_cause(story):
+    story.suite("""
+        def broken():
+            raise ValueError("no such layer")
+
+        def test_broken(gpuperf):
+            gpuperf(broken)
+
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.1)
+    """)
+    result = story.run("--gpuperf-save", "run.json")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*ValueError: no such layer*"])
+
+
+def test_a_workload_out_of_memory_fails_its_own_test(story):
+    story.suite("""
+        def greedy():
+            raise MemoryError("cannot allocate 80 GiB")
+
+        def test_greedy(gpuperf):
+            gpuperf(greedy)
+
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.1)
+    """)
+    result = story.run()
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*OutOfMemoryError*"])
+
+
+def test_a_workload_that_takes_no_time_is_measured_all_the_same(story):
+    story.suite("""
+        def nothing():
+            pass
+
+        def test_nothing(gpuperf):
+            assert gpuperf(nothing).device_time.median > 0
+    """)
+    story.run().assert_outcomes(passed=1)
+
+
+def test_keyword_arguments_go_through_partial(story):
+    story.suite("""
+        from functools import partial
+
+        def test_spin(gpuperf):
+            assert gpuperf(partial(spin, milliseconds=1)).device_time.median > 0.0009
+    """)
+    story.run().assert_outcomes(passed=1)
+
+
+def test_the_timer_times_a_stretch_and_a_function(story):
+    story.suite("""
+        def test_spin(cuda_timer):
+            with cuda_timer() as span:
+                spin(2)
+            assert span.seconds > 0.0019
+            assert cuda_timer.time(spin, 2) > 0.0019
+            assert cuda_timer.clock == "host"
+    """)
+    story.run().assert_outcomes(passed=1)

@@ -1,0 +1,83 @@
+"""--gpuperf-confirm: a suspect is measured again before it may fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_gpuperf.results.files import read_run
+
+# Slow in its first process, as on a machine that was busy for a moment; as ever in a fresh one.
+ONCE = """
+    from pathlib import Path
+
+    def test_once(gpuperf):
+        first = not Path("seen").exists()
+        Path("seen").touch()
+        gpuperf(spin, 1 if first else 0.5)
+
+    def test_calm(gpuperf):
+        gpuperf(spin, 0.5)
+"""
+
+
+@pytest.fixture
+def recorded(story):
+    (story.path / "seen").touch()
+    story.suite(ONCE)
+    story.record()
+    (story.path / "seen").unlink()
+    return story
+
+
+def test_a_slow_moment_is_forgiven_by_fresh_processes(recorded):
+    result = recorded.run("--gpuperf-compare", "base.json", "--gpuperf-save", "all.json")
+    result.assert_outcomes(passed=2)
+    assert result.ret in {0, 7}
+    result.stdout.fnmatch_lines(["gpuperf: 2 tests are measured again in a fresh process (1 of 2) ..."])
+    run = read_run(recorded.path / "all.json")
+    assert len(run.sessions) == 3
+    assert all(len(c.measurements) == 3 for c in run.cases)  # the calm one went along as a reference
+
+
+def test_without_confirmation_one_session_decides(recorded):
+    result = recorded.run("--gpuperf-compare", "base.json", "--gpuperf-confirm", "off")
+    assert result.ret == 1
+    assert "measured again" not in result.stdout.str()
+
+
+def test_in_the_test_itself_where_a_card_serves_one_process_alone(recorded):
+    result = recorded.run("--gpuperf-compare", "base.json", "--gpuperf-confirm", "in-test", "--gpuperf-save", "all.json")
+    assert result.ret == 1  # the same process stays slow
+    assert "fresh process" not in result.stdout.str()
+    run = read_run(recorded.path / "all.json")
+    by_test = {c.test: len(c.measurements) for c in run.cases}
+    assert by_test["test_perf.py::test_once"] == 3
+    assert len({s.id for s in run.sessions}) == 3
+
+
+def test_a_suspect_that_cannot_be_measured_again_neither_passes_nor_fails_alone(story):
+    story.suite("""
+        from pathlib import Path
+
+        def test_once(gpuperf):
+            gpuperf(spin, 0.5)
+    """)
+    story.record()
+    story.suite("""
+        from pathlib import Path
+
+        def test_once(gpuperf):
+            assert not Path("seen").exists(), "the second process breaks"
+            Path("seen").touch()
+            gpuperf(spin, 1)
+    """)
+    result = story.run("--gpuperf-compare", "base.json")
+    assert result.ret in {1, 7}
+    result.stdout.fnmatch_lines(["gpuperf: A suspect could not be confirmed: *exit code 1*", "*the second process breaks*"])
+
+
+def test_an_unknown_way_is_refused(story):
+    story.suite(ONCE)
+    result = story.run("--gpuperf-confirm", "twice")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: --gpuperf-confirm: 'twice' is no choice*process, in-test, off*"])

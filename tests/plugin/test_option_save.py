@@ -1,0 +1,104 @@
+"""--gpuperf-save: a user records one session."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_gpuperf.results.files import read_run
+
+ONE = """
+    def test_spin(gpuperf):
+        gpuperf(spin, 0.2, items=3)
+"""
+
+
+def test_the_run_holds_the_case_and_where_it_comes_from(story):
+    story.suite(ONE)
+    result = story.run("--gpuperf-save", "run.json")
+    result.stdout.fnmatch_lines(["gpuperf: recorded 1 cases in *run.json"])
+
+    run = read_run(story.path / "run.json")
+    (case,) = run.cases
+    (measurement,) = case.measurements
+    (session,) = run.sessions
+    assert case.id == case.test == "test_perf.py::test_spin"
+    assert case.line == 4
+    assert measurement.items == 3
+    assert measurement.session == session.id
+    assert {"matmul", "copy", "loop"} <= set(session.canaries)
+    assert len(session.canaries["loop"]) == 2  # before the case and at the end
+    assert run.environment.device.kind == "cpu"
+    assert run.scope.paths == (".",)
+
+
+def test_a_failed_test_leaves_no_figures(story):
+    story.suite("""
+        def test_wrong(gpuperf):
+            gpuperf(spin, 0.2)
+            assert not "the answer is wrong"
+
+        def test_right(gpuperf):
+            gpuperf(spin, 0.2)
+    """)
+    story.run("--gpuperf-save", "run.json").assert_outcomes(failed=1, passed=1)
+    run = read_run(story.path / "run.json")
+    assert [c.test for c in run.cases] == ["test_perf.py::test_right"]
+    assert run.scope.unmeasured == {"test_perf.py::test_wrong": "failed in call"}
+
+
+def test_ctrl_c_in_the_second_case_keeps_the_first(story):
+    story.suite("""
+        def test_first(gpuperf):
+            gpuperf(spin, 0.2)
+
+        def test_second(gpuperf):
+            def interrupted():
+                raise KeyboardInterrupt
+            gpuperf(interrupted)
+    """)
+    result = story.pytester.runpytest_subprocess("--gpuperf-device", "cpu", "--gpuperf-save", "run.json")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    run = read_run(story.path / "run.json")
+    assert [c.test for c in run.cases] == ["test_perf.py::test_first"]
+    assert run.scope.unmeasured["test_perf.py::test_second"].startswith("not run")
+
+
+def test_a_missing_folder_is_refused_before_measuring(story):
+    story.suite(ONE)
+    result = story.run("--gpuperf-save", "nowhere/run.json")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *there is no folder*mkdir -p*"])
+    assert "passed" not in result.stdout.str()
+
+
+def test_a_folder_is_no_target(story):
+    story.suite(ONE)
+    (story.path / "run.json").mkdir()
+    result = story.run("--gpuperf-save", "run.json")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *run.json: cannot be written*"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_an_unwritable_folder_is_refused(story):
+    story.suite(ONE)
+    target = story.path / "locked"
+    target.mkdir(mode=0o500)
+    result = story.run("--gpuperf-save", "locked/run.json")
+    assert result.ret == 4
+
+
+def test_a_target_that_breaks_at_the_end_is_one_clear_error(story):
+    story.suite("""
+        import shutil
+
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.2)
+            shutil.rmtree("results")
+    """)
+    (story.path / "results").mkdir()
+    result = story.run("--gpuperf-save", "results/run.json")
+    assert result.ret == 4
+    result.stdout.fnmatch_lines(["gpuperf: *run.json*"])
