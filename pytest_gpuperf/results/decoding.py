@@ -1,0 +1,154 @@
+"""From bytes to records, strictly: every flaw becomes one `Flaw` with its JSON path."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import DecodeError, Struct, ValidationError
+
+from pytest_gpuperf.results.checking import check_baseline, check_run
+from pytest_gpuperf.results.duplicates import refuse_duplicate_keys
+from pytest_gpuperf.results.envelope import BASELINE, RUN, VERSION, BaselineFile, RunFile
+from pytest_gpuperf.results.problems import Flaw
+from pytest_gpuperf.results.records import Baseline, Run
+
+# Everything that decoding may raise: malformed text, a value of the wrong type or range, bytes that are not UTF-8,
+# nesting deeper than the interpreter's stack, a number too large for any field.
+_UNREADABLE = (DecodeError, ValueError, RecursionError, OverflowError)
+
+
+class _Header(Struct):
+    format: Any = None
+    version: Any = None
+
+
+class _Identified(Struct):
+    id: Any = None
+
+
+class _CaseIds(Struct):
+    cases: list[_Identified]
+
+
+_run = msgspec.json.Decoder(RunFile)
+_baseline = msgspec.json.Decoder(BaselineFile)
+
+
+def decode_run(raw: bytes) -> Run:
+    """The run in these bytes."""
+    try:
+        decoded = _run.decode(raw)
+    except _UNREADABLE as e:
+        raise _flaw(e, raw, RUN) from None
+    refuse_duplicate_keys(raw, decoded)
+    run = decoded.content()
+    check_run(run)
+    return run
+
+
+def decode_baseline(raw: bytes) -> Baseline:
+    """The baseline in these bytes."""
+    try:
+        decoded = _baseline.decode(raw)
+    except _UNREADABLE as e:
+        raise _flaw(e, raw, BASELINE) from None
+    refuse_duplicate_keys(raw, decoded)
+    baseline = decoded.content()
+    check_baseline(baseline)
+    return baseline
+
+
+def kind_of(raw: bytes) -> str | None:
+    """The kind of file these bytes say they are; None where they say nothing of that sort."""
+    try:
+        kind: object = msgspec.json.decode(raw, type=_Header).format
+    except _UNREADABLE:
+        return None
+    return kind if kind in (RUN, BASELINE) else None
+
+
+def _flaw(error: Exception, raw: bytes, kind: str) -> Flaw:
+    """What is wrong, the coarsest first: text, then kind of file, then version, then the field."""
+    if not raw.strip():
+        return Flaw("$", "the file is empty")
+    try:
+        header = msgspec.json.decode(raw, type=_Header)
+    except ValidationError:
+        return Flaw("$", "this is not a JSON object")
+    except _UNREADABLE as e:
+        return _malformed(e, raw)
+    return _foreign(header, kind) or _misfit(error, raw)
+
+
+def _foreign(header: _Header, kind: str) -> Flaw | None:
+    """A file of another kind or version."""
+    found, version = header.format, header.version
+    if found == kind == RUN or found == kind == BASELINE:
+        if version == VERSION and type(version) is int:
+            return None
+        if type(version) is int and version > VERSION:
+            return Flaw(
+                "$.version",
+                f"written by a newer gpuperf (format version {version}); this one reads version {VERSION}",
+                "Upgrade with: pip install -U pytest-gpuperf",
+            )
+        return Flaw("$.version", f"expected the format version {VERSION}, found {_shown(version)}")
+    if found == RUN:
+        return Flaw(
+            "$.format",
+            "this is a run file, and a baseline is needed here",
+            "Promote it with: gpuperf accept {path} --into BASELINE",
+        )
+    if found == BASELINE:
+        return Flaw(
+            "$.format",
+            "this is a baseline file, and a run is needed here",
+            "Record a run with: pytest --gpuperf-save RUN",
+        )
+    return Flaw("$.format", f'this is no file of gpuperf: expected "{kind}", found {_shown(found)}')
+
+
+def _malformed(error: Exception, raw: bytes) -> Flaw:
+    if isinstance(error, RecursionError):
+        return Flaw("$", "it is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return Flaw("$", "it holds bytes that are no UTF-8 text")
+    text = str(error)
+    if "truncated" in text:
+        return Flaw("$", f"the file is truncated: it ends after {len(raw)} bytes in the midst of a value")
+    place = re.search(r"\(byte (\d+)\)", text)
+    if place is None:
+        return Flaw("$", _sentence(text))
+    before = raw[: int(place[1])]
+    line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
+    return Flaw("$", f"{_sentence(text[: place.start()])} at line {line}, column {column}")
+
+
+def _misfit(error: Exception, raw: bytes) -> Flaw:
+    """A well-formed file with a value that does not belong there."""
+    what, _, place = str(error).partition(" - at `")
+    place = place.rstrip("`") or "$"
+    return Flaw(_with_case(place, raw), _sentence(what))
+
+
+def _with_case(place: str, raw: bytes) -> str:
+    """The path, and the id of the case it lies in."""
+    index = re.match(r"\$\.cases\[(\d+)\]", place)
+    if index is None:
+        return place
+    try:
+        case = msgspec.json.decode(raw, type=_CaseIds).cases[int(index[1])].id
+    except _UNREADABLE:  # another case is worse still: the path alone must do
+        return place
+    return f"{place} (case {_shown(case)})"
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".:") or "it cannot be read"
+
+
+def _shown(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 200 else f"{text[:200]}..."

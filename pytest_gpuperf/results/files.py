@@ -1,0 +1,141 @@
+"""Run and baseline files: strict to read, atomic to write, locked to change."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.results.decoding import decode_baseline, decode_run, kind_of
+from pytest_gpuperf.results.envelope import BASELINE, RUN
+from pytest_gpuperf.results.locking import locked
+from pytest_gpuperf.results.problems import Flaw, unusable
+from pytest_gpuperf.results.records import Baseline, Run
+from pytest_gpuperf.results.rendering import render_baseline, render_run
+from pytest_gpuperf.results.writing import replace
+
+LARGEST = 2**30  # bytes: ten times a baseline of 50,000 cases
+
+AnyPath = str | os.PathLike[str]
+
+
+def read_run(path: AnyPath) -> Run:
+    """The run in a file; `FileError` for whatever else it may be."""
+    raw = _content(path, RUN)
+    try:
+        return decode_run(raw)
+    except Flaw as flaw:
+        raise flaw.in_file(os.fspath(path), RUN) from None
+
+
+def read_baseline(path: AnyPath) -> Baseline:
+    """The baseline in a file; `FileError` for whatever else it may be."""
+    raw = _content(path, BASELINE)
+    try:
+        return decode_baseline(raw)
+    except Flaw as flaw:
+        raise flaw.in_file(os.fspath(path), BASELINE) from None
+
+
+def write_run(path: AnyPath, run: Run) -> None:
+    """Keep a run, replacing what stood there (but never a baseline)."""
+    with _writing(path) as target:
+        _keep_other_kind(path, target, RUN)
+        replace(target, _checked_run(path, run))
+
+
+def write_baseline(path: AnyPath, baseline: Baseline) -> None:
+    """Keep a baseline, replacing what stood there (but never a run)."""
+    with _writing(path) as target:
+        _keep_other_kind(path, target, BASELINE)
+        replace(target, _checked_baseline(path, baseline))
+
+
+def update_baseline(path: AnyPath, change: Callable[[Baseline | None], Baseline]) -> Baseline:
+    """Change a baseline while nobody else can: `change` gets what is kept, or None. Returns what is kept now."""
+    with _writing(path) as target:
+        new = change(read_baseline(path) if target.exists() else None)
+        content = _checked_baseline(path, new)
+        replace(target, content)
+        return decode_baseline(content)
+
+
+def _content(path: AnyPath, kind: str) -> bytes:
+    name = os.fspath(path)
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise unusable(name, kind, f"this is {what}", "Give the path of a file")
+        if status.st_size > LARGEST:
+            raise unusable(name, kind, f"it is larger than {LARGEST >> 20} MiB, which no file of gpuperf is")
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise unusable(name, kind, "there is no such file", _RECORD[kind]) from None
+    except (OSError, ValueError) as e:  # ValueError: a null character in the path
+        raise unusable(name, kind, f"it cannot be read: {_reason(e)}", "Check the path and its permissions") from None
+
+
+_RECORD = {
+    RUN: "Record it with: pytest --gpuperf-save {path}",
+    BASELINE: "Record it with: gpuperf calibrate --sessions 5 --into {path} -- PYTEST-ARGUMENTS",
+}
+
+
+@contextmanager
+def _writing(path: AnyPath) -> Generator[Path]:
+    """The file behind a path (a link stays a link), locked; trouble of the system told as a `FileError`."""
+    try:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            what = "a folder" if target.is_dir() else "no regular file"
+            raise FileError(f"{os.fspath(path)}: cannot be written: this is {what}. Give the path of a file.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target):
+            yield target
+    except (OSError, ValueError) as e:
+        raise FileError(
+            f"{os.fspath(path)}: cannot be written: {_reason(e)}. What stood there is unchanged. "
+            f"Check that its folder is writable and its disk has room, or give another path."
+        ) from None
+
+
+def _keep_other_kind(path: AnyPath, target: Path, kind: str) -> None:
+    other = kind_of(target.read_bytes()) if target.exists() else kind
+    if other not in (kind, None):
+        raise FileError(
+            f"{os.fspath(path)}: cannot be written: a {other.removeprefix('gpuperf-')} stands there, and a "
+            f"{kind.removeprefix('gpuperf-')} would replace it. Give another path, or move that file away."
+        )
+
+
+def _checked_run(path: AnyPath, run: Run) -> bytes:
+    """Only what can be read again is written."""
+    return _checked(path, lambda: render_run(run), decode_run)
+
+
+def _checked_baseline(path: AnyPath, baseline: Baseline) -> bytes:
+    return _checked(path, lambda: render_baseline(baseline), decode_baseline)
+
+
+def _checked(path: AnyPath, render: Callable[[], bytes], decode: Callable[[bytes], object]) -> bytes:
+    try:
+        content = render()
+        decode(content)
+    except UnicodeEncodeError as e:
+        raise FileError(
+            f"{os.fspath(path)}: not written: {e.object!r} is no UTF-8 text. Rename that test or file."
+        ) from None
+    except Flaw as flaw:
+        raise FileError(
+            f"{os.fspath(path)}: not written, since it could not be read again: {flaw.place}: {flaw.what}. "
+            f"Please report this."
+        ) from None
+    return content
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

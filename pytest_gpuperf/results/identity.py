@@ -1,0 +1,42 @@
+"""Is it the same kind of device, and what else changed since?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_gpuperf.results.records import Device
+from pytest_gpuperf.results.units import format_bytes
+
+MEMORY_SLACK = 0.05  # drivers and firmware reserve a little more or less of the same card
+
+
+def device_differences(a: Device, b: Device) -> list[str]:
+    """What makes two kinds of device of them, a phrase each; empty where figures may be compared."""
+    found = [
+        f"{what} {_shown(before)}, here {_shown(now)}"
+        for what, before, now in (
+            ("kind", a.kind, b.kind),
+            ("name", a.name, b.name),
+            ("compute capability", a.capability, b.capability),
+            ("MIG profile", a.mig, b.mig),
+            ("power limit in watts", a.power_limit, b.power_limit),
+            ("cores", a.cores, b.cores),
+        )
+        if before != now
+    ]
+    if abs(a.memory - b.memory) > MEMORY_SLACK * max(a.memory, b.memory):
+        found.append(f"memory {format_bytes(a.memory)}, here {format_bytes(b.memory)}")
+    return found
+
+
+def software_changes(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
+    """What differs between two environments' software: ``torch 2.13.0 -> 2.15.0``."""
+    return [
+        f"{name} {_shown(a.get(name))} -> {_shown(b.get(name))}"
+        for name in sorted({*a, *b})
+        if a.get(name) != b.get(name)
+    ]
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,31 @@
+"""What can be wrong with a file, said with its path, the place in it, and the way out."""
+
+from __future__ import annotations
+
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.results.envelope import BASELINE, RUN
+
+_WAY_OUT = {
+    RUN: "Record it again with: pytest --gpuperf-save {path}",
+    BASELINE: "Restore it (git checkout -- {path}), or move it away and record a new one with: "
+    "gpuperf calibrate --sessions 5 --into {path} -- PYTEST-ARGUMENTS",
+}
+
+
+class Flaw(Exception):  # noqa: N818 - it never leaves this room; `FileError` does
+    """Something wrong at one place of a file."""
+
+    def __init__(self, place: str, what: str, way_out: str | None = None) -> None:
+        super().__init__(place, what, way_out)
+        self.place = place  # JSON path: "$.cases[12].series[3].medians[1]"
+        self.what = what
+        self.way_out = way_out
+
+    def in_file(self, path: str, kind: str) -> FileError:
+        """The error a user sees."""
+        return unusable(path, kind, f"{self.place}: {self.what}", self.way_out)
+
+
+def unusable(path: str, kind: str, what: str, way_out: str | None = None) -> FileError:
+    """The error for a file that cannot be used as that kind."""
+    return FileError(f"{path}: {what}. {(way_out or _WAY_OUT[kind]).format(path=path)}")
