@@ -41,9 +41,17 @@ REFERENCES = 3  # unsuspicious cases measured beside the suspects, to see how th
 def open_gate(config: pytest.Config, settings: Settings, chosen: Chosen) -> Gate:
     """Read the baseline, before anything is measured."""
     path, name = _baseline_path(config, str(settings.compare), chosen)
+    baseline = _read(path, name, chosen)
+    reference = None
+    if settings.reference is not None:
+        reference = _read(config.invocation_params.dir / settings.reference, settings.reference, chosen)
+    return Gate(config, settings, name, baseline, reference)
+
+
+def _read(path: Path, name: str, chosen: Chosen) -> Baseline:
     baseline = read_baseline(path)
     refuse_other_device(chosen.environment(), baseline, name)
-    return Gate(config, settings, name, baseline)
+    return baseline
 
 
 def _baseline_path(config: pytest.Config, asked: str, chosen: Chosen) -> tuple[Path, str]:
@@ -67,8 +75,10 @@ class Gate:
     settings: Settings
     name: str
     baseline: Baseline
+    reference: Baseline | None  # pinned: what accepted losses add up to
     withheld: list[Withheld] = field(default_factory=list[Withheld])
     comparison: Comparison | None = None
+    creep: Comparison | None = None  # against the reference
     unconfirmed: str | None = None  # why suspects could not be measured again
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | None, recorder: Recorder) -> bool:
@@ -88,52 +98,65 @@ class Gate:
         if len(case.measurements) > 1:
             return True
         run = msgspec.structs.replace(recorder.run(Scope()), cases=(case,))
-        return bool(suspects(run, self.baseline))
+        return bool(self._suspects(run))
 
     def judge(self, run: Run, recorder: Recorder, *, interrupted: bool) -> Run:
         """Have suspects measured again, then judge; gives the run with what was measured for that."""
         suspicious: set[str] = set()
         if self.settings.confirm == "process":
-            suspicious = suspects(run, self.baseline)
+            suspicious = self._suspects(run)
             if suspicious and interrupted:
                 self.unconfirmed = "the session was interrupted before it was measured again"
             elif suspicious:
                 recorder.chosen.memory.release()
                 run = self._measured_again(run, suspicious)
-        comparison = compare(run, self.baseline, name=self.name, rules=self._rules())
-        if self.unconfirmed is not None:
-            comparison = _without_verdict(comparison, suspicious, self.unconfirmed)
-        self.comparison = comparison
+        self.comparison = self._compared(run, self.baseline, self.name, self._rules(), suspicious)
+        if self.reference is not None:
+            rules = Rules(allow_missing=True, min_decided=0)
+            self.creep = self._compared(run, self.reference, str(self.settings.reference), rules, suspicious)
         return run
 
     def report(self) -> None:
         """Log what was withheld, failed where its verdict says so."""
-        failing: dict[str, list[Finding]] = defaultdict(list)
-        for finding in self.comparison.findings if self.comparison else ():
-            if finding.fails or (self.settings.strict and finding.verdict.word == "inconclusive"):
-                failing[finding.test].append(finding)
+        failing: dict[str, list[tuple[Finding, str]]] = defaultdict(list)
+        for comparison in (self.comparison, self.creep):
+            for finding in comparison.findings if comparison else ():
+                if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
+                    failing[finding.test].append((finding, comparison.baseline))
         for waiting in self.withheld:
-            findings = failing.get(waiting.item.nodeid)
-            if findings and self.comparison is not None:
-                text = "\n\n".join(explain(f, self.name) for f in findings)
-                waiting.fail(_headline(findings), text)
+            failed = failing.get(waiting.item.nodeid)
+            if failed:
+                text = "\n\n".join(explain(finding, against) for finding, against in failed)
+                waiting.fail("; ".join(f"{f.verdict.word}: {f.metric}" for f, _ in failed), text)
             waiting.log()
 
     @property
     def problems(self) -> list[str]:
         """Why the session fails, a sentence each."""
         found = list(self.comparison.problems) if self.comparison else []
+        found += (
+            [f"Against the reference {self.creep.baseline}: {p}" for p in self.creep.problems] if self.creep else []
+        )
         return [*found, f"A suspect could not be confirmed: {self.unconfirmed}."] if self.unconfirmed else found
 
     def exit_status(self, status: int) -> int:
         """pytest's exit code, or ours where pytest found nothing wrong."""
         if status not in {0, 5} or self.comparison is None:
             return status
-        return self.comparison.exit_code or (1 if self.unconfirmed else 0)
+        codes = {c.exit_code for c in (self.comparison, self.creep) if c} | ({1} if self.unconfirmed else set())
+        return next((code for code in (1, 6, 7) if code in codes), 0)
 
     def _rules(self) -> Rules:
         s = self.settings
         return Rules(strict=s.strict, allow_missing=s.allow_missing, min_decided=s.min_decided)
+
+    def _suspects(self, run: Run) -> set[str]:
+        found = suspects(run, self.baseline)
+        return found | suspects(run, self.reference) if self.reference else found
+
+    def _compared(self, run: Run, baseline: Baseline, name: str, rules: Rules, suspicious: set[str]) -> Comparison:
+        comparison = compare(run, baseline, name=name, rules=rules)
+        return comparison if self.unconfirmed is None else _without_verdict(comparison, suspicious, self.unconfirmed)
 
     def _measured_again(self, run: Run, suspicious: Iterable[str]) -> Run:
         tests = self._tests_again(run, set(suspicious))
@@ -160,10 +183,6 @@ class Gate:
         calm = [c.test for c in run.cases if c.id in known and c.id not in suspicious]
         again = {c.test for c in run.cases if c.id in suspicious} | set(calm[:REFERENCES])
         return list(dict.fromkeys(c.test for c in run.cases if c.test in again))
-
-
-def _headline(findings: list[Finding]) -> str:
-    return "; ".join(f"{f.verdict.word}: {f.metric}" for f in findings)
 
 
 def _without_verdict(comparison: Comparison, cases: set[str], why: str) -> Comparison:

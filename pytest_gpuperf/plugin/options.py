@@ -84,6 +84,7 @@ class Option:
 OPTIONS = (
     Option("device", "value", "where workloads run: auto, cuda, cuda:N or cpu", _device, "auto", "NAME"),
     Option("compare", "value", "judge against a baseline; 'auto': baselines/<device>.json", metavar="FILE"),
+    Option("reference", "value", "judge against a pinned baseline too: small accepted losses add up", metavar="FILE"),
     Option("save", "value", "record this run in a file", metavar="FILE"),
     Option("tolerance", "list", "how much worse a metric may become", tolerance, metavar="METRIC=3%"),
     Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),

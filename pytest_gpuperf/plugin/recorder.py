@@ -35,6 +35,7 @@ class Recorder:
     chosen: Chosen
     revision: str | None
     tests: Collection[str]  # the selected tests that can measure
+    slowdown: float = 0.0  # extra work in every timed region, for the self-test
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: str = field(default_factory=now)
     cases: dict[str, Case] = field(default_factory=dict[str, Case])

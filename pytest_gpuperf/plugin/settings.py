@@ -22,6 +22,7 @@ class Settings:
 
     device: str
     compare: str | None
+    reference: str | None
     save: Path | None
     tolerance: Mapping[str, float]
     tolerance_said: Mapping[str, float]  # the command line's part, which goes above markers
@@ -70,6 +71,11 @@ def resolve(config: pytest.Config) -> Settings:
     values = {option.key.removeprefix("gpuperf_"): _value(config, option) for option in OPTIONS}
     said: list[tuple[str, float]] = _converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance")
     inis: list[tuple[str, float]] = _converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance")
+    if values["reference"] and not values["compare"]:
+        raise UsageError(
+            "--gpuperf-reference goes with --gpuperf-compare: the reference shows what accepted losses add up to, "
+            "beside the baseline that they were accepted into. Give both."
+        )
     save = values["save"]
     return Settings(
         **{

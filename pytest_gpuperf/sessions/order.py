@@ -14,10 +14,11 @@ VARIABLE = "GPUPERF_SESSION"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Record into `save`; run only the tests `only`, or all that are selected."""
+    """Record into `save`; run only the tests `only`, or all that are selected; make every workload slower."""
 
     save: str
     only: tuple[str, ...] | None = None
+    slowdown: float = 0.0  # 0.03: 3 % of real extra work in the timed region
 
     def environment(self) -> dict[str, str]:
         """The environment of the process that gets this order."""

@@ -22,6 +22,7 @@ def run_session(
     arguments: Sequence[str],
     *,
     only: Sequence[str] | None = None,
+    slowdown: float = 0.0,
     directory: Path | None = None,
     timeout: float | None = None,
 ) -> Run:
@@ -31,7 +32,7 @@ def run_session(
     """
     with tempfile.TemporaryDirectory(prefix="gpuperf-") as folder:
         save = Path(folder) / "run.json"
-        order = Order(save=str(save), only=None if only is None else tuple(only))
+        order = Order(save=str(save), only=None if only is None else tuple(only), slowdown=slowdown)
         command = [sys.executable, "-m", "pytest", *arguments]
         with Path(folder, "output.txt").open("w+b") as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own pytest
