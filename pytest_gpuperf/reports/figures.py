@@ -87,6 +87,11 @@ def _turned(ratio: float) -> float:
     return 1 / ratio if ratio > 0 else math.inf
 
 
+def metric_name(finding: Finding) -> str:
+    """The judged figure in words."""
+    return finding.metric.replace("_", " ")
+
+
 def word(finding: Finding) -> str:
     """The verdict as shown: a regression that is tolerated for a while says so."""
     return "waived" if finding.verdict.word == "regressed" and finding.waiver else finding.verdict.word

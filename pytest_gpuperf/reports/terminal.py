@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, rows, word
+from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, word
 from pytest_gpuperf.reports.tables import prose, table, visible
-from pytest_gpuperf.results.records import Device, Run
+from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.results.units import significant
 
 MESSAGE_WIDTH = 76  # pytest puts "E   " before a failure's lines
@@ -16,7 +16,7 @@ NAMED = 3  # cases named beside a reason that many share
 
 
 def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
-    """The table of a run, judged or not, with everything a reader must know beside it."""
+    """The table of a run, judged or not, with everything a reader must know beside it; why it fails comes after it."""
     shown = rows(comparison, run)
     blocks = [_judged(shown, width) if comparison else _measured(shown, width)]
     if comparison:
@@ -28,21 +28,39 @@ def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def explain(finding: Finding, baseline_path: str, device: Device) -> str:
-    """The failure message of a regressed test."""
-    name = finding.metric.replace("_", " ")
+def render_reference(reference: Comparison, width: int) -> str:
+    """How far a run has moved from a pinned reference: what regressed or improved since, and the counts."""
+    header = ("case", "reference", "current", "change", "verdict")
+    moved = [
+        (
+            f"{f.case} {'' if f.evidence == 'time' else metric_name(f)}".rstrip(),
+            figure(f.metric, f.baseline),
+            figure(f.metric, f.current),
+            change(f),
+            _shown(f),
+        )
+        for f in reference.findings
+        if f.verdict.word in {"regressed", "improved"}
+    ]
+    lines = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
+    return "\n".join([*lines, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
+
+
+def explain(finding: Finding, baseline_path: str) -> str:
+    """The failure message of a test that regressed, or is inconclusive where that fails."""
     facts = {
         "baseline": f"{figure(finding.metric, finding.baseline)} ({_sessions(finding.baseline_sessions)})",
         "current": f"{figure(finding.metric, finding.current)} ({_sessions(finding.current_sessions)})",
         "change": f"{change(finding)}; the tolerance is {significant(finding.tolerance * 100)}%",
-        "device": visible(device.name),
     }
     command = shlex.join(["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test])
-    lines = prose(f"{name} regressed: {finding.case}", MESSAGE_WIDTH, hanging="  ")
+    lines = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
     lines += [f"  {what:<9} {said}" for what, said in facts.items()]
     lines += prose(finding.verdict.reason, MESSAGE_WIDTH, "  reason    ", " " * 12)
     lines += [f"  note      {visible(note)}" for note in finding.notes]
-    lines += ["  If the new figure is meant, accept it:", f"    {visible(command)}"]
+    regressed = finding.verdict.word == "regressed"
+    what = "If the new figure is meant, accept it" if regressed else "Record more sessions of the baseline's code"
+    lines += [f"  {what}:", f"    {visible(command)}"]
     return "\n".join(lines)
 
 
@@ -84,8 +102,7 @@ def _cells(name: str, row: Row) -> Iterator[tuple[str, ...]]:
     yield (*figures, change(first, "throughput"), _shown(first))
     for other in others:
         if other.verdict.word != "unchanged":
-            what = other.metric.replace("_", " ")
-            yield (f"  {what}", figure(other.metric, other.current), "", change(other), _shown(other))
+            yield (f"  {metric_name(other)}", figure(other.metric, other.current), "", change(other), _shown(other))
 
 
 def _shown(finding: Finding) -> str:
@@ -94,11 +111,10 @@ def _shown(finding: Finding) -> str:
 
 
 def _waivers(comparison: Comparison) -> Iterator[str]:
-    for finding in comparison.findings:
-        if finding.waiver:
-            yield f"waived until {finding.waiver.until}: {finding.case} ({finding.waiver.reason})"
-    for case, waiver in comparison.expired.items():
-        yield f"waiver ended on {waiver.until}: {case} ({waiver.reason})"
+    waivers = {f.case: f.waiver for f in comparison.findings if f.waiver}
+    yield from (f"waived until {waiver.until}: {case} ({waiver.reason})" for case, waiver in waivers.items())
+    ended = comparison.expired
+    yield from (f"waiver ended on {waiver.until}: {case} ({waiver.reason})" for case, waiver in ended.items())
 
 
 def _reasons(comparison: Comparison) -> Iterator[str]:
@@ -124,7 +140,6 @@ def _outcome(comparison: Comparison) -> Iterator[str]:
     if comparison.suite:
         yield f"suite {comparison.suite.word}: {comparison.suite.reason}"
     yield counts(comparison)
-    yield from (f"FAILED: {problem}" for problem in comparison.problems)
 
 
 def _shared(said: Iterable[tuple[str, str]]) -> Iterator[str]:
