@@ -24,9 +24,10 @@ Seconds = Annotated[float, Meta(gt=0, le=1e6)]
 Joules = Annotated[float, Meta(gt=0, le=1e12)]
 Bytes = Annotated[int, Meta(ge=0, le=2**50)]
 Count = Annotated[int, Meta(ge=1, le=2**40)]
+Block = Annotated[tuple[Seconds, ...], Meta(min_length=1)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=4096)]
-Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]  # UTC, to the second
+Time = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]  # UTC, to the second
 Provenance = Literal["measured", "published"]
 EvidenceKind = Literal["time", "peak_memory", "energy"]
 Word = Literal["regressed", "improved", "unchanged", "inconclusive", "reference"]
@@ -44,16 +45,18 @@ class Device(Record, frozen=True, kw_only=True):
     memory: Bytes
     capability: str | None = None  # compute capability, "7.5"
     mig: str | None = None  # MIG profile, "3g.40gb"
-    power_limit: float | None = None  # watts
-    cores: int | None = None  # CPU only
+    power_limit: Annotated[float, Meta(gt=0)] | None = None  # watts
+    cores: Annotated[int, Meta(ge=1)] | None = None  # CPU only
 
     @property
     def slug(self) -> str:
         """The file name of this device's baseline: ``tesla-t4``, ``cpu-intel-xeon-2-cores``."""
-        words = self.name if self.kind == "cuda" else f"cpu {self.name} {self.cores} cores"
+        words = (
+            self.name if self.kind == "cuda" else f"cpu {self.name}" + (f" {self.cores} cores" if self.cores else "")
+        )
         words += f" {self.mig}" if self.mig else ""
         kept = "".join(c if c.isalnum() or c == "." else " " for c in words.lower().removeprefix("nvidia "))
-        return "-".join(kept.split())
+        return "-".join(kept.split()).strip(".") or "unnamed"
 
 
 class Environment(Record, frozen=True, kw_only=True):
@@ -107,7 +110,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     session: Name
     items: Count  # items per call: what throughput counts
     clock: Name  # the clock of `blocks`: "cuda-event" or "host"
-    blocks: tuple[tuple[Seconds, ...], ...]  # seconds per call, one sample a span, block by block
+    blocks: Annotated[tuple[Block, ...], Meta(min_length=1)]  # seconds per call, one sample a span, block by block
     span_calls: Count  # calls timed together in one span
     ended: Literal["steady", "cap"]  # why sampling stopped
     interval: Annotated[float, Meta(ge=0)]  # half width of the median's 95 % interval, relative
@@ -181,9 +184,9 @@ class Case(Record, frozen=True, kw_only=True):
 
     id: Name  # `test`, plus "#name", plus "#cold" for a cold-cache measurement
     test: Name  # pytest's node id
-    line: int | None = None  # where the test function starts, from 1
+    line: Annotated[int, Meta(ge=1)] | None = None  # where the test function starts, from 1
     rule: Rule = Rule()
-    measurements: tuple[Measurement, ...]
+    measurements: Annotated[tuple[Measurement, ...], Meta(min_length=1)]
 
     @property
     def file(self) -> str:
@@ -222,7 +225,7 @@ class Series(Record, frozen=True, kw_only=True):
 class Waiver(Record, frozen=True, kw_only=True):
     """A regression that is tolerated until a day."""
 
-    until: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+    until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     reason: Name
 
 

@@ -73,9 +73,9 @@ def format_bytes(value: float) -> str:
 
 def format_rate(value: float) -> str:
     """``1234567.0`` -> ``1.23 M/s``."""
-    for scale, unit in ((1e9, " G/s"), (1e6, " M/s"), (1e4, " k/s")):
-        if value >= scale:
-            return f"{significant(value / scale * (10 if unit == ' k/s' else 1))}{unit}"
+    for scale, unit, least in ((1e9, " G/s", 1e9), (1e6, " M/s", 1e6), (1e3, " k/s", 1e4)):
+        if value >= least * 0.9995:
+            return f"{significant(value / scale)}{unit}"
     return f"{significant(value)} /s"
 
 
@@ -88,7 +88,8 @@ def format_change(ratio: float) -> str:
 
 def significant(value: float, digits: int = 3) -> str:
     """A number with that many significant digits, without an exponent where one can do without."""
-    if value == 0:
-        return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{max(0, min(decimals, 9))}f}"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    shown = float(f"{value:.{digits}g}")  # rounded first: 0.9996 is 1.00, not 1.000
+    decimals = digits - 1 - math.floor(math.log10(abs(shown)))
+    return f"{shown:.{decimals}f}" if 0 <= decimals <= 9 else f"{value:.0f}" if decimals < 0 else f"{shown:g}"
