@@ -94,7 +94,9 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     if settings.compare and not settings.disable:
         gate = open_gate(config, settings, chosen)
     tests = dict.fromkeys(item.nodeid for item in items if collection.measures(item))
-    return Suite(config, settings, Recorder(chosen, revision(config.rootpath), tests), gate)
+    order = config.stash[ORDER]
+    recorder = Recorder(chosen, revision(config.rootpath), tests, order.slowdown if order else 0.0)
+    return Suite(config, settings, recorder, gate)
 
 
 def _refuse_unwritable(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 HEAVY = ("torch", "numpy", "scipy", "msgspec", "pynvml", "rich")
@@ -51,5 +50,3 @@ def test_the_options_are_listed_with_their_help(pytester):
 def test_the_markers_are_registered(pytester):
     result = pytester.runpytest_inprocess("--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.gpu(*", "@pytest.mark.gpuperf(*"])
-
-

@@ -18,7 +18,7 @@ def judged(story, *arguments):
 def test_a_deleted_test_has_vanished(story):
     story.suite(TWO)
     story.record()
-    story.suite(TWO.split("def test_two")[0])
+    story.suite(TWO.split("def test_two", maxsplit=1)[0])
     result = judged(story)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*test_perf.py::test_two*", "gpuperf: 1 cases of the baseline vanished*--prune"])
@@ -55,7 +55,7 @@ def test_a_single_file_is_still_checked_for_what_it_lost(story):
     story.suite(TWO)
     story.suite(TWO, "test_other.py")
     story.record()
-    story.suite(TWO.split("def test_two")[0])
+    story.suite(TWO.split("def test_two", maxsplit=1)[0])
     assert judged(story, "test_perf.py").ret == 1
     assert judged(story, "test_other.py").ret == 0
 

@@ -46,7 +46,9 @@ def test_without_confirmation_one_session_decides(recorded):
 
 
 def test_in_the_test_itself_where_a_card_serves_one_process_alone(recorded):
-    result = recorded.run("--gpuperf-compare", "base.json", "--gpuperf-confirm", "in-test", "--gpuperf-save", "all.json")
+    result = recorded.run(
+        "--gpuperf-compare", "base.json", "--gpuperf-confirm", "in-test", "--gpuperf-save", "all.json"
+    )
     assert result.ret == 1  # the same process stays slow
     assert "fresh process" not in result.stdout.str()
     run = read_run(recorded.path / "all.json")
@@ -73,7 +75,9 @@ def test_a_suspect_that_cannot_be_measured_again_neither_passes_nor_fails_alone(
     """)
     result = story.run("--gpuperf-compare", "base.json")
     assert result.ret in {1, 7}
-    result.stdout.fnmatch_lines(["gpuperf: A suspect could not be confirmed: *exit code 1*", "*the second process breaks*"])
+    result.stdout.fnmatch_lines(
+        ["gpuperf: A suspect could not be confirmed: *exit code 1*", "*the second process breaks*"]
+    )
 
 
 def test_an_unknown_way_is_refused(story):
