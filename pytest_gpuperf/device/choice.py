@@ -1,0 +1,67 @@
+"""Which device a session measures on. torch is imported only where a CUDA device may be there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pytest_gpuperf.device import cuda, identity
+from pytest_gpuperf.device.clocks import Clock, HostClock
+from pytest_gpuperf.device.memory import MemoryMeter, ResidentMemory
+from pytest_gpuperf.errors import DeviceError, UsageError
+from pytest_gpuperf.results.records import Device, Environment
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The device of a session, and how it is measured."""
+
+    device: Device
+    index: int | None  # CUDA only
+    card: str | None  # hash of the card's UUID
+    software: dict[str, str]
+    clock: Clock
+    memory: MemoryMeter
+
+    def environment(self) -> Environment:
+        """What a run says of where its figures come from."""
+        return Environment(device=self.device, software=self.software)
+
+
+def choose_device(request: str) -> Chosen:
+    """Resolve ``auto``, ``cuda``, ``cuda:N`` or ``cpu``."""
+    if not re.fullmatch(r"auto|cpu|cuda|cuda:\d{1,4}", request):
+        raise UsageError(
+            f"{request!r} is no device. Write --gpuperf-device with one of: auto, cuda, cuda:N (N from 0), cpu."
+        )
+    if request == "cpu":
+        return _cpu()
+    missing = cuda.why_missing()
+    if missing is None:  # pragma: no cover - needs a GPU
+        return _cuda(int(request[5:]) if ":" in request else None)
+    if request == "auto":
+        return _cpu()
+    raise DeviceError(f"--gpuperf-device {request}: {missing} To measure on the processor: --gpuperf-device cpu.")
+
+
+def _cpu() -> Chosen:
+    return Chosen(
+        device=identity.cpu_device(),
+        index=None,
+        card=None,
+        software=identity.software(),
+        clock=HostClock(),
+        memory=ResidentMemory(),
+    )
+
+
+def _cuda(index: int | None) -> Chosen:  # pragma: no cover - needs a GPU
+    card = cuda.open_card(index)
+    return Chosen(
+        device=card.device,
+        index=card.index,
+        card=card.hash,
+        software=identity.software() | card.software,
+        clock=card.clock,
+        memory=card.memory,
+    )

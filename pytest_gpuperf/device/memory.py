@@ -1,0 +1,90 @@
+"""Peak memory, and what to do when there is none left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_OUT_OF_MEMORY = frozenset({"torch.cuda.OutOfMemoryError", "torch.OutOfMemoryError"})
+
+
+class MemoryMeter(Protocol):
+    """Peak memory between two moments."""
+
+    @property
+    def source(self) -> str:
+        """Where the figure comes from: "torch allocator", "RSS"."""
+        ...
+
+    def reset(self) -> None:
+        """Start a new peak."""
+        ...
+
+    def peak(self) -> int | None:
+        """The largest number of bytes in use since `reset`; None where this cannot be known."""
+        ...
+
+    def release(self) -> None:
+        """Give back what is cached but unused, after the device ran out of memory."""
+        ...
+
+
+class ResidentMemory:
+    """The process's resident memory, as the kernel counts it."""
+
+    source = "RSS"
+
+    def __init__(self, process: Path = Path("/proc/self")) -> None:
+        self._process = process
+        self._known = False
+
+    def reset(self) -> None:
+        # "5" sets the high-water mark to what is resident now. Where a container forbids it, the mark is that of the
+        # process's whole life and would be a wrong figure for this case.
+        try:
+            (self._process / "clear_refs").write_text("5")
+        except OSError:
+            self._known = False
+        else:
+            self._known = True
+
+    def peak(self) -> int | None:
+        if not self._known:
+            return None
+        status = (self._process / "status").read_text()
+        kibibytes = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), None)
+        return None if kibibytes is None else int(kibibytes) * 1024
+
+    def release(self) -> None:
+        """The host's memory is given back by the allocator itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorMemory:
+    """What torch's allocator handed out on one CUDA device: not what ONNX Runtime, cuDNN or graphs allocate."""
+
+    reset_peak: Callable[[], None]
+    read_peak: Callable[[], int]
+    empty_cache: Callable[[], None]
+    source: str = "torch allocator"
+
+    def reset(self) -> None:
+        self.reset_peak()
+
+    def peak(self) -> int | None:
+        return self.read_peak()
+
+    def release(self) -> None:
+        # After a failed allocation the device may be in a state in which even this raises: the first error is the news.
+        with suppress(RuntimeError):
+            self.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a workload failed for want of memory. By name: torch is not imported to ask."""
+    return isinstance(error, MemoryError) or any(
+        f"{kind.__module__}.{kind.__qualname__}" in _OUT_OF_MEMORY for kind in type(error).__mro__
+    )

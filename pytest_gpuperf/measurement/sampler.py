@@ -1,0 +1,164 @@
+"""One measurement: a first call, warm-up, then blocks of spans until the median is known. PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pytest_gpuperf.analysis.summaries import median_half_width
+from pytest_gpuperf.device.clocks import Block, Call, Clock
+from pytest_gpuperf.device.memory import MemoryMeter, is_out_of_memory
+from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
+from pytest_gpuperf.measurement.cache import Workload
+from pytest_gpuperf.measurement.plan import Pace, Plan
+from pytest_gpuperf.measurement.warmup import warm_up
+from pytest_gpuperf.results.records import Measurement
+
+
+@dataclass(slots=True)
+class _Timed:
+    """What the blocks have brought so far."""
+
+    blocks: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
+    walls: list[float] = field(default_factory=list[float])
+    latencies: list[float] = field(default_factory=list[float])
+    samples: list[float] = field(default_factory=list[float])
+
+    def add(self, block: Block) -> None:
+        self.blocks.append(block.samples)
+        self.samples.extend(block.samples)
+        if block.wall is not None:
+            self.walls.append(block.wall)
+
+
+def measure(
+    workload: Workload | Call,
+    *,
+    items: int,
+    plan: Plan,
+    clock: Clock,
+    memory: MemoryMeter,
+    session: str,
+    pace: Pace | None = None,
+) -> Measurement:
+    """Measure one call; `pace` is called between blocks, where other code may run."""
+    if items < 1:
+        raise UsageError(
+            f"items={items}: a call handles at least one item. Leave it out where there is nothing to count."
+        )
+    if not isinstance(workload, Workload):
+        workload = Workload(workload)
+    try:
+        with _garbage_collector_off():
+            return _measure(workload, items, plan, clock, memory, session, pace)
+    except MeasurementError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            memory.release()
+            raise OutOfMemoryError(
+                f"The workload needs more memory than the device has: {error}. Measure a smaller batch, or require "
+                f"more: @pytest.mark.gpu(min_memory=BYTES)."
+            ) from error
+        raise WorkloadError(f"The workload raised {type(error).__name__}: {error}") from error
+
+
+def _measure(
+    workload: Workload,
+    items: int,
+    plan: Plan,
+    clock: Clock,
+    memory: MemoryMeter,
+    session: str,
+    pace: Pace | None,
+) -> Measurement:
+    call, before_span = workload
+    (first_call,) = clock.latencies(call, 1)
+    warm = warm_up(call, plan, clock)
+    clock, note = clock.fitted(call)
+    memory.reset()
+    calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
+    timed = _Timed()
+    ended = _sample(timed, call, calls, plan, clock, pace, before_span)
+    return Measurement(
+        session=session,
+        items=items,
+        clock=clock.name,
+        blocks=tuple(timed.blocks),
+        span_calls=calls,
+        ended=ended,
+        interval=median_half_width(timed.samples),
+        walls=tuple(timed.walls),
+        latencies=tuple(timed.latencies),
+        first_call=first_call,
+        warmup_calls=warm.calls,
+        warmup_seconds=warm.seconds,
+        peak_memory=memory.peak(),
+        memory_source=memory.source,
+        notes=() if note is None else (note,),
+    )
+
+
+def _calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:
+    """Enough calls that a span lasts as long as the plan wants, by the clock that will time them."""
+    if estimate > plan.span_seconds:
+        return 1 if estimate > 10 * plan.span_seconds else _grown(call, plan, clock, 1)
+    return _grown(call, plan, clock, max(1, int(0.5 * plan.span_seconds / estimate)))
+
+
+def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
+    while True:
+        span = min(clock.block(call, 3, calls).samples) * calls
+        if span >= plan.span_seconds:
+            return calls
+        # At most tenfold a step: a tick of a coarse clock may have passed for a span.
+        calls = max(calls + 1, min(10 * calls, int(1.05 * calls * plan.span_seconds / span)))
+
+
+def _sample(
+    timed: _Timed, call: Call, calls: int, plan: Plan, clock: Clock, pace: Pace | None, before_span: Call | None
+) -> Literal["steady", "cap"]:
+    start = clock.now()
+    spans = 1
+    seconds = 0.0
+    while True:
+        block = clock.block(call, spans, calls, before_span)
+        timed.add(block)
+        seconds += sum(block.samples) * calls
+        span = seconds / len(timed.samples)
+        if calls == 1 and clock.name == "host":  # a span is one synchronised call already
+            timed.latencies.extend(block.samples)
+        else:
+            single = plan.latencies_per_block(span * spans, block.wall or span / calls)
+            timed.latencies.extend(clock.latencies(call, single, before_span))
+        if _enough(timed, seconds, span, plan):
+            return "steady"
+        if clock.now() - start + span > plan.budget:
+            return "cap"
+        spans = plan.spans_per_block(span)
+        if pace is not None:
+            pace(len(timed.blocks))
+
+
+def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
+    return (
+        len(timed.samples) >= plan.enough(span)
+        and seconds >= plan.min_timed
+        and median_half_width(timed.samples) <= plan.precision
+    )
+
+
+@contextmanager
+def _garbage_collector_off() -> Generator[None]:
+    """A collection in a timed span would be the machine's, not the workload's."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
