@@ -12,7 +12,7 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
 
     Its reports and caches go to a scratch folder, so that they do not replace this session's.
     """
-    positional = list(config.option.file_or_dir or ())
+    positional: list[str] = list(config.option.file_or_dir or ())
     options: list[str] = []
     for argument in reversed([str(a) for a in config.invocation_params.args]):
         if argument in positional:

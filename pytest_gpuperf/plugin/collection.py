@@ -65,7 +65,7 @@ def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -
     device = chosen.device
     if device.kind == "cpu":
         if asked == "auto":
-            return f"needs a GPU: {chosen.why_no_gpu}. To run it on the CPU: --gpuperf-device cpu"
+            return f"needs a GPU: {_why_none()} To run it on the CPU: --gpuperf-device cpu"
         needs = [key for key in _GPU_KEYS if wants.get(key)]
         return f"needs a GPU ({', '.join(needs)})" if needs else None
     if device.memory < wants.get("min_memory", 0):
@@ -73,9 +73,22 @@ def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -
     capability = str(wants.get("min_capability", "0.0"))
     if _version(device.capability or "0.0") < _version(capability):
         return f"needs compute capability {capability}; {device.name} has {device.capability}"
-    if chosen.count < wants.get("count", 1):
-        return f"needs {wants['count']} GPUs; {chosen.count} visible"
+    visible = _visible()
+    if visible < wants.get("count", 1):
+        return f"needs {wants['count']} GPUs; {visible} visible"
     return None
+
+
+def _why_none() -> str:
+    from pytest_gpuperf.device.cuda import why_missing
+
+    return why_missing() or "--gpuperf-device says cpu."
+
+
+def _visible() -> int:  # pragma: no cover - needs a GPU
+    from pytest_gpuperf.device.cuda import visible_count
+
+    return visible_count()
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -86,7 +99,7 @@ def require_gpu(chosen: Chosen) -> None:
     """--gpuperf-require-gpu: a suite that was meant for a GPU must not pass without one."""
     if chosen.device.kind != "cuda":
         raise DeviceError(
-            f"A GPU is required (--gpuperf-require-gpu), and there is none: {chosen.why_no_gpu}. "
+            f"A GPU is required (--gpuperf-require-gpu), and none is used: {_why_none()} "
             f"See what is missing: gpuperf doctor"
         )
 
@@ -99,7 +112,7 @@ def scope(config: pytest.Config) -> Scope:
     return Scope(
         paths=tuple(dict.fromkeys(_relative(config, argument) for argument in whole)),
         ignored=tuple(_relative(config, str(path)) for path in config.getoption("ignore") or ()),
-        deselected=tuple(config.stash.get(DESELECTED, [])),
+        deselected=tuple(config.stash.get(DESELECTED, ())),
     )
 
 

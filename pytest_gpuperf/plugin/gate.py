@@ -119,8 +119,8 @@ class Gate:
     def report(self) -> None:
         """Log what was withheld, failed where its verdict says so."""
         failing: dict[str, list[tuple[Finding, str]]] = defaultdict(list)
-        for comparison in (self.comparison, self.creep):
-            for finding in comparison.findings if comparison else ():
+        for comparison in filter(None, (self.comparison, self.creep)):
+            for finding in comparison.findings:
                 if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
                     failing[finding.test].append((finding, comparison.baseline))
         for waiting in self.withheld:
@@ -143,8 +143,10 @@ class Gate:
         """pytest's exit code, or ours where pytest found nothing wrong."""
         if status not in {0, 5} or self.comparison is None:
             return status
-        codes = {c.exit_code for c in (self.comparison, self.creep) if c} | ({1} if self.unconfirmed else set())
-        return next((code for code in (1, 6, 7) if code in codes), 0)
+        codes = [c.exit_code for c in (self.comparison, self.creep) if c]
+        if self.unconfirmed:
+            codes.append(1)
+        return min((code for code in codes if code), default=0)
 
     def _rules(self) -> Rules:
         s = self.settings

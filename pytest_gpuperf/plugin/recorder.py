@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gpuperf.device.canaries import Canaries
+from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
@@ -75,6 +76,8 @@ class Recorder:
         self.repeats = max(self.repeats, repeat)
         plan = Plan(budget=settings.budget, cache=settings.cache)
         workload = workload_call(fn, arguments, plan, self.chosen)
+        if self.slowdown:
+            workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
         return measure(
             workload,
             items=items,
@@ -82,6 +85,20 @@ class Recorder:
             clock=self.chosen.clock,
             memory=self.chosen.memory,
             session=self.name_of(repeat),
+        )
+
+    def run_once(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:
+        """Run a workload without measuring it; what its test asserts on is the one call."""
+        blocks = (self.chosen.clock.latencies(lambda: fn(*arguments), 1),)
+        return Measurement(
+            session=self.session,
+            items=items,
+            clock="host",
+            blocks=blocks,
+            span_calls=1,
+            latencies=blocks[0],
+            ended="cap",
+            interval=1.0,
         )
 
     def name_of(self, repeat: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -68,23 +68,29 @@ def add_options(parser: pytest.Parser) -> None:
 
 def resolve(config: pytest.Config) -> Settings:
     """Every option's value, converted; an error names the option that is wrong."""
-    values = {option.key.removeprefix("gpuperf_"): _value(config, option) for option in OPTIONS}
-    said: list[tuple[str, float]] = _converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance")
-    inis: list[tuple[str, float]] = _converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance")
-    if values["reference"] and not values["compare"]:
+    value = {option.name: _value(config, option) for option in OPTIONS}
+    said = _consistent(_converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance"), "--gpuperf-tolerance")
+    inis = _consistent(_converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance"), "gpuperf_tolerance")
+    if value["reference"] and not value["compare"]:
         raise UsageError(
             "--gpuperf-reference goes with --gpuperf-compare: the reference shows what accepted losses add up to, "
             "beside the baseline that they were accepted into. Give both."
         )
-    save = values["save"]
     return Settings(
-        **{
-            **values,
-            "save": config.invocation_params.dir / save if save else None,
-            "tolerance": over(_consistent(said, "--gpuperf-tolerance"), _consistent(inis, "gpuperf_tolerance")),
-            "tolerance_said": _consistent(said, "--gpuperf-tolerance"),
-            "budget_said": config.getoption("gpuperf_budget") is not None,
-        }
+        device=value["device"],
+        compare=value["compare"],
+        reference=value["reference"],
+        save=config.invocation_params.dir / value["save"] if value["save"] else None,
+        tolerance=over(said, inis),
+        tolerance_said=said,
+        require_gpu=value["require-gpu"],
+        strict=value["strict"],
+        min_decided=value["min-decided"],
+        allow_missing=value["allow-missing"],
+        budget=value["budget"],
+        budget_said=config.getoption("gpuperf_budget") is not None,
+        confirm=value["confirm"],
+        disable=value["disable"],
     )
 
 
@@ -136,12 +142,7 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
             raise UsageError(f"{item.nodeid}: @gpuperf does not take {wrong}. It takes: {', '.join(_MARKER_KEYS)}.")
         marked = dict(marker.kwargs) | marked
     what = f"{item.nodeid}: @gpuperf"
-    tolerances: Any = marked.get("tolerance", {})
-    if not isinstance(tolerances, Mapping):
-        raise UsageError(f'{what}: tolerance is a dictionary, like {{"throughput": "3%"}}.')
-    own = _consistent(
-        [(known_metric(str(m), what), parse_fraction(str(t), f"{what} {m}")) for m, t in tolerances.items()], what
-    )
+    own = _consistent(_marked_tolerances(marked.get("tolerance", {}), what), what)
     cache = marked.get("cache", "warm")
     if cache not in CACHES:
         raise UsageError(f"{what}: cache {cache!r} is no choice. Choose one of: {', '.join(CACHES)}.")
@@ -154,3 +155,10 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
         budget=budget,
         cache=cache,
     )
+
+
+def _marked_tolerances(tolerances: Any, what: str) -> list[tuple[str, float]]:
+    if not isinstance(tolerances, dict):
+        raise UsageError(f'{what}: tolerance is a dictionary, like {{"throughput": "3%"}}.')
+    pairs = cast("dict[object, object]", tolerances).items()
+    return [(known_metric(str(metric), what), parse_fraction(str(t), f"{what} {metric}")) for metric, t in pairs]

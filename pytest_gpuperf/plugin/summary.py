@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,7 @@ def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:
     run = suite.run
     if run is not None and (run.cases or comparison) and not suite.settings.disable:
         reporter.section("gpuperf")
-        reporter.write_line(render_table(comparison, run, reporter.screen_width))
+        reporter.write_line(render_table(comparison, run, shutil.get_terminal_size().columns))
     for problem in suite.problems():
         reporter.write_line(f"gpuperf: {problem}", red=True)
     if suite.saved is not None:

@@ -10,7 +10,7 @@ def test_workloads_run_and_nothing_is_recorded_or_compared(story):
         def test_spin(gpuperf):
             m = gpuperf(lambda: calls.append(spin(0.2)), items=2)
             assert m.throughput > 0
-            assert len(calls) < 10
+            assert len(calls) == 1
     """)
     result = story.run("--gpuperf-disable", "--gpuperf-save", "run.json", "--gpuperf-compare", "absent.json")
     result.assert_outcomes(passed=1)

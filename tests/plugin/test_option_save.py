@@ -24,7 +24,7 @@ def test_the_run_holds_the_case_and_where_it_comes_from(story):
     (measurement,) = case.measurements
     (session,) = run.sessions
     assert case.id == case.test == "test_perf.py::test_spin"
-    assert case.line == 4
+    assert case.line == 5
     assert measurement.items == 3
     assert measurement.session == session.id
     assert {"matmul", "copy", "loop"} <= set(session.canaries)
@@ -65,11 +65,18 @@ def test_ctrl_c_in_the_second_case_keeps_the_first(story):
     assert run.scope.unmeasured["test_perf.py::test_second"].startswith("not run")
 
 
-def test_a_missing_folder_is_refused_before_measuring(story):
+def test_a_missing_folder_is_made(story):
     story.suite(ONE)
-    result = story.run("--gpuperf-save", "nowhere/run.json")
+    assert story.run("--gpuperf-save", "results/today/run.json").ret == 0
+    assert (story.path / "results/today/run.json").exists()
+
+
+def test_a_target_below_a_file_is_refused_before_measuring(story):
+    story.suite(ONE)
+    (story.path / "results").touch()
+    result = story.run("--gpuperf-save", "results/run.json")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: *there is no folder*mkdir -p*"])
+    result.stderr.fnmatch_lines(["ERROR: *run.json: cannot be written*"])
     assert "passed" not in result.stdout.str()
 
 
@@ -92,13 +99,12 @@ def test_an_unwritable_folder_is_refused(story):
 
 def test_a_target_that_breaks_at_the_end_is_one_clear_error(story):
     story.suite("""
-        import shutil
+        from pathlib import Path
 
         def test_spin(gpuperf):
             gpuperf(spin, 0.2)
-            shutil.rmtree("results")
+            Path("results").touch()
     """)
-    (story.path / "results").mkdir()
     result = story.run("--gpuperf-save", "results/run.json")
     assert result.ret == 4
     result.stdout.fnmatch_lines(["gpuperf: *run.json*"])
