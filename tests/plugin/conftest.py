@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import msgspec
+import numpy as np  # noqa: F401 - pytester forgets what a session imported, and numpy cannot be loaded twice
 import pytest
 
 from pytest_gpuperf.analysis.compaction import block_medians
