@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 
-from pytest_gpuperf.results.problems import Flaw
+from pytest_gpuperf.results.problems import Flaw, shown
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Run, Session
 
 
@@ -24,14 +24,14 @@ def check_baseline(baseline: Baseline) -> None:
     for i, case in enumerate(baseline.cases):
         _of_known_sessions(f"$.cases[{i}].series", case, (s.session for s in case.series), known)
         if case.waiver is not None:
-            _in_calendar(f"$.cases[{i}].waiver.until (case {case.id})", case.waiver.until, date.fromisoformat)
+            _in_calendar(f"$.cases[{i}].waiver.until (case {shown(case.id)})", case.waiver.until, date.fromisoformat)
 
 
 def _sessions(sessions: Sequence[Session]) -> set[str]:
     known: set[str] = set()
     for i, session in enumerate(sessions):
         if session.id in known:
-            raise Flaw(f"$.sessions[{i}].id", f'the session "{session.id}" stands twice')
+            raise Flaw(f"$.sessions[{i}].id", f"the session {shown(session.id)} stands twice")
         known.add(session.id)
         _in_calendar(f"$.sessions[{i}].time", session.time, datetime.fromisoformat)
     return known
@@ -42,16 +42,21 @@ def _unique_cases(cases: Sequence[Case | Accepted]) -> None:
     for i, case in enumerate(cases):
         first = seen.setdefault(case.id, i)
         if first != i:
-            raise Flaw(f"$.cases[{i}].id (case {case.id})", f"this case stands twice, first at $.cases[{first}]")
+            raise Flaw(f"$.cases[{i}].id (case {shown(case.id)})", f"this case stands twice, first at $.cases[{first}]")
 
 
 def _of_known_sessions(place: str, case: Case | Accepted, named: Iterable[str], known: set[str]) -> None:
     seen: set[str] = set()
     for i, session in enumerate(named):
         if session not in known:
-            raise Flaw(f"{place}[{i}].session (case {case.id})", f'"{session}" is not in $.sessions')
+            raise Flaw(
+                f"{place}[{i}].session (case {shown(case.id)})", f"the session {shown(session)} is not in $.sessions"
+            )
         if session in seen:
-            raise Flaw(f"{place}[{i}].session (case {case.id})", f'the session "{session}" stands twice in this case')
+            raise Flaw(
+                f"{place}[{i}].session (case {shown(case.id)})",
+                f"the session {shown(session)} stands twice in this case",
+            )
         seen.add(session)
 
 
@@ -59,4 +64,4 @@ def _in_calendar(place: str, text: str, parse: Callable[[str], object]) -> None:
     try:
         parse(text)
     except ValueError:
-        raise Flaw(place, f'"{text}" is no day and time of the calendar') from None
+        raise Flaw(place, f"{shown(text)} is no day and time of the calendar") from None

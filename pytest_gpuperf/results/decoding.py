@@ -11,7 +11,7 @@ from msgspec import DecodeError, Struct, ValidationError
 from pytest_gpuperf.results.checking import check_baseline, check_run
 from pytest_gpuperf.results.duplicates import refuse_duplicate_keys
 from pytest_gpuperf.results.envelope import BASELINE, RUN, VERSION, BaselineFile, RunFile
-from pytest_gpuperf.results.problems import Flaw
+from pytest_gpuperf.results.problems import Flaw, shown
 from pytest_gpuperf.results.records import Baseline, Run
 
 # Everything that decoding may raise: malformed text, a value of the wrong type or range, bytes that are not UTF-8,
@@ -76,9 +76,13 @@ def _flaw(error: Exception, raw: bytes, kind: str) -> Flaw:
     try:
         header = msgspec.json.decode(raw, type=_Header)
     except ValidationError:
-        return Flaw("$", "this is not a JSON object")
+        return _not_text(raw) or Flaw("$", "this is not a JSON object")
+    except RecursionError:
+        return Flaw("$", "it is nested too deeply")
     except _UNREADABLE as e:
-        return _malformed(e, raw)
+        return _not_text(raw) or _malformed(e, raw)
+    if isinstance(error, UnicodeDecodeError):
+        return _not_text(raw) or Flaw("$", _sentence(str(error)))
     return _foreign(header, kind) or _misfit(error, raw)
 
 
@@ -94,7 +98,7 @@ def _foreign(header: _Header, kind: str) -> Flaw | None:
                 f"written by a newer gpuperf (format version {version}); this one reads version {VERSION}",
                 "Upgrade with: pip install -U pytest-gpuperf",
             )
-        return Flaw("$.version", f"expected the format version {VERSION}, found {_shown(version)}")
+        return Flaw("$.version", f"expected the format version {VERSION}, found {shown(version)}")
     if found == RUN:
         return Flaw(
             "$.format",
@@ -107,23 +111,30 @@ def _foreign(header: _Header, kind: str) -> Flaw | None:
             "this is a baseline file, and a run is needed here",
             "Record a run with: pytest --gpuperf-save RUN",
         )
-    return Flaw("$.format", f'this is no file of gpuperf: expected "{kind}", found {_shown(found)}')
+    return Flaw("$.format", f'this is no file of gpuperf: expected "{kind}", found {shown(found)}')
 
 
 def _malformed(error: Exception, raw: bytes) -> Flaw:
-    if isinstance(error, RecursionError):
-        return Flaw("$", "it is nested too deeply")
-    if isinstance(error, UnicodeDecodeError):
-        return Flaw("$", "it holds bytes that are no UTF-8 text")
     text = str(error)
     if "truncated" in text:
         return Flaw("$", f"the file is truncated: it ends after {len(raw)} bytes in the midst of a value")
-    place = re.search(r"\(byte (\d+)\)", text)
-    if place is None:
+    at = re.search(r" \(byte (\d+)\)", text)
+    if at is None:
         return Flaw("$", _sentence(text))
-    before = raw[: int(place[1])]
-    line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
-    return Flaw("$", f"{_sentence(text[: place.start()])} at line {line}, column {column}")
+    return Flaw("$", f"{_sentence(text[: at.start()])} at {_line_of(raw, int(at[1]))}")
+
+
+def _not_text(raw: bytes) -> Flaw | None:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as e:
+        return Flaw("$", f"it holds bytes that are no UTF-8 text at {_line_of(raw, e.start)}")
+    return None
+
+
+def _line_of(raw: bytes, offset: int) -> str:
+    lines = raw[:offset].split(b"\n")
+    return f"line {len(lines)}, column {len(lines[-1]) + 1}"
 
 
 def _misfit(error: Exception, raw: bytes) -> Flaw:
@@ -142,13 +153,8 @@ def _with_case(place: str, raw: bytes) -> str:
         case = msgspec.json.decode(raw, type=_CaseIds).cases[int(index[1])].id
     except _UNREADABLE:  # another case is worse still: the path alone must do
         return place
-    return f"{place} (case {_shown(case)})"
+    return f"{place} (case {shown(case)})"
 
 
 def _sentence(text: str) -> str:
     return text.strip().rstrip(".:") or "it cannot be read"
-
-
-def _shown(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 200 else f"{text[:200]}..."

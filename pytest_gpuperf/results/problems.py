@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.results.envelope import BASELINE, RUN
 
@@ -10,6 +12,12 @@ _WAY_OUT = {
     BASELINE: "Restore it (git checkout -- {path}), or move it away and record a new one with: "
     "gpuperf calibrate --sessions 5 --into {path} -- PYTEST-ARGUMENTS",
 }
+
+
+def shown(value: object) -> str:
+    """A value of the file as it would stand there, in one line of bearable length."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 class Flaw(Exception):  # noqa: N818 - it never leaves this room; `FileError` does

@@ -212,7 +212,7 @@ class Run(Record, frozen=True, kw_only=True):
     cases: tuple[Case, ...]
 
 
-class Series(Record, frozen=True, kw_only=True):
+class Series(Record, frozen=True, kw_only=True, gc=False):  # a hundred thousand of them, and no cycle can form
     """One case in one accepted session."""
 
     session: Name

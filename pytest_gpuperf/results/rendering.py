@@ -6,8 +6,8 @@ session is one more line in each case. A run keeps the order in which it was mea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -55,9 +55,10 @@ def rounded(figures: Any, digits: int) -> Any:
     if isinstance(figures, float):
         return float(f"{figures:.{digits}g}")
     if isinstance(figures, (list, tuple)):
-        return [rounded(f, digits) for f in figures]  # pyright: ignore[reportUnknownVariableType]
+        values = cast("Sequence[Any]", figures)
+        return [float(f"{f:.{digits}g}") if type(f) is float else rounded(f, digits) for f in values]
     if isinstance(figures, dict):
-        return {k: rounded(v, digits) for k, v in figures.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {k: rounded(v, digits) for k, v in cast("dict[str, Any]", figures).items()}
     return figures
 
 
