@@ -86,7 +86,9 @@ OPTIONS = (
     Option("compare", "value", "judge against a baseline; 'auto': baselines/<device>.json", metavar="FILE"),
     Option("reference", "value", "judge against a pinned baseline too: small accepted losses add up", metavar="FILE"),
     Option("save", "value", "record this run in a file", metavar="FILE"),
-    Option("tolerance", "list", "how much worse a metric may become", tolerance, metavar="METRIC=3%"),
+    Option(
+        "tolerance", "list", "how much worse a metric may become: throughput=3%", tolerance, metavar="METRIC=PERCENT"
+    ),
     Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),
     Option("strict", "flag", "let an inconclusive verdict fail"),
     Option("min-decided", "value", "share of compared cases that must get a verdict", _share, "80%", "PERCENT"),

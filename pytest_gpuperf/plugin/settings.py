@@ -13,6 +13,11 @@ from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.plugin.options import OPTIONS, Option, known_metric, seconds
 from pytest_gpuperf.results.units import METRICS, parse_fraction
 
+_INI_TYPES: Mapping[str, Literal["string", "bool", "linelist"]] = {
+    "value": "string",
+    "flag": "bool",
+    "list": "linelist",
+}
 CACHES = ("warm", "flush", "rotate")
 
 
@@ -52,18 +57,16 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare every option and its ini key."""
     group = parser.getgroup("gpuperf", "GPU performance")
     for option in OPTIONS:
+        text = f"{option.help} (default: {option.default})" if option.default else option.help
+        escaped = text.replace("%", "%%")  # argparse formats its help
         if option.kind == "flag":
-            group.addoption(option.flag, dest=option.key, action="store_true", default=None, help=option.help)
-            parser.addini(option.key, option.help, type="bool", default=None)
-        elif option.kind == "list":
-            group.addoption(
-                option.flag, dest=option.key, action="append", default=None, metavar=option.metavar, help=option.help
-            )
-            parser.addini(option.key, option.help, type="linelist", default=None)
+            group.addoption(option.flag, dest=option.key, action="store_true", default=None, help=escaped)
         else:
-            text = f"{option.help} (default: {option.default})" if option.default else option.help
-            group.addoption(option.flag, dest=option.key, default=None, metavar=option.metavar, help=text)
-            parser.addini(option.key, text, default=None)
+            action = "append" if option.kind == "list" else "store"
+            group.addoption(
+                option.flag, dest=option.key, action=action, default=None, metavar=option.metavar, help=escaped
+            )
+        parser.addini(option.key, text, type=_INI_TYPES[option.kind], default=None)
 
 
 def resolve(config: pytest.Config) -> Settings:
