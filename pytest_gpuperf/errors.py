@@ -6,7 +6,10 @@ GpuPerfError
 ├── UsageError               exit 4   an option, marker or argument that makes no sense
 ├── MeasurementError         exit 1   the workload could not be measured; fails its own test
 │   ├── WorkloadError                 the workload raised
-│   └── OutOfMemoryError              the workload needs more memory than the device has
+│   ├── OutOfMemoryError              the workload needs more memory than the device has
+│   ├── ContradictedError             the evidence says that another device did the work
+│   ├── DeviceLostError               the GPU is gone, in the middle of a session
+│   └── UnavailableError              a figure that was asked for cannot be measured here
 └── SessionError             exit 3   a fresh pytest process did not do what it was started for
 
 A message says what happened, why it matters and what to type next.
@@ -49,6 +52,28 @@ class WorkloadError(MeasurementError):
 
 class OutOfMemoryError(MeasurementError):
     """The workload needs more memory than the device has; the cause is chained."""
+
+
+class ContradictedError(MeasurementError):
+    """The evidence says that another device did the work."""
+
+
+class DeviceLostError(MeasurementError):
+    """The GPU is gone, in the middle of a session."""
+
+
+class UnavailableError(MeasurementError):
+    """A figure that was asked for cannot be measured here."""
+
+
+class FallbackError(MeasurementError):
+    """The work ran, or would run, elsewhere than it was asked to."""
+
+
+class UnavailableError(GpuPerfError):
+    """A model or a back end needs what this machine or this combination does not have; a suite skips with it."""
+
+    exit_code = 4
 
 
 class SessionError(GpuPerfError):

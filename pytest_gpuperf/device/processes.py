@@ -1,0 +1,108 @@
+"""Who uses a card: our own family of processes, or somebody else.
+
+NVML counts processes as the host does. Inside a container ours have other numbers there, and no file tells which. So
+a process that opens a card looks at the list before and after: what is new is itself. What was learned is written
+where the whole family finds it, one file a card in a folder that the environment names.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pytest_gpuperf.device.nvml import NvmlDevice
+from pytest_gpuperf.device.readings import Missing, Reading, known
+
+FAMILY = "GPUPERF_FAMILY"  # names the folder; children inherit it
+
+
+def family_folder() -> Path:
+    """Where this family of processes writes down its numbers; the first process makes it and removes it."""
+    if FAMILY not in os.environ:
+        os.environ[FAMILY] = tempfile.mkdtemp(prefix="gpuperf-family-")
+        atexit.register(shutil.rmtree, os.environ[FAMILY], ignore_errors=True)
+    return Path(os.environ[FAMILY])
+
+
+@contextmanager
+def opening(device: NvmlDevice) -> Generator[None]:
+    """Learn what this process is called on a card, while it opens the card."""
+    before = _pids(device)
+    yield
+    new = _pids(device) - before
+    # More than one: somebody else came in the same moment, and which one is ours cannot be told.
+    if len(new) == 1:
+        register(device, new.pop())
+
+
+def register(device: NvmlDevice, pid: int) -> None:
+    """Remember a number of our own on a card."""
+    with (family_folder() / _file_of(device)).open("a") as file:
+        file.write(f"{pid}\n")
+
+
+def foreign(device: NvmlDevice, proc: Path = Path("/proc")) -> Reading[tuple[int, ...]]:
+    """The processes on a card that are not of our family."""
+    processes = device.processes()
+    if isinstance(processes, Missing):
+        return processes
+    ours = _registered(device) | family(proc)
+    return tuple(p.pid for p in processes if p.pid not in ours)
+
+
+def own_memory(device: NvmlDevice, proc: Path = Path("/proc")) -> Reading[int]:
+    """Bytes that our family holds on a card."""
+    processes = device.processes()
+    if isinstance(processes, Missing):
+        return processes
+    ours = _registered(device) | family(proc)
+    held = [p.memory for p in processes if p.pid in ours]
+    told = [memory for memory in held if memory is not None]
+    if not told:
+        return Missing("unsupported", "NVML does not tell how much memory our processes hold on this GPU")
+    return sum(told)
+
+
+def family(proc: Path = Path("/proc")) -> set[int]:
+    """This process, those that started it, and those that it started."""
+    parents = dict(_parents(proc))
+    own = os.getpid()
+    found = {own}
+    parent = parents.get(own, 0)
+    while parent > 1:  # 1 is everybody's ancestor
+        found.add(parent)
+        parent = parents.get(parent, 0)
+    descendants = {own}
+    while descendants:
+        found |= descendants
+        descendants = {pid for pid, parent in parents.items() if parent in descendants} - found
+    return found
+
+
+def _parents(proc: Path) -> Generator[tuple[int, int]]:
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            # A process may end while it is looked at.
+            with suppress(OSError, ValueError, IndexError):
+                # The name, in brackets, may hold spaces and brackets itself.
+                yield int(entry.name), int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _pids(device: NvmlDevice) -> set[int]:
+    return {p.pid for p in known(device.processes()) or ()}
+
+
+def _registered(device: NvmlDevice) -> set[int]:
+    try:
+        return {int(line) for line in (family_folder() / _file_of(device)).read_text().split()}
+    except OSError:
+        return set()
+
+
+def _file_of(device: NvmlDevice) -> str:
+    return str(known(device.board.uuid) or "card")
