@@ -30,6 +30,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=4096)]
 Time = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]  # UTC, to the second
 Provenance = Literal["measured", "published"]
 EvidenceKind = Literal["time", "peak_memory", "energy"]
+Rating = Literal["proves", "supports", "says nothing", "speaks against", "contradicts"]
+Proof = Literal["proven", "contradicted", "unknown"]
 Word = Literal["regressed", "improved", "unchanged", "inconclusive", "reference"]
 
 
@@ -104,6 +106,22 @@ class Latency(Record, frozen=True, kw_only=True):
     count: int
 
 
+class Witness(Record, frozen=True, kw_only=True):
+    """One thing that was looked at to learn which device did the work."""
+
+    name: Name
+    rating: Rating
+    figure: str  # what was seen, in words and figures
+
+
+class Evidence(Record, frozen=True, kw_only=True):
+    """What shows that the device did the work."""
+
+    verdict: Proof
+    witnesses: tuple[Witness, ...] = ()
+    diagnosis: str | None = None  # of a GPU that seems to do nothing
+
+
 class Measurement(Record, frozen=True, kw_only=True):
     """What one session measured of one case. A test may assert on any of it."""
 
@@ -122,6 +140,11 @@ class Measurement(Record, frozen=True, kw_only=True):
     peak_memory: Bytes | None = None
     memory_source: str | None = None  # "torch allocator" or "RSS"
     energy: Joules | None = None  # joules per item
+    energy_above_idle: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None  # without what an idle device takes
+    state: Name | None = None  # a slow-down that persisted: "thermal slow-down"
+    temperature: Annotated[int, Meta(ge=-300, le=1000)] | None = None  # the highest, degrees Celsius
+    sm_clock: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # the median, MHz: explains a figure
+    evidence: Evidence | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -220,6 +243,7 @@ class Series(Record, frozen=True, kw_only=True, gc=False):  # a hundred thousand
     medians: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=MEDIANS)]  # of blocks, in order
     peak_memory: Bytes | None = None
     energy: Joules | None = None
+    state: Name | None = None  # a slow-down that the session ran in
 
 
 class Waiver(Record, frozen=True, kw_only=True):
