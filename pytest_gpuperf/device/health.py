@@ -1,0 +1,145 @@
+"""Whether a card runs as it can: looked at before and after each block.
+
+A reading of the moment misses what came and went in between, so the seconds that each limit has held the clock down are
+compared too. A software power cap is ordinary under load and is noted; a thermal or hardware slow-down makes a block
+one of another machine. Clocks explain a figure; they never excuse it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from time import monotonic
+
+from pytest_gpuperf.device import processes
+from pytest_gpuperf.device.nvml import NvmlDevice
+from pytest_gpuperf.device.readings import Missing, Reading, T, known
+from pytest_gpuperf.errors import DeviceLostError
+
+POWER_CAP = "software power cap"
+_SLOWDOWNS = {  # bits of the clock event reasons
+    0x20: "thermal slow-down",  # by the driver
+    0x40: "thermal slow-down",  # by the chip
+    0x80: "power brake",
+}
+_HARDWARE = 0x08  # set beside the two above, and alone for what has no bit of its own
+_POWER_CAP_BIT = 0x04
+_THERMAL, _POWER, _BOARD = 1, 0, 3  # policies of the violation times
+_SPAN_SHARE = 0.01  # of a block that a limit must have held, to count
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a card says of itself at one moment."""
+
+    at: float
+    reasons: int
+    violations: dict[int, float]  # policy -> seconds so far
+    temperature: int | None
+    sm_clock: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the card ran during a measurement."""
+
+    state: str | None = None  # the slow-down it was in, None where it ran as it can
+    temperature: int | None = None  # the highest, degrees Celsius
+    sm_clock: int | None = None  # the median, MHz
+    notes: tuple[str, ...] = ()
+
+
+class CardWatch:
+    """Watches one card through one measurement."""
+
+    def __init__(self, device: NvmlDevice, now: Callable[[], float] = monotonic) -> None:
+        self._device = device
+        self._now = now
+        self._before: Conditions | None = None
+        self._seen: list[Conditions] = []
+        self._capped = 0
+        self._limited = 0
+        self._blocks = 0
+        self._others: set[int] = set()
+
+    def before_block(self) -> None:
+        """Look at the card."""
+        self._before = conditions(self._device, self._now())
+
+    def after_block(self) -> str | None:
+        """The slow-down that the block ran in; None where there was none."""
+        after = conditions(self._device, self._now())
+        before = self._before or after
+        self._seen.append(after)
+        self._blocks += 1
+        self._capped += bool((before.reasons | after.reasons) & _POWER_CAP_BIT) or _held(before, after, _POWER)
+        self._limited += _held(before, after, _BOARD)
+        self._others.update(known(processes.foreign(self._device)) or ())
+        return slowdown(before, after)
+
+    def health(self, state: str | None) -> Health:
+        """How the card ran, given the state that persisted."""
+        clocks = [c.sm_clock for c in self._seen if c.sm_clock is not None]
+        temperatures = [c.temperature for c in self._seen if c.temperature is not None]
+        notes: list[str] = []
+        if self._capped:
+            notes.append(f"{POWER_CAP} in {self._capped} of {self._blocks} blocks: ordinary under load")
+        if self._limited:
+            notes.append(f"the board's own limit held the clock in {self._limited} of {self._blocks} blocks")
+        if self._others:
+            names = ", ".join(map(str, sorted(self._others)))
+            notes.append(f"process {names} used this GPU meanwhile: the figure is of a shared GPU")
+        return Health(
+            state=state,
+            temperature=max(temperatures, default=None),
+            sm_clock=round(median(clocks)) if clocks else None,
+            notes=tuple(notes),
+        )
+
+
+def conditions(device: NvmlDevice, at: float) -> Conditions:
+    """Look at a card once; a card that is gone ends the measurement."""
+    reasons = _present(device.clock_reasons())
+    violations = {policy: _present(device.violation(policy)) for policy in (_THERMAL, _POWER, _BOARD)}
+    return Conditions(
+        at=at,
+        reasons=reasons or 0,
+        violations={policy: seconds for policy, seconds in violations.items() if seconds is not None},
+        temperature=_present(device.temperature()),
+        sm_clock=_present(device.sm_clock()),
+    )
+
+
+def slowdown(before: Conditions, after: Conditions) -> str | None:
+    """The slow-down in effect at either moment, or long enough between them."""
+    bits = before.reasons | after.reasons
+    names = {name for bit, name in _SLOWDOWNS.items() if bits & bit}
+    if _held(before, after, _THERMAL):
+        names.add("thermal slow-down")
+    if bits & _HARDWARE and not names:
+        names.add("hardware slow-down")
+    return " and ".join(sorted(names)) or None
+
+
+def settings(device: NvmlDevice) -> dict[str, str]:
+    """How the card is set up: reported where it differs, beside the versions."""
+    words = {True: "on", False: "off"}
+    switches = {"persistence": device.persistence(), "ecc": device.ecc()}
+    return {name: words[value] for name, value in switches.items() if not isinstance(value, Missing)}
+
+
+def _held(before: Conditions, after: Conditions, policy: int) -> bool:
+    if policy not in before.violations or policy not in after.violations:
+        return False
+    held = after.violations[policy] - before.violations[policy]
+    return held > 0 and held >= _SPAN_SHARE * (after.at - before.at)
+
+
+def _present(reading: Reading[T]) -> T | None:
+    if isinstance(reading, Missing) and reading.why == "lost":
+        raise DeviceLostError(
+            f"The GPU was lost while it was being measured: {reading.reason}. What was measured before is kept; nothing "
+            f"more can be measured on it."
+        )
+    return known(reading)
