@@ -6,6 +6,7 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import Literal
 
 from pytest_gpuperf.analysis.summaries import median_half_width
@@ -17,6 +18,8 @@ from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.warmup import warm_up
 from pytest_gpuperf.results.records import Measurement
 
+_ASK_AGAIN = 1.05
+
 
 @dataclass(slots=True)
 class _Timed:
@@ -26,6 +29,7 @@ class _Timed:
     walls: list[float] = field(default_factory=list[float])
     latencies: list[float] = field(default_factory=list[float])
     samples: list[float] = field(default_factory=list[float])
+    asked: int = 0  # samples there were when their interval was last computed
 
     def add(self, block: Block) -> None:
         self.blocks.append(block.samples)
@@ -58,6 +62,9 @@ def measure(
         raise
     except Exception as error:
         if is_out_of_memory(error):
+            # What the workload's frames and cycles hold would stay held for as long as the report is kept.
+            clear_frames(error.__traceback__)
+            gc.collect()
             memory.release()
             raise OutOfMemoryError(
                 f"The workload needs more memory than the device has: {error}. Measure a smaller batch, or require "
@@ -134,6 +141,7 @@ def _sample(
         else:
             single = plan.latencies_per_block(span * spans, block.wall or span / calls)
             timed.latencies.extend(clock.latencies(call, single, before_span))
+        gc.collect(1)  # cycles that the workload leaves: young objects only, or it would cost more than a block
         if _enough(timed, seconds, span, plan):
             return "steady"
         if clock.now() - start + span > plan.budget:
@@ -144,11 +152,12 @@ def _sample(
 
 
 def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
-    return (
-        len(timed.samples) >= plan.enough(span)
-        and seconds >= plan.min_timed
-        and median_half_width(timed.samples) <= plan.precision
-    )
+    count = len(timed.samples)
+    # Asked again only after a few percent more samples: the answer costs more the more there are.
+    if count < max(plan.enough(span), timed.asked * _ASK_AGAIN) or seconds < plan.min_timed:
+        return False
+    timed.asked = count
+    return median_half_width(timed.samples) <= plan.precision
 
 
 @contextmanager
