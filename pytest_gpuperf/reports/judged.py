@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pytest_gpuperf.analysis.comparison import Comparison
 from pytest_gpuperf.results.records import Run
 
-CREPT = 1
+GRAVEST_FIRST = (1, 6, 7)
 
 
 @dataclass(frozen=True)
@@ -21,26 +21,12 @@ class Judged:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why it fails, a sentence each; empty where it does not."""
-        return self.comparison.problems + creep(self.reference)
+        since = self.reference
+        crept = [f"Against the reference {since.baseline}: {p}" for p in since.problems] if since else []
+        return (*self.comparison.problems, *crept)
 
     @property
     def exit_code(self) -> int:
-        """The comparison's, unless the suite crept away from its reference: that comes before "too little"."""
-        own = self.comparison.exit_code
-        return own if own == CREPT or not creep(self.reference) else CREPT
-
-
-def creep(reference: Comparison | None) -> tuple[str, ...]:
-    """Why a run fails against its reference: only what regressed; a reference need not know every case."""
-    if reference is None:
-        return ()
-    regressed = sum(f.fails for f in reference.findings)
-    said: list[str] = []
-    if regressed:
-        said.append(
-            f"{regressed} of {len(reference.findings)} figures regressed since the reference {reference.baseline}: "
-            f"losses that were accepted one by one have added up."
-        )
-    if reference.suite is not None and reference.suite.word == "regressed":
-        said.append(f"The suite as a whole regressed since the reference {reference.baseline}.")
-    return tuple(said)
+        """The graver of the two comparisons'."""
+        codes = {c.exit_code for c in (self.comparison, self.reference) if c}
+        return next((code for code in GRAVEST_FIRST if code in codes), 0)

@@ -93,6 +93,15 @@ def table(header: Sequence[str], align: str, groups: Mapping[str, Rows], width: 
     return lines
 
 
+def by_file(cells: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[Sequence[str]]]:
+    """Rows (a case id, the other cells) as groups: each under its test file; what is no node id stands alone."""
+    groups: dict[str, list[Sequence[str]]] = {}
+    for case, others in cells:
+        file, separator, name = case.partition("::")
+        groups.setdefault(file if separator else "", []).append((name if separator else case, *others))
+    return groups
+
+
 def _indented(name: str, width: int) -> Iterable[str]:
     indent = name[: len(name) - len(name.lstrip(" "))]
     first, *rest = broken(name, width)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
 from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, word
-from pytest_gpuperf.reports.tables import prose, table, visible
+from pytest_gpuperf.reports.tables import by_file, prose, table, visible
 from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.results.units import significant
 
@@ -65,44 +65,29 @@ def explain(finding: Finding, baseline_path: str) -> str:
 
 
 def _measured(shown: list[Row], width: int) -> list[str]:
-    cells = {
-        file: [(name, row.throughput, row.latency) for name, row in group] for file, group in _by_file(shown).items()
-    }
+    cells = by_file((row.case, (row.throughput, row.latency)) for row in shown)
     return table(("case", "throughput", "latency p50"), "lrr", cells, width) if cells else []
 
 
 def _judged(shown: list[Row], width: int) -> list[str]:
-    cells = {
-        file: [line for name, row in group for line in _cells(name, row)] for file, group in _by_file(shown).items()
-    }
+    cells = by_file(pair for row in shown for pair in _cells(row))
     header = ("case", "throughput", "latency p50", "change", "verdict")
     return table(header, "lrrrl", cells, width) if cells else []
 
 
-def _by_file(shown: list[Row]) -> Mapping[str, list[tuple[str, Row]]]:
-    """Rows under their file; what is no node id stands alone."""
-    files: dict[str, list[tuple[str, Row]]] = {}
-    for row in shown:
-        file, name = _file_and_name(row.case)
-        files.setdefault(file, []).append((name, row))
-    return files
-
-
-def _file_and_name(case: str) -> tuple[str, str]:
-    file, separator, name = case.partition("::")
-    return (file, name) if separator else ("", file)
-
-
-def _cells(name: str, row: Row) -> Iterator[tuple[str, ...]]:
-    figures = (name, row.throughput, row.latency)
+def _cells(row: Row) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The row of a case, then one of each other figure that is not simply unchanged."""
+    figures = row.throughput, row.latency
     if not row.findings:
-        yield (*figures, NONE, "new" if row.new else "not compared")
+        yield row.case, (*figures, NONE, "new" if row.new else "not compared")
         return
     first, *others = row.findings
-    yield (*figures, change(first, "throughput"), _shown(first))
+    yield row.case, (*figures, change(first, "throughput"), _shown(first))
+    file, separator, _ = row.case.partition("::")
     for other in others:
         if other.verdict.word != "unchanged":
-            yield (f"  {metric_name(other)}", figure(other.metric, other.current), "", change(other), _shown(other))
+            figure_of = (figure(other.metric, other.current), "", change(other), _shown(other))
+            yield f"{file + separator if separator else ''}  {metric_name(other)}", figure_of
 
 
 def _shown(finding: Finding) -> str:

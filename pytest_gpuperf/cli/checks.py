@@ -1,0 +1,98 @@
+"""What facts about a machine mean for measuring, and the command that mends what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_gpuperf.cli import machine
+from pytest_gpuperf.cli.machine import Facts
+
+RESTLESS = 0.05  # pieces of equal work differ by more: one process says little here
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's."""
+
+    what: str
+    says: str
+    good: bool = True
+    mend: str | None = None  # a command
+
+
+def python() -> Iterator[Check]:
+    """The interpreter, pytest, and whether pytest loads us."""
+    yield Check("python", platform.python_version())
+    pytest = machine.version("pytest")
+    yield Check("pytest", pytest or "not installed", pytest is not None, None if pytest else machine.install("pytest"))
+    yield xdist(machine.version("pytest-xdist"))
+
+
+def xdist(installed: str | None) -> Check:
+    """Its workers would share the device."""
+    said = "not installed, and not needed" if installed is None else f"{installed}; performance tests need: pytest -n 0"
+    return Check("xdist", said)
+
+
+def driver(facts: Facts, cards: int, *, container: bool) -> Iterator[Check]:
+    """NVML, which comes with the driver."""
+    if "error" not in facts:
+        yield Check("driver", str(facts["driver"]))
+        yield Check("cards", ", ".join(facts["names"]) or "none", bool(facts["names"]))
+    elif cards and container:
+        yield Check(
+            "driver", "a card is there, but this container was started without it: docker run --gpus all", False
+        )
+    elif cards:
+        tool = shutil.which("ubuntu-drivers")
+        said = f"{cards} NVIDIA cards, but NVML says: {facts['error']}. They need NVIDIA's driver"
+        yield Check("driver", said, False, "sudo ubuntu-drivers install" if tool else None)
+    else:
+        yield Check("driver", "no NVIDIA card in this machine; measure on the processor: --gpuperf-device cpu")
+
+
+def torch(facts: Facts, cards: int) -> Check:
+    """PyTorch, and whether it sees the cards."""
+    if "error" in facts:
+        return Check("torch", str(facts["error"]), False, machine.install("torch"))
+    said = f"{facts['version']}, built for {'CUDA ' + facts['cuda'] if facts['cuda'] else 'processors only'}"
+    if facts["available"] or not cards:
+        return Check("torch", said)
+    if not facts["cuda"]:
+        start = machine.installer()
+        return Check("torch", said, False, start and f"{start} install --force-reinstall torch")
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return Check("torch", f"{said}; CUDA_VISIBLE_DEVICES hides the cards", False, "unset CUDA_VISIBLE_DEVICES")
+    return Check("torch", f"{said}; it sees no card: the driver is missing, or older than this CUDA needs", False)
+
+
+def onnxruntime(facts: Facts, cards: int) -> Check:
+    """ONNX Runtime, and whether this build has CUDA."""
+    if "error" in facts:
+        return Check("onnxruntime", str(facts["error"]), False, machine.install("onnxruntime-gpu"))
+    providers = facts["providers"]
+    said = f"{facts['version']}, providers built in: {', '.join(providers)}"
+    if not cards or "CUDAExecutionProvider" in providers:
+        return Check("onnxruntime", said)
+    return Check("onnxruntime", said, False, machine.install("onnxruntime-gpu"))
+
+
+def governor(found: set[str]) -> Check:
+    """A clock that rises and falls with the load is noise."""
+    if not found:
+        return Check("cpu clock", "the kernel does not say how it is chosen (a virtual machine?)")
+    if found == {"performance"}:
+        return Check("cpu clock", "performance")
+    command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Check("cpu clock", f"{', '.join(sorted(found))}: it follows the load, which is noise", False, command)
+
+
+def noise(load: tuple[float, int], unrest: float) -> Check:
+    """Whether something else runs here."""
+    said = f"load {load[0]:.1f} on {load[1]} cores; the slow tenth of equal work takes {unrest:.1%} longer"
+    calm = load[0] < load[1] / 2 and unrest < RESTLESS
+    return Check("noise", said if calm else f"{said}: stop what else runs, and record more sessions", calm)

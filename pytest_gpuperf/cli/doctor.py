@@ -1,0 +1,81 @@
+"""``gpuperf doctor``: what this machine can measure, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pytest_gpuperf.cli.command import Command
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.cli.checks import Check
+    from pytest_gpuperf.cli.machine import Facts
+
+LACKING = 4  # the device asked for is not there
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare them."""
+    parser.add_argument("--device", metavar="NAME", help="fail where pytest --gpuperf-device NAME would fail")
+
+
+def run(options: Namespace) -> int:
+    """Print a line a check; fails only for a device that was asked for."""
+    from pytest_gpuperf.cli import machine
+    from pytest_gpuperf.reports.formats import terminal_width
+
+    width = terminal_width()
+    for check in _checks():
+        print("\n".join(_lines(check, width)), flush=True)
+    facts = machine.ask(machine.DEVICE.format(request=options.device or "auto"))
+    print()
+    print("\n".join(_conclusion(facts, width)))
+    return LACKING if options.device and "error" in facts else 0
+
+
+def _checks() -> Iterator[Check]:
+    from pytest_gpuperf.cli import checks, machine
+
+    cards = machine.nvidia_cards()
+    yield from guarded("python", checks.python)
+    yield from guarded(
+        "driver", lambda: checks.driver(machine.ask(machine.NVML), cards, container=machine.in_container())
+    )
+    yield from guarded("torch", lambda: [checks.torch(machine.ask(machine.TORCH), cards)])
+    yield from guarded("onnxruntime", lambda: [checks.onnxruntime(machine.ask(machine.ONNXRUNTIME), cards)])
+    yield from guarded("cpu clock", lambda: [checks.governor(machine.governors())])
+    yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest())])
+
+
+def guarded(what: str, check: Callable[[], Iterable[Check]]) -> list[Check]:
+    """A check's lines; a doctor who faints helps nobody."""
+    from pytest_gpuperf.cli.checks import Check
+
+    try:
+        return list(check())
+    except Exception as error:  # noqa: BLE001 - whatever a strange machine does to one check, the others still run
+        return [Check(what, f"could not be checked: {error!r}", good=False)]
+
+
+def _lines(check: Check, width: int) -> list[str]:
+    from pytest_gpuperf.reports.tables import prose
+
+    start = f"{'ok' if check.good else 'LACK':<5} {check.what:<12} "
+    indent = " " * len(start)
+    first, *others = prose(check.says, width, indent)
+    lines = [start + first.removeprefix(indent), *others]
+    return [*lines, f"{indent}mend it: {check.mend}"] if check.mend else lines
+
+
+def _conclusion(facts: Facts, width: int) -> list[str]:
+    from pytest_gpuperf.reports.tables import prose
+
+    if "error" in facts:
+        return prose(str(facts["error"]), width, hanging="  ")
+    text = f"Measures on: {facts['name']} ({facts['kind']}), timed by the {facts['clock']} clock, with {sys.executable}"
+    return prose(text, width, hanging="  ")
+
+
+DOCTOR = Command("doctor", "say what this machine can measure, and what mends what is missing", add_arguments, run)

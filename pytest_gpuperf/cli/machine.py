@@ -1,0 +1,134 @@
+"""What this machine has: facts, each asked of a process of its own, so that a broken library ends nothing but that."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata, util
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+Facts = Mapping[str, Any]  # of one library; the key "error" says why there are none
+
+TORCH = """
+import torch
+facts = {"version": torch.__version__, "cuda": torch.version.cuda, "available": torch.cuda.is_available()}
+"""
+NVML = """
+import pynvml
+pynvml.nvmlInit()
+count = pynvml.nvmlDeviceGetCount()
+names = [pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
+facts = {"driver": pynvml.nvmlSystemGetDriverVersion(), "names": names}
+"""
+ONNXRUNTIME = """
+import onnxruntime
+facts = {"version": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
+"""
+DEVICE = """
+from pytest_gpuperf.device.choice import choose_device
+from pytest_gpuperf.errors import GpuPerfError
+try:
+    chosen = choose_device({request!r})
+    facts = {{"kind": chosen.device.kind, "name": chosen.device.name, "clock": chosen.clock.name}}
+except GpuPerfError as error:
+    facts = {{"error": str(error)}}
+"""
+
+
+def ask(code: str, seconds: float = 120) -> Facts:
+    """The `facts` that some code finds, in a fresh interpreter; its last line where it fails."""
+    whole = f"{code}\nimport json\nprint(json.dumps(facts))"
+    try:
+        done = subprocess.run(  # noqa: S603 - this interpreter, and the code above
+            [sys.executable, "-P", "-W", "ignore", "-c", whole],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"error": str(error)}
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    said = done.stderr.strip().splitlines()
+    return {"error": said[-1] if said else f"the interpreter ended with code {done.returncode}"}
+
+
+def version(distribution: str) -> str | None:
+    """The installed version, without importing anything."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def install(distribution: str) -> str | None:
+    """The command that installs a package of our extras as our own metadata asks for it."""
+    wanted = next(
+        (
+            text.split(";")[0].strip()
+            for text in metadata.requires("pytest-gpuperf") or ()
+            if text.startswith(distribution) and not text[len(distribution) :][:1].isalnum()
+        ),
+        distribution,
+    )
+    start = installer()
+    return f"{start} install {shlex.quote(wanted)}" if start else None
+
+
+def installer() -> str | None:
+    """How packages get into this very environment."""
+    python = shlex.quote(sys.executable)
+    if util.find_spec("pip"):
+        return f"{python} -m pip"
+    return f"UV_PYTHON={python} uv pip" if shutil.which("uv") else None
+
+
+def nvidia_cards(root: Path = Path("/")) -> int:
+    """NVIDIA display and 3D controllers on the PCI bus, whether or not a driver knows them."""
+    found = 0
+    for vendor in root.glob("sys/bus/pci/devices/*/vendor"):
+        kind = vendor.with_name("class")
+        found += _text(vendor) == "0x10de" and _text(kind).startswith("0x03")
+    return found
+
+
+def in_container(root: Path = Path("/")) -> bool:
+    """Whether a container hides the machine."""
+    return any((root / mark).exists() for mark in (".dockerenv", "run/.containerenv"))
+
+
+def governors(root: Path = Path("/")) -> set[str]:
+    """How the kernel chooses the processor's clock; empty where it does not say (virtual machines)."""
+    return {_text(p) for p in root.glob("sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")} - {""}
+
+
+def load() -> tuple[float, int]:
+    """Running processes, the last minute's mean, and the cores they share."""
+    return os.getloadavg()[0], len(os.sched_getaffinity(0))
+
+
+def unrest(rounds: int = 60) -> float:
+    """How much slower the slow ones of many equal pieces of work are than the middle one, as a fraction."""
+    seconds: list[float] = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        sum(range(20_000))
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds)[rounds * 9 // 10] / median(seconds) - 1
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

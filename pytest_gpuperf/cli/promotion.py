@@ -1,0 +1,54 @@
+"""Accepting runs into a baseline file: how `accept` and `calibrate` both end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_gpuperf.analysis.acceptance import Acceptance, Change, accept
+from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.reports.formats import terminal_width
+from pytest_gpuperf.reports.tables import table, visible
+from pytest_gpuperf.results.files import update_baseline
+from pytest_gpuperf.results.merging import with_sessions_of
+from pytest_gpuperf.results.records import Baseline, Run, Word
+from pytest_gpuperf.results.units import format_change, format_seconds
+
+NONE = "-"
+HEADER = ("case", "old", "new", "change", "sessions", "what")
+
+
+def promote(runs: Sequence[Run], into: str, *, few: bool, prune: bool) -> str:
+    """Change the baseline under its lock; gives what is printed: old -> new of every case."""
+    done: list[Acceptance] = []
+
+    def change(baseline: Baseline | None) -> Baseline:
+        verdicts, vanished = _judged(baseline, runs, into) if baseline else ({}, ())
+        done.append(accept(baseline, runs, verdicts, few=few, prune=vanished if prune else ()))
+        return done[-1].baseline
+
+    update_baseline(into, change)
+    return _report(done[-1], into)
+
+
+def _judged(baseline: Baseline, runs: Sequence[Run], into: str) -> tuple[dict[str, Word], tuple[str, ...]]:
+    """What the runs together say of the baseline, and which of its cases are gone."""
+    comparison = compare(with_sessions_of(runs[0], runs[1:]), baseline, name=into)
+    return {f.case: f.verdict.word for f in comparison.timed}, comparison.vanished
+
+
+def _report(acceptance: Acceptance, into: str) -> str:
+    rows = [_row(c) for c in acceptance.changes]
+    words = [c.action for c in acceptance.changes]
+    counts = ", ".join(f"{words.count(w)} {w}" for w in dict.fromkeys(words))
+    lines = table(HEADER, "lrrrrl", {"": rows}, terminal_width())
+    return "\n".join([*lines, "", f"{visible(into)}: {counts}"])
+
+
+def _row(change: Change) -> tuple[str, ...]:
+    moved = format_change(change.new / change.old) if change.old and change.new else NONE
+    sessions = f"{change.sessions_before} -> {change.sessions_after}"
+    return change.case, _time(change.old), _time(change.new), moved, sessions, change.action
+
+
+def _time(seconds: float | None) -> str:
+    return NONE if seconds is None else format_seconds(seconds)

@@ -1,0 +1,87 @@
+"""What a run or a baseline file holds, for `gpuperf show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from pytest_gpuperf.reports.figures import NONE, latency, throughput
+from pytest_gpuperf.reports.noise import Noise, noise
+from pytest_gpuperf.reports.tables import by_file, prose, table
+from pytest_gpuperf.results.records import Accepted, Baseline, Case, Environment, Run, Session
+from pytest_gpuperf.results.units import format_bytes, format_rate, format_seconds
+
+RUN_HEADER = ("case", "throughput", "latency p50", "time a call", "peak memory")
+BASELINE_HEADER = ("case", "sessions", "throughput", "time a call", "spread", "sees from")
+LEGEND = (
+    "spread: the slowest session over the fastest. sees from: the smallest slow-down that one more session could "
+    "have told from noise; more sessions make it smaller: gpuperf calibrate --help"
+)
+
+
+def run_contents(path: str, run: Run, width: int) -> str:
+    """Everything one pytest invocation recorded."""
+    cells = by_file((c.id, _run_row(c)) for c in sorted(run.cases, key=lambda c: c.id))
+    clocks = {m.clock for c in run.cases for m in c.measurements}
+    lines = [
+        f"{path}: a run, {_many(len(run.cases), 'case')}, {_many(len(run.sessions), 'session')}",
+        *_where(run.environment, run.sessions, clocks),
+        *(f"not measured: {test} ({why})" for test, why in run.scope.unmeasured.items()),
+    ]
+    return _page(lines, table(RUN_HEADER, "lrrrr", cells, width) if cells else [], (), width)
+
+
+def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
+    """The accepted sessions of each case, with their noise."""
+    heard = noise(baseline)
+    ordered = sorted(baseline.cases, key=lambda c: c.id)
+    cells = by_file((c.id, _baseline_row(c, heard[c.id])) for c in ordered)
+    source = f", {baseline.source}" if baseline.source else ""
+    sizes = f"{_many(len(baseline.cases), 'case')}, {_many(len(baseline.sessions), 'session')}"
+    lines = [
+        f"{path}: a baseline, {baseline.provenance}{source}, {sizes}",
+        *_where(baseline.environment, baseline.sessions, {c.clock for c in ordered}),
+        *(f"waived until {c.waiver.until}: {c.id} ({c.waiver.reason})" for c in ordered if c.waiver),
+    ]
+    return _page(lines, table(BASELINE_HEADER, "lrrrrr", cells, width) if cells else [], (LEGEND,), width)
+
+
+def _page(lines: Iterable[str], shown: Sequence[str], legend: Iterable[str], width: int) -> str:
+    wrapped = [[w for line in part for w in prose(line, width, hanging="  ")] for part in (lines, legend)]
+    blocks = (wrapped[0], shown, wrapped[1] if shown else ())
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _where(environment: Environment, sessions: Sequence[Session], clocks: Iterable[str]) -> Iterable[str]:
+    device = environment.device
+    yield f"device: {device.name}, {format_bytes(device.memory)}; timed by: {', '.join(sorted(clocks)) or NONE}"
+    if environment.software:
+        yield "software: " + ", ".join(f"{name} {version}" for name, version in sorted(environment.software.items()))
+    if sessions:
+        times = sorted(s.time for s in sessions)
+        cards = {s.card for s in sessions if s.card}
+        yield f"measured: {times[0]} to {times[-1]}" + (f", on {_many(len(cards), 'card')}" if cards else "")
+        revisions = dict.fromkeys(s.revision for s in sessions if s.revision)
+        if revisions:
+            yield f"revisions: {', '.join(revisions)}"
+
+
+def _run_row(case: Case) -> tuple[str, ...]:
+    middle = median(m.device_time.median for m in case.measurements)
+    peaks = [m.peak_memory for m in case.measurements if m.peak_memory is not None]
+    peak = format_bytes(median(peaks)) if peaks else NONE
+    return throughput(case), latency(case), format_seconds(middle), peak
+
+
+def _baseline_row(case: Accepted, heard: Noise) -> tuple[str, ...]:
+    middle = median(m for s in case.series for m in s.medians)
+    figures = format_rate(case.items / middle), format_seconds(middle)
+    return (str(len(case.series)), *figures, _percent(heard.spread), _percent(heard.detectable))
+
+
+def _percent(fraction: float | None) -> str:
+    return NONE if fraction is None else f"{fraction:.1%}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
