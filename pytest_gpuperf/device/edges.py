@@ -7,6 +7,7 @@ exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from time import monotonic, sleep
 
@@ -46,7 +47,7 @@ def probe_period(meter: Meter) -> Reading[float]:
         if isinstance(edge, Missing):
             return edge
         seen.append(edge)
-    return median(b.at - a.at for a, b in zip(seen, seen[1:], strict=False))
+    return median(b.at - a.at for a, b in pairwise(seen))
 
 
 def _edge(meter: Meter) -> Reading[Edge]:

@@ -16,6 +16,7 @@ Point = tuple[float, float]  # seconds by the monotonic clock, and watts or joul
 
 ENOUGH_SECONDS = 5.0
 ENOUGH_UPDATES = 50
+NO_WATTS = Missing("failed", "no watts were sampled in the window: it was too short")
 _DISAGREE = 0.10
 _LEAST_TAIL = 0.15  # seconds whose watts stand for the end of the window
 
@@ -34,7 +35,7 @@ class Readings:
     slack: float = 0.0  # seconds by which the edges may be wrong
     period: float | None = None  # of the counter
     wraps_at: float | None = None
-    unsampled: Missing = Missing("failed", "no watts were sampled in the window: it was too short")
+    unsampled: Missing = NO_WATTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +152,3 @@ def _spread(samples: Sequence[Point]) -> float:
 
 def _step(samples: Sequence[Point]) -> float:
     return max((b - a for (a, _), (b, _) in pairwise(samples)), default=0.0)
-

@@ -139,7 +139,7 @@ def _held(before: Conditions, after: Conditions, policy: int) -> bool:
 def _present(reading: Reading[T]) -> T | None:
     if isinstance(reading, Missing) and reading.why == "lost":
         raise DeviceLostError(
-            f"The GPU was lost while it was being measured: {reading.reason}. What was measured before is kept; nothing "
-            f"more can be measured on it."
+            f"The GPU was lost while it was being measured: {reading.reason}. What was measured before is kept; "
+            f"nothing more can be measured on it."
         )
     return known(reading)

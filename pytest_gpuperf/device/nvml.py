@@ -110,6 +110,10 @@ class NvmlDevice:
             return self._handle
         return _call(function, self._handle, *arguments)
 
+    def _read_board(self, function: str, *arguments: Any) -> Any:
+        """Sensors belong to the whole GPU."""
+        return self.board._read(function, *arguments)  # noqa: SLF001 - another of us
+
     @cached_property
     def uuid(self) -> Reading[str]:
         return self._read("nvmlDeviceGetUUID")
@@ -148,7 +152,7 @@ class NvmlDevice:
 
     def mig_enabled(self) -> Reading[bool]:
         """Whether the whole GPU is divided into MIG instances."""
-        mode = self.board._read("nvmlDeviceGetMigMode")
+        mode = self._read_board("nvmlDeviceGetMigMode")
         return mode if isinstance(mode, Missing) else bool(mode[0])
 
     def instances(self) -> tuple[NvmlDevice, ...]:
@@ -163,7 +167,7 @@ class NvmlDevice:
 
     def instant_power(self) -> Reading[float]:
         """Watts at this moment."""
-        values = self.board._read("nvmlDeviceGetFieldValues", [_INSTANT_POWER])
+        values = self._read_board("nvmlDeviceGetFieldValues", [_INSTANT_POWER])
         if isinstance(values, Missing):
             return values
         why, reason = _REASONS.get(values[0].nvmlReturn, ("failed", f"code {values[0].nvmlReturn}"))
@@ -173,45 +177,45 @@ class NvmlDevice:
 
     def mean_power(self) -> Reading[float]:
         """Watts, on many parts the mean of the last second."""
-        return _scaled(self.board._read("nvmlDeviceGetPowerUsage"))
+        return _scaled(self._read_board("nvmlDeviceGetPowerUsage"))
 
     def energy(self) -> Reading[float]:
         """Joules since the driver was loaded; the counter moves every 10 to 100 ms."""
-        return _scaled(self.board._read("nvmlDeviceGetTotalEnergyConsumption"))
+        return _scaled(self._read_board("nvmlDeviceGetTotalEnergyConsumption"))
 
     def power_limit(self) -> Reading[float]:
         """Watts that the board is held to now."""
-        return _scaled(self.board._read("nvmlDeviceGetEnforcedPowerLimit"))
+        return _scaled(self._read_board("nvmlDeviceGetEnforcedPowerLimit"))
 
     def default_power_limit(self) -> Reading[float]:
-        return _scaled(self.board._read("nvmlDeviceGetPowerManagementDefaultLimit"))
+        return _scaled(self._read_board("nvmlDeviceGetPowerManagementDefaultLimit"))
 
     def clock_reasons(self) -> Reading[int]:
         """Why the clock is where it is: a set of bits. Drivers before 535 have it under another name."""
-        reasons = self.board._read("nvmlDeviceGetCurrentClocksEventReasons")
+        reasons = self._read_board("nvmlDeviceGetCurrentClocksEventReasons")
         if isinstance(reasons, Missing) and reasons.why == "unsupported":
-            return self.board._read("nvmlDeviceGetCurrentClocksThrottleReasons")
+            return self._read_board("nvmlDeviceGetCurrentClocksThrottleReasons")
         return reasons
 
     def violation(self, policy: int) -> Reading[float]:
         """Seconds, since the driver was loaded, that a limit has held the clock down."""
-        status = self.board._read("nvmlDeviceGetViolationStatus", policy)
+        status = self._read_board("nvmlDeviceGetViolationStatus", policy)
         return status if isinstance(status, Missing) else status.violationTime * 1e-9
 
     def temperature(self) -> Reading[int]:
         """Degrees Celsius."""
-        return self.board._read("nvmlDeviceGetTemperature", 0)
+        return self._read_board("nvmlDeviceGetTemperature", 0)
 
     def sm_clock(self) -> Reading[int]:
         """MHz."""
-        return self.board._read("nvmlDeviceGetClockInfo", _SM)
+        return self._read_board("nvmlDeviceGetClockInfo", _SM)
 
     def max_sm_clock(self) -> Reading[int]:
-        return self.board._read("nvmlDeviceGetMaxClockInfo", _SM)
+        return self._read_board("nvmlDeviceGetMaxClockInfo", _SM)
 
     def utilization(self) -> Reading[int]:
         """Percent of the last sampling period in which some kernel ran: shown, never decisive."""
-        rates = self.board._read("nvmlDeviceGetUtilizationRates")
+        rates = self._read_board("nvmlDeviceGetUtilizationRates")
         return rates if isinstance(rates, Missing) else int(rates.gpu)
 
     def processes(self) -> Reading[tuple[Process, ...]]:
@@ -224,42 +228,42 @@ class NvmlDevice:
         return tuple(Process(int(p.pid), p.usedGpuMemory) for p in found)
 
     def persistence(self) -> Reading[bool]:
-        mode = self.board._read("nvmlDeviceGetPersistenceMode")
+        mode = self._read_board("nvmlDeviceGetPersistenceMode")
         return mode if isinstance(mode, Missing) else bool(mode)
 
     def exclusive(self) -> Reading[bool]:
         """Whether only one process may compute on it at a time."""
-        mode = self.board._read("nvmlDeviceGetComputeMode")
+        mode = self._read_board("nvmlDeviceGetComputeMode")
         return mode if isinstance(mode, Missing) else mode == pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS
 
     def ecc(self) -> Reading[bool]:
-        mode = self.board._read("nvmlDeviceGetEccMode")
+        mode = self._read_board("nvmlDeviceGetEccMode")
         return mode if isinstance(mode, Missing) else bool(mode[0])
 
     def ecc_errors(self) -> Reading[int]:
         """Uncorrected memory errors since the driver was loaded."""
-        return self.board._read("nvmlDeviceGetTotalEccErrors", _UNCORRECTED, _VOLATILE)
+        return self._read_board("nvmlDeviceGetTotalEccErrors", _UNCORRECTED, _VOLATILE)
 
     def nvlinks(self) -> int:
         """How many NVLinks are up."""
-        states = (self.board._read("nvmlDeviceGetNvLinkState", link) for link in range(_LINKS))
+        states = (self._read_board("nvmlDeviceGetNvLinkState", link) for link in range(_LINKS))
         return sum(1 for state in states if known(state))
 
     def pcie(self) -> Reading[tuple[int, int]]:
         """Generation and width of the PCIe link now: an idle GPU lowers the generation."""
-        generation = self.board._read("nvmlDeviceGetCurrPcieLinkGeneration")
-        width = self.board._read("nvmlDeviceGetCurrPcieLinkWidth")
+        generation = self._read_board("nvmlDeviceGetCurrPcieLinkGeneration")
+        width = self._read_board("nvmlDeviceGetCurrPcieLinkWidth")
         return _both(generation, width)
 
     def max_pcie(self) -> Reading[tuple[int, int]]:
         """Generation and width that the PCIe link can have."""
-        generation = self.board._read("nvmlDeviceGetMaxPcieLinkGeneration")
-        width = self.board._read("nvmlDeviceGetMaxPcieLinkWidth")
+        generation = self._read_board("nvmlDeviceGetMaxPcieLinkGeneration")
+        width = self._read_board("nvmlDeviceGetMaxPcieLinkWidth")
         return _both(generation, width)
 
     def distance(self, other: NvmlDevice) -> Reading[int]:
         """How far the way to another GPU leads up the PCIe tree: NVML's topology level."""
-        return self.board._read("nvmlDeviceGetTopologyCommonAncestor", other.board._handle)
+        return self._read_board("nvmlDeviceGetTopologyCommonAncestor", other.board._handle)  # noqa: SLF001
 
 
 def _scaled(reading: Any) -> Reading[float]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic, sleep
+from typing import Self
 
 from pytest_gpuperf.device.edges import Edge, next_edge, probe_period
 from pytest_gpuperf.device.energy import Energy, Point, Readings, account
@@ -32,7 +33,7 @@ class Sampler:
         self._ended = Event()
         self._thread = Thread(target=self._run, name="gpuperf-power", daemon=True)
 
-    def __enter__(self) -> Sampler:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -37,9 +37,7 @@ def visible_devices(environment: Mapping[str, str] = os.environ) -> Reading[tupl
         return by_number
     found: list[NvmlDevice] = []
     for entry in entries:
-        device = (
-            _numbered(entry, known(by_number) or gpus) if numbers else _named(entry, gpus)
-        )
+        device = _numbered(entry, known(by_number) or gpus) if numbers else _named(entry, gpus)
         if device is None:
             break
         found.append(device)

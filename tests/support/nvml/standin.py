@@ -119,7 +119,9 @@ class Machine:
         gpu = self.gpus[index]
         for name, value in values.items():
             trace = getattr(gpu, name)
-            values[name] = {**trace, self.now: value} if isinstance(trace, dict) and not isinstance(value, dict) else value
+            values[name] = (
+                {**trace, self.now: value} if isinstance(trace, dict) and not isinstance(value, dict) else value
+            )
         self.gpus[index] = replace(gpu, **values)
         self.write()
 
