@@ -72,6 +72,13 @@ def _why_torch_sees_none() -> str | None:  # pragma: no cover - needs a GPU
     return f"torch {torch.__version__} sees no CUDA device. See what is wrong: nvidia-smi."
 
 
+def visible_count() -> int:  # pragma: no cover - needs a GPU
+    """How many CUDA devices this process may use."""
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.device_count()
+
+
 def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
     """Make a card the current one. None: the one that torch would take."""
     import torch  # noqa: PLC0415
