@@ -139,6 +139,7 @@ def _accepted(
     new = Accepted(
         id=found.case.id,
         test=found.case.test,
+        parameters=found.case.parameters,
         items=found.newest.items,
         clock=found.newest.clock,
         series=kept,

@@ -68,7 +68,7 @@ def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -
             return f"needs a GPU: {_why_none()} To run it on the CPU: --gpuperf-device cpu"
         needs = [key for key in _GPU_KEYS if wants.get(key)]
         return f"needs a GPU ({', '.join(needs)})" if needs else None
-    if device.memory < wants.get("min_memory", 0):
+    if (device.memory or 0) < wants.get("min_memory", 0):
         return f"needs {wants['min_memory']} bytes of GPU memory; {device.name} has {device.memory}"
     capability = str(wants.get("min_capability", "0.0"))
     if _version(device.capability or "0.0") < _version(capability):

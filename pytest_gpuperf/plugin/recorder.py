@@ -15,6 +15,7 @@ from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
+from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Recorder:
             id=item.nodeid + suffix,
             test=item.nodeid,
             line=None if line is None else line + 1,
+            parameters=parameters_of(item),
             rule=Rule(tolerance=dict(settings.tolerance), margin=settings.margin),
             measurements=measurements,
         )

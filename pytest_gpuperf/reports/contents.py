@@ -54,7 +54,8 @@ def _page(lines: Iterable[str], shown: Sequence[str], legend: Iterable[str], wid
 
 def _where(environment: Environment, sessions: Sequence[Session], clocks: Iterable[str]) -> Iterable[str]:
     device = environment.device
-    yield f"device: {device.name}, {format_bytes(device.memory)}; timed by: {', '.join(sorted(clocks)) or NONE}"
+    memory = NONE if device.memory is None else format_bytes(device.memory)
+    yield f"device: {device.name}, {memory}; timed by: {', '.join(sorted(clocks)) or NONE}"
     if environment.software:
         yield "software: " + ", ".join(f"{name} {version}" for name, version in sorted(environment.software.items()))
     if sessions:

@@ -11,7 +11,11 @@ MEMORY_SLACK = 0.05  # drivers and firmware reserve a little more or less of the
 
 
 def device_differences(a: Device, b: Device) -> list[str]:
-    """What makes two kinds of device of them, a phrase each; empty where figures may be compared."""
+    """What makes two kinds of device of them, a phrase each; empty where figures may be compared.
+
+    A memory or a power limit that one of them does not know is no difference: a publication, or the file of another
+    tool, may not state it.
+    """
     found = [
         f"{what} {_shown(before)}, here {_shown(now)}"
         for what, before, now in (
@@ -19,11 +23,14 @@ def device_differences(a: Device, b: Device) -> list[str]:
             ("name", a.name, b.name),
             ("compute capability", a.capability, b.capability),
             ("MIG profile", a.mig, b.mig),
-            ("power limit in watts", a.power_limit, b.power_limit),
             ("cores", a.cores, b.cores),
         )
         if before != now
     ]
+    if None not in (a.power_limit, b.power_limit) and a.power_limit != b.power_limit:
+        found.append(f"power limit in watts {_shown(a.power_limit)}, here {_shown(b.power_limit)}")
+    if a.memory is None or b.memory is None:
+        return found
     if abs(a.memory - b.memory) > MEMORY_SLACK * max(a.memory, b.memory):
         found.append(f"memory {format_bytes(a.memory)}, here {format_bytes(b.memory)}")
     return found

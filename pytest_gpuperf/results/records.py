@@ -44,10 +44,10 @@ class Device(Record, frozen=True, kw_only=True):
 
     kind: Literal["cuda", "cpu"]
     name: Name
-    memory: Bytes
+    memory: Bytes | None = None  # None: not known (a file of another tool does not say)
     capability: str | None = None  # compute capability, "7.5"
     mig: str | None = None  # MIG profile, "3g.40gb"
-    power_limit: Annotated[float, Meta(gt=0)] | None = None  # watts
+    power_limit: Annotated[float, Meta(gt=0)] | None = None  # watts; None: not known
     cores: Annotated[int, Meta(ge=1)] | None = None  # CPU only
 
     @property
@@ -208,6 +208,7 @@ class Case(Record, frozen=True, kw_only=True):
     id: Name  # `test`, plus "#name", plus "#cold" for a cold-cache measurement
     test: Name  # pytest's node id
     line: Annotated[int, Meta(ge=1)] | None = None  # where the test function starts, from 1
+    parameters: dict[Name, str] = {}  # what the test was parametrized with, as text: {"precision": "fp16"}
     rule: Rule = Rule()
     measurements: Annotated[tuple[Measurement, ...], Meta(min_length=1)]
 
@@ -258,6 +259,7 @@ class Accepted(Record, frozen=True, kw_only=True):
 
     id: Name
     test: Name
+    parameters: dict[Name, str] = {}  # as its case has them
     items: Count
     clock: Name
     series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=SESSIONS_KEPT)]
