@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.errors import (
+    ContradictedError,
     DeviceError,
+    DeviceLostError,
     FileError,
     GpuPerfError,
     MeasurementError,
+    MissingError,
     OutOfMemoryError,
     SessionError,
+    UnavailableError,
     UsageError,
     WorkloadError,
 )
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
     from pytest_gpuperf.results.records import Measurement
 
 __all__ = [
+    "ContradictedError",
     "CudaTimer",
     "DeviceError",
+    "DeviceLostError",
     "FileError",
     "GiB",
     "GpuPerf",
@@ -32,8 +38,10 @@ __all__ = [
     "Measurement",
     "MeasurementError",
     "MiB",
+    "MissingError",
     "OutOfMemoryError",
     "SessionError",
+    "UnavailableError",
     "UsageError",
     "WorkloadError",
 ]

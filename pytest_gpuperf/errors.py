@@ -10,6 +10,7 @@ GpuPerfError
 │   ├── ContradictedError             the evidence says that another device did the work
 │   ├── DeviceLostError               the GPU is gone, in the middle of a session
 │   └── UnavailableError              a figure that was asked for cannot be measured here
+├── MissingError             exit 4   a model or back end needs what is not here; a suite skips with this reason
 └── SessionError             exit 3   a fresh pytest process did not do what it was started for
 
 A message says what happened, why it matters and what to type next.
@@ -66,12 +67,8 @@ class UnavailableError(MeasurementError):
     """A figure that was asked for cannot be measured here."""
 
 
-class FallbackError(MeasurementError):
-    """The work ran, or would run, elsewhere than it was asked to."""
-
-
-class UnavailableError(GpuPerfError):
-    """A model or a back end needs what this machine or this combination does not have; a suite skips with it."""
+class MissingError(GpuPerfError):
+    """A model or a back end needs what this machine, or this combination, does not have; a suite skips with it."""
 
     exit_code = 4
 

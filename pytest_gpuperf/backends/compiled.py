@@ -1,0 +1,43 @@
+"""torch.compile, in its modes."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from importlib import util
+
+import torch
+
+from pytest_gpuperf.backends.precisions import lower
+from pytest_gpuperf.backends.protocol import Job, Made
+
+_WARM_CALLS = 3  # "reduce-overhead" records its graph on the second call and replays it from the third on
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """``torch.compile`` with inductor; compiled for the job's batch size."""
+
+    name: str
+    mode: str
+
+    def lacks(self, device: torch.device) -> str | None:
+        """A compiler: triton for CUDA, one of C++ for the processor."""
+        if device.type == "cuda":  # pragma: no cover - needs a GPU
+            if util.find_spec("triton") is not None:
+                return None
+            return f"{self.name} needs triton, which is not installed. Install it with: pip install triton"
+        if shutil.which(os.environ.get("CXX", "g++")) is not None:
+            return None
+        return f"{self.name} needs a C++ compiler, and none was found. Install one: apt install g++ (or set CXX)"
+
+    def make(self, job: Job) -> Made:
+        """Compile now: what it takes is told apart from what a call takes."""
+        torch.compiler.reset()  # forget the cases before this one: limits on recompiling add up over a process
+        compiled = torch.compile(lower(job.module, job.precision, job.device), mode=self.mode, dynamic=False)
+        with torch.inference_mode():  # as it will be called: compiled code is guarded by it
+            for _ in range(_WARM_CALLS):
+                compiled(*job.inputs)
+        return Made(compiled)
