@@ -25,11 +25,17 @@ class Check:
 
 
 def python() -> Iterator[Check]:
-    """The interpreter, pytest, and whether pytest loads us."""
+    """The interpreter, and what runs the tests."""
     yield Check("python", platform.python_version())
-    pytest = machine.version("pytest")
-    yield Check("pytest", pytest or "not installed", pytest is not None, None if pytest else machine.install("pytest"))
+    yield pytest(machine.version("pytest"))
     yield xdist(machine.version("pytest-xdist"))
+
+
+def pytest(installed: str | None) -> Check:
+    """It may be missing where one only judges."""
+    if installed is None:
+        return Check("pytest", "not installed", False, machine.install("pytest"))
+    return Check("pytest", installed)
 
 
 def xdist(installed: str | None) -> Check:

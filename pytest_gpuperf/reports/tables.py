@@ -61,7 +61,7 @@ def broken(name: str, width: int) -> list[str]:
         end = separator if separator > end * 2 // 3 else end
         pieces.append(name[:end])
         name = name[end:]
-    return [*pieces, name]
+    return [*pieces, name] if name or not pieces else pieces
 
 
 def table(header: Sequence[str], align: str, groups: Mapping[str, Rows], width: int) -> list[str]:

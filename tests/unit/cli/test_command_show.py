@@ -1,0 +1,116 @@
+"""Story: looking into a file."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from command import gpuperf
+from examples import a_baseline, a_run
+from verdicts import HOSTILE, WAIVER, run_of
+
+from pytest_gpuperf.reports.contents import baseline_contents, run_contents
+from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.results.records import Scope
+
+
+def test_a_run(tmp_path):
+    run = msgspec.structs.replace(a_run(0, 1), scope=Scope(unmeasured={"tests/test_x.py::test_y": "skipped: no GPU"}))
+    write_run(tmp_path / "run.json", run)
+    done = gpuperf("show", "run.json", cwd=tmp_path, bare=True)
+    assert done.returncode == 0
+    said = [" ".join(line.split()) for line in done.stdout.split("\n")]
+    assert said == [
+        "run.json: a run, 1 case, 2 sessions",
+        "device: Tesla T4, 15.0 GiB; timed by: cuda-event",
+        "software: driver 595.71, torch 2.15.0",
+        "measured: 2026-01-01T02:00:00Z to 2026-01-02T02:00:00Z",
+        "revisions: abc123",
+        "not measured: tests/test_x.py::test_y (skipped: no GPU)",
+        "",
+        "case throughput latency p50 time a call peak memory",
+        "tests/test_x.py",
+        "test[a] 798 /s - 10.0 ms 1.00 GiB",
+        "",
+    ]
+
+
+def test_a_baseline_tells_the_noise_of_each_case(tmp_path):
+    steady = a_baseline(*range(5))
+    a, b = steady.cases
+    series = tuple(msgspec.structs.replace(s, medians=(0.01 * (1 + 0.1 * (i % 2)),)) for i, s in enumerate(a.series))
+    kept = msgspec.structs.replace(
+        steady, cases=(msgspec.structs.replace(a, series=series, waiver=WAIVER), b), source=None
+    )
+    write_baseline(tmp_path / "base.json", kept)
+    done = gpuperf("show", "base.json", cwd=tmp_path, bare=True)
+    assert done.returncode == 0
+    assert "base.json: a baseline, measured, 2 cases, 5 sessions" in done.stdout
+    assert "waived until 2031-01-31: tests/test_x.py::test[a] (the <new> kernel | known)" in done.stdout
+    assert re.search(r"test\[a\] +5 +800 /s +10.0 ms +10.0%", done.stdout)
+    assert re.search(r"test\[b\] +5 +800 /s +10.0 ms +0.0%", done.stdout)
+    assert "sees from: the smallest slow-down" in done.stdout
+
+
+def test_one_session_says_nothing_of_noise():
+    text = baseline_contents("base.json", a_baseline(0, cases=("a",)), 100)
+    assert re.search(r"test\[a\] +1 +800 /s +10.0 ms +- +-\n", text)
+
+
+def test_where_a_published_baseline_comes_from():
+    published = msgspec.structs.replace(a_baseline(0), provenance="published", source="the vendor's table")
+    carded = msgspec.structs.replace(
+        published,
+        sessions=tuple(msgspec.structs.replace(s, card="c0ffee", revision=None) for s in published.sessions),
+        environment=msgspec.structs.replace(published.environment, software={}),
+    )
+    text = baseline_contents("base.json", carded, 100)
+    assert "a baseline, published, the vendor's table, 2 cases, 1 session" in text
+    assert "on 1 card\n" in text
+    assert "software" not in text
+    assert "revisions" not in text
+
+
+def test_files_that_hold_nothing():
+    empty = msgspec.structs.replace(run_of(), sessions=())
+    assert run_contents("r.json", empty, 80).split("\n")[:2] == [
+        "r.json: a run, 0 cases, 0 sessions",
+        "device: Tesla T4, 15.0 GiB; timed by: -",
+    ]
+    hollow = msgspec.structs.replace(a_baseline(0), cases=(), sessions=())
+    assert "sees from" not in baseline_contents("b.json", hollow, 80)
+
+
+def test_hostile_names_and_unknown_memory():
+    text = run_contents("r\x1b.json", run_of(*HOSTILE, peak_memory=None), 80)
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert re.search(r"10.0 ms +-", text)
+
+
+def test_what_is_no_file_of_ours(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    for name in ("x.json", "gone.json", "."):
+        done = gpuperf("show", name, cwd=tmp_path)
+        assert done.returncode == 4
+        assert done.stderr.startswith("gpuperf: error: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_a_reader_who_leaves_early(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    write_run(tmp_path / "run.json", run_of(*(f"t.py::test[{i}]" for i in range(5000))))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_gpuperf", "show", "run.json"],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
