@@ -30,7 +30,8 @@ class Plan:
     warmup_seconds: float = 2.0  # and no more than this
     warmup_window: float = 0.025
     warmup_windows: int = 3  # consecutive windows that must agree ...
-    warmup_agreement: float = 0.05  # ... largest / smallest - 1
+    warmup_agreement: float = 0.05  # ... largest / smallest - 1 ...
+    warmup_descent: float = 0.01  # ... and the last not be faster than the others by more
 
     @property
     def warmup_cap(self) -> float:

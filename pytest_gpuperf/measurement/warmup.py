@@ -38,7 +38,10 @@ def warm_up(call: Call, plan: Plan, clock: Clock) -> WarmUp:
 
 
 def _agree(windows: list[float], plan: Plan) -> bool:
-    return len(windows) == plan.warmup_windows and max(windows) <= (1 + plan.warmup_agreement) * min(windows)
+    if len(windows) < plan.warmup_windows or max(windows) > (1 + plan.warmup_agreement) * min(windows):
+        return False
+    # Neighbours agree on a slow descent too: the last one may not be the fastest yet.
+    return windows[-1] >= (1 - plan.warmup_descent) * min(windows[:-1])
 
 
 def _window(call: Call, count: int, clock: Clock) -> float:
