@@ -1,0 +1,51 @@
+"""The machine's own shift, told by fixed work that runs no user code. Nothing else may explain a shift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_gpuperf.analysis.evidence import Canaries
+
+_NOISE = 0.003  # what one canary's session differs by itself, until several canaries show it
+_NOISE_WEIGHT = 2.0  # worth as many degrees of freedom
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """How much slower the machine was in each session: log ratios about their mean, and how well that is known."""
+
+    by_session: Mapping[str, float]
+    variance: float  # of one session's shift
+
+
+def machine_shifts(canaries: Canaries | None, sessions: Iterable[str]) -> Shifts | None:
+    """None where a session lacks canaries, or the sessions have none in common: then nothing is explained."""
+    wanted = sorted(set(sessions))
+    if canaries is None or len(wanted) < 2 or any(not canaries.get(s) for s in wanted):
+        return None
+    names = sorted(set.intersection(*(set(canaries[s]) for s in wanted)))
+    names = [n for n in names if all(len(canaries[s][n]) for s in wanted)]
+    if not names:
+        return None
+    logs = np.array([[float(np.log(np.quantile(canaries[s][n], 0.25))) for n in names] for s in wanted])
+    logs -= logs.mean(axis=0)
+    shift = np.median(logs, axis=1)
+    rest = logs - logs.mean(axis=1, keepdims=True)
+    freedom = (len(wanted) - 1) * (len(names) - 1)
+    one = (float((rest**2).sum()) + _NOISE_WEIGHT * _NOISE**2) / (freedom + _NOISE_WEIGHT)
+    return Shifts(dict(zip(wanted, (float(s) for s in shift), strict=True)), one / len(names))
+
+
+def share_explained(common: np.ndarray, shift: np.ndarray, noise: float) -> float:
+    """How much of the canaries' shift the suite's baseline sessions share: 1 unless they say otherwise.
+
+    A regression over the baseline sessions, drawn towards 1 by as much as it is itself uncertain.
+    """
+    residual = common - shift
+    prior = 4 * (float(residual @ residual) / max(residual.size - 1, 1) + noise)
+    if prior <= 0:
+        return 1.0
+    return float(np.clip((common @ shift + prior) / (shift @ shift + prior), 0.0, 1.0))

@@ -1,0 +1,49 @@
+"""A session's one figure: the mean of the lowest three of its 16 block medians, as a logarithm.
+
+A session is slowed by what interrupts it (a throttling step, a burst of other load) and never sped up, so its lowest
+blocks say most about the code. Of all low statistics tried this one differed least between sessions of the same code.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+from pytest_gpuperf.analysis.evidence import Observed
+from pytest_gpuperf.analysis.quantiles import Floats
+
+LOWEST = 3 / 16  # of the block medians
+_SAME = 1e-5  # files keep 6 digits: figures closer than this are the same figure
+
+
+def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:
+    """The log cost of each session, and the smallest step between its block medians (0: none was seen)."""
+    found = np.empty(len(sessions))
+    steps = np.zeros(len(sessions))
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for i, session in enumerate(sessions):
+        by_length[len(session.medians)].append(i)
+    for length, at in by_length.items():
+        flat = chain.from_iterable(sessions[i].medians for i in at)
+        ordered = np.fromiter(flat, np.float64, len(at) * length).reshape(len(at), length)
+        ordered.sort(axis=1)
+        kept = max(1, round(length * LOWEST))
+        scale = ordered[:, :1]
+        found[at] = np.log(ordered[:, :kept] / scale).mean(axis=1) + np.log(scale[:, 0])
+        if length > 1:
+            gaps = np.diff(np.log(ordered), axis=1)
+            smallest = np.where(gaps > _SAME, gaps, np.inf).min(axis=1)
+            steps[at] = np.where(np.isfinite(smallest), smallest, 0.0)
+    return found, steps
+
+
+def tick(locations_of_case: Floats, steps: Floats) -> Floats:
+    """The timer's step as seen by each case (a row): the smallest step within or between its sessions."""
+    within = np.where(steps > 0, steps, np.inf).min(axis=1)
+    gaps = np.diff(np.sort(locations_of_case, axis=1), axis=1)
+    between = np.where(gaps > _SAME, gaps, np.inf).min(axis=1, initial=np.inf)
+    smallest = np.minimum(within, between)
+    return np.where(np.isfinite(smallest), smallest, 0.0)
