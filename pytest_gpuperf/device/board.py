@@ -26,7 +26,7 @@ class GpuMeter:
         return self._device.energy()
 
     def power(self) -> Reading[float]:
-        return self._device.instant_power() if self._instant else self._device.mean_power()
+        return self._device.power()
 
     def refused(self) -> Missing | None:
         if self._device.is_mig:

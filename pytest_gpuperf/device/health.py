@@ -38,6 +38,8 @@ class Conditions:
     violations: dict[int, float]  # policy -> seconds so far
     temperature: int | None
     sm_clock: int | None
+    watts: float | None
+    utilization: int | None  # percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Health:
     state: str | None = None  # the slow-down it was in, None where it ran as it can
     temperature: int | None = None  # the highest, degrees Celsius
     sm_clock: int | None = None  # the median, MHz
+    watts: float | None = None  # the highest at the end of a block
+    utilizations: tuple[int, ...] = ()  # percent, at the end of each block
     notes: tuple[str, ...] = ()
 
 
@@ -94,6 +98,8 @@ class CardWatch:
             state=state,
             temperature=max(temperatures, default=None),
             sm_clock=round(median(clocks)) if clocks else None,
+            watts=max((c.watts for c in self._seen if c.watts is not None), default=None),
+            utilizations=tuple(c.utilization for c in self._seen if c.utilization is not None),
             notes=tuple(notes),
         )
 
@@ -108,6 +114,8 @@ def conditions(device: NvmlDevice, at: float) -> Conditions:
         violations={policy: seconds for policy, seconds in violations.items() if seconds is not None},
         temperature=_present(device.temperature()),
         sm_clock=_present(device.sm_clock()),
+        watts=known(device.power()),
+        utilization=known(device.utilization()),
     )
 
 

@@ -179,6 +179,11 @@ class NvmlDevice:
         """Watts, on many parts the mean of the last second."""
         return _scaled(self._read_board("nvmlDeviceGetPowerUsage"))
 
+    def power(self) -> Reading[float]:
+        """Watts: of this moment where the driver tells them, else the mean."""
+        instant = self.instant_power()
+        return self.mean_power() if isinstance(instant, Missing) and instant.why == "unsupported" else instant
+
     def energy(self) -> Reading[float]:
         """Joules since the driver was loaded; the counter moves every 10 to 100 ms."""
         return _scaled(self._read_board("nvmlDeviceGetTotalEnergyConsumption"))

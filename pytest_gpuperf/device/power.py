@@ -134,13 +134,13 @@ class GpuPower:
             self._period = probe_period(self._meter)
         return self._period
 
-    def moved(self, since: float) -> bool:
-        """Whether the counter says anything else than before: the best moment to end a window."""
-        return self._meter.energy() != since
-
     def counter(self) -> Reading[float]:
         """The counter now."""
         return self._meter.energy()
+
+    def watts(self) -> Reading[float]:
+        """Watts now."""
+        return self._meter.power()
 
     @contextmanager
     def __call__(self) -> Generator[PowerWindow]:

@@ -1,0 +1,168 @@
+"""Which device did the work, and how that is known. Pure: what was observed is judged here, nothing is looked at.
+
+    proves            only the expected device can have done this
+    supports          it fits; two that fit, from different sources, prove
+    says nothing
+    speaks against    it does not fit, and may have an innocent cause
+    contradicts       another device did the work
+
+Utilisation is shown and never decisive: it is the share of time in which some kernel ran, sampled a few times a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_gpuperf.device.placement import Placement
+from pytest_gpuperf.measurement.diagnosis import diagnose
+from pytest_gpuperf.results.records import Evidence, Proof, Rating, Witness
+from pytest_gpuperf.results.units import format_bytes, format_seconds
+from pytest_gpuperf.traces.capture import Capture
+
+_BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: other processes take their turns
+_MOST_OF_IT = 0.5
+_POWER_RISE = 1.2  # times idle, and
+_POWER_RISE_WATTS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observations:
+    """What was seen of one measurement. None: not looked at, or not to be had."""
+
+    expected: str  # "cuda" or "cpu"
+    seconds: float  # of one call
+    host_share: float  # processor seconds of this process in a second of the call
+    parameters: Mapping[str, int] = field(default_factory=dict[str, int])  # device -> bytes
+    inputs: Mapping[str, int] = field(default_factory=dict[str, int])
+    outputs: Mapping[str, int] = field(default_factory=dict[str, int])
+    placement: Placement | None = None
+    capture: Capture | None = None
+    profiler_works: bool = False  # it saw a kernel that certainly ran
+    memory_held: int | None = None  # by this process on the GPU, everything, says NVML
+    peak_allocated: int | None = None  # says the allocator
+    idle_watts: float | None = None
+    busy_watts: float | None = None
+    utilizations: tuple[int, ...] = ()
+
+
+def judge(seen: Observations) -> Evidence:
+    """All witnesses, and what they amount to."""
+    witnesses = tuple(_on_gpu(seen) if seen.expected == "cuda" else _on_cpu(seen))
+    idle = seen.expected == "cuda" and seen.utilizations and max(seen.utilizations) == 0
+    return Evidence(
+        verdict=_verdict(witnesses),
+        witnesses=witnesses,
+        diagnosis=diagnose(seen.seconds, seen.host_share, seen.capture, works=seen.profiler_works) if idle else None,
+    )
+
+
+def _verdict(witnesses: tuple[Witness, ...]) -> Proof:
+    ratings = [w.rating for w in witnesses]
+    if "contradicts" in ratings:
+        return "contradicted"
+    if "proves" in ratings:
+        return "proven"
+    return "proven" if ratings.count("supports") >= 2 and "speaks against" not in ratings else "unknown"
+
+
+def _on_gpu(seen: Observations) -> list[Witness]:
+    found = [_kernels(seen)]
+    ran = bool(seen.capture and seen.capture.kernels)
+    found += _parameters(seen, ran=ran)
+    if seen.outputs:
+        on_gpu = "cuda" in seen.outputs
+        # A result may have been fetched to the host; parameters and kernels decide about that.
+        found.append(_witness("outputs", "supports" if on_gpu else "speaks against", f"on {_places(seen.outputs)}"))
+    found += _placement(seen)
+    found += _memory(seen)
+    found += _power(seen)
+    if seen.utilizations:
+        shown = f"{min(seen.utilizations)}-{max(seen.utilizations)} % in {len(seen.utilizations)} samples"
+        found.append(_witness("utilisation", "says nothing", shown))
+    return found
+
+
+def _kernels(seen: Observations) -> Witness:
+    capture = seen.capture
+    if capture is None:
+        return _witness("kernels", "says nothing", "no call was profiled")
+    if capture.kernels:
+        figure = (
+            f"{len(capture.kernels)} kernels, {format_seconds(max(capture.busy, 1e-9))} in all, "
+            f"gaps {format_seconds(max(capture.gaps, 1e-9))}; longest: {', '.join(capture.longest())}"
+        )
+        return _witness("kernels", "proves", figure)
+    if not seen.profiler_works:
+        return _witness("kernels", "says nothing", "the profiler sees no kernels on this machine")
+    on_host = f"{len(capture.operators)} operators ran on the host"
+    # The workload may run in another process: only work that was seen here, on the host, contradicts.
+    if capture.operators and seen.host_share >= _BUSY_HOST and "cuda" not in seen.outputs:
+        return _witness("kernels", "contradicts", f"none; {on_host}, busy for {seen.host_share:.0%} of the call")
+    return _witness("kernels", "speaks against", f"none in this process; {on_host}")
+
+
+def _parameters(seen: Observations, *, ran: bool) -> list[Witness]:
+    held = seen.parameters
+    if not held:
+        return []
+    total = sum(held.values())
+    share = held.get("cuda", 0) / total if total else 0.0
+    figure = f"{format_bytes(total)} on {_places(held)}"
+    rating: Rating = "supports" if share >= _MOST_OF_IT else "speaks against" if ran else "contradicts"
+    return [_witness("parameters", rating, figure)]
+
+
+def _placement(seen: Observations) -> list[Witness]:
+    placement = seen.placement
+    if placement is None:
+        return []
+    share = placement.share if placement.device == seen.expected else 1 - placement.share
+    rating: Rating = "supports" if share >= _MOST_OF_IT else "contradicts"
+    return [_witness("placement", rating, placement.detail)]
+
+
+def _memory(seen: Observations) -> list[Witness]:
+    needed = sum(seen.parameters.values())
+    amounts = {"NVML": seen.memory_held, "allocator peak": seen.peak_allocated}
+    told = {who: amount for who, amount in amounts.items() if amount is not None}
+    if not told:
+        return []
+    figure = ", ".join(f"{who} {format_bytes(amount)}" for who, amount in told.items())
+    if not needed:
+        return [_witness("memory", "says nothing", f"{figure}; no parameters to compare with")]
+    enough = max(told.values()) >= needed
+    return [
+        _witness(
+            "memory", "supports" if enough else "speaks against", f"{figure}; parameters need {format_bytes(needed)}"
+        )
+    ]
+
+
+def _power(seen: Observations) -> list[Witness]:
+    idle, busy = seen.idle_watts, seen.busy_watts
+    if idle is None or busy is None:
+        return []
+    rose = busy >= max(_POWER_RISE * idle, idle + _POWER_RISE_WATTS)
+    return [_witness("power", "supports" if rose else "says nothing", f"{idle:.1f} W idle, {busy:.1f} W at work")]
+
+
+def _on_cpu(seen: Observations) -> list[Witness]:
+    busy = seen.host_share >= _BUSY_HOST
+    figure = f"busy for {seen.host_share:.0%} of a call of {format_seconds(seen.seconds)}"
+    found = [_witness("processor time", "proves" if busy else "says nothing", figure)]
+    for name, places in (("parameters", seen.parameters), ("inputs", seen.inputs), ("outputs", seen.outputs)):
+        if places:
+            elsewhere = any(kind != "cpu" for kind in places)
+            found.append(_witness(name, "contradicts" if elsewhere else "supports", f"on {_places(places)}"))
+    return found + _placement(seen)
+
+
+def _places(places: Mapping[str, int]) -> str:
+    if len(places) == 1:
+        return next(iter(places))
+    return ", ".join(f"{kind} ({format_bytes(amount)})" for kind, amount in sorted(places.items()))
+
+
+def _witness(name: str, rating: Rating, figure: str) -> Witness:
+    return Witness(name=name, rating=rating, figure=figure)
