@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import DecodeError, Struct, ValidationError
+from msgspec import DecodeError, Struct
 
 from pytest_gpuperf.results.checking import check_baseline, check_run
 from pytest_gpuperf.results.duplicates import refuse_duplicate_keys
 from pytest_gpuperf.results.envelope import BASELINE, RUN, VERSION, BaselineFile, RunFile
+from pytest_gpuperf.results.nonfinite import parsed_loosely, place_of_no_figure
 from pytest_gpuperf.results.problems import Flaw, shown
 from pytest_gpuperf.results.records import Baseline, Run
 
@@ -22,14 +23,6 @@ _UNREADABLE = (DecodeError, ValueError, RecursionError, OverflowError)
 class _Header(Struct):
     format: Any = None
     version: Any = None
-
-
-class _Identified(Struct):
-    id: Any = None
-
-
-class _CaseIds(Struct):
-    cases: list[_Identified]
 
 
 _run = msgspec.json.Decoder(RunFile)
@@ -73,17 +66,17 @@ def _flaw(error: Exception, raw: bytes, kind: str) -> Flaw:
     """What is wrong, the coarsest first: text, then kind of file, then version, then the field."""
     if not raw.strip():
         return Flaw("$", "the file is empty")
+    if text := _not_text(raw):
+        return text
+    if raw.lstrip()[:1] != b"{":
+        return Flaw("$", "this is not a JSON object")
     try:
         header = msgspec.json.decode(raw, type=_Header)
-    except ValidationError:
-        return _not_text(raw) or Flaw("$", "this is not a JSON object")
     except RecursionError:
         return Flaw("$", "it is nested too deeply")
     except _UNREADABLE as e:
-        return _not_text(raw) or _malformed(e, raw)
-    if isinstance(error, UnicodeDecodeError):
-        return _not_text(raw) or Flaw("$", _sentence(str(error)))
-    return _foreign(header, kind) or _misfit(error, raw)
+        return _no_figure(raw) or _malformed(e, raw)
+    return _foreign(header, kind) or _no_figure(raw) or _misfit(error, raw)
 
 
 def _foreign(header: _Header, kind: str) -> Flaw | None:
@@ -132,6 +125,12 @@ def _not_text(raw: bytes) -> Flaw | None:
     return None
 
 
+def _no_figure(raw: bytes) -> Flaw | None:
+    """The place of a NaN, an Infinity or a number too large to be one: the strict decoder does not say it."""
+    place = place_of_no_figure(raw)
+    return Flaw(_with_case(place, raw), "this is no finite number within range") if place else None
+
+
 def _line_of(raw: bytes, offset: int) -> str:
     lines = raw[:offset].split(b"\n")
     return f"line {len(lines)}, column {len(lines[-1]) + 1}"
@@ -150,8 +149,8 @@ def _with_case(place: str, raw: bytes) -> str:
     if index is None:
         return place
     try:
-        case = msgspec.json.decode(raw, type=_CaseIds).cases[int(index[1])].id
-    except _UNREADABLE:  # another case is worse still: the path alone must do
+        case = parsed_loosely(raw)["cases"][int(index[1])]["id"]
+    except (KeyError, TypeError, RecursionError):  # it has no id that can be said: the path alone must do
         return place
     return f"{place} (case {shown(case)})"
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pytest_gpuperf.results.envelope import BaselineFile, RunFile
-from pytest_gpuperf.results.problems import Flaw, shown
+from pytest_gpuperf.results.problems import Flaw, member, shown
 
 
 def refuse_duplicate_keys(raw: bytes, decoded: RunFile | BaselineFile) -> None:
@@ -29,10 +29,6 @@ def _colons(decoded: RunFile | BaselineFile) -> int:
     return sum(msgspec.json.encode(part).count(b":") for part in (rest, *decoded.cases))
 
 
-def _member(place: str, key: str) -> str:
-    return f"{place}.{key}" if key.isidentifier() else f"{place}[{shown(key)}]"
-
-
 class _Pairs(list[tuple[str, Any]]):
     """The keys and values of an object as they stand in the text."""
 
@@ -42,9 +38,9 @@ def _walk(node: object, place: str) -> None:
         seen: set[str] = set()
         for key, value in node:
             if key in seen:
-                raise Flaw(_member(place, key), f"the key {shown(key)} stands twice in one object")
+                raise Flaw(member(place, key), f"the key {shown(key)} stands twice in one object")
             seen.add(key)
-            _walk(value, _member(place, key))
+            _walk(value, member(place, key))
     elif isinstance(node, list):
         for i, value in enumerate(node):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             _walk(value, f"{place}[{i}]")  # pyright: ignore[reportUnknownArgumentType]

@@ -88,6 +88,7 @@ _RECORD = {
 @contextmanager
 def _writing(path: AnyPath) -> Generator[Path]:
     """The file behind a path (a link stays a link), locked; trouble of the system told as a `FileError`."""
+    target = Path(path)
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
@@ -98,9 +99,15 @@ def _writing(path: AnyPath) -> Generator[Path]:
             yield target
     except (OSError, ValueError) as e:
         raise FileError(
-            f"{os.fspath(path)}: cannot be written: {_reason(e)}. What stood there is unchanged. "
+            f"{os.fspath(path)}: cannot be written: {_reason(e)}{_culprit(e, target)}. What stood there is unchanged. "
             f"Check that its folder is writable and its disk has room, or give another path."
         ) from None
+
+
+def _culprit(error: OSError | ValueError, target: Path) -> str:
+    """The file or folder that the system named, where it is another one."""
+    name = error.filename if isinstance(error, OSError) else None
+    return f" ({name})" if name and Path(name).parent != target.parent else ""
 
 
 def _keep_other_kind(path: AnyPath, target: Path, kind: str) -> None:

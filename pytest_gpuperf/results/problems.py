@@ -20,6 +20,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
+def member(place: str, key: str) -> str:
+    """The JSON path of a value in an object."""
+    return f"{place}.{key}" if key.isidentifier() else f"{place}[{shown(key)}]"
+
+
 class Flaw(Exception):  # noqa: N818 - it never leaves this room; `FileError` does
     """Something wrong at one place of a file."""
 

@@ -58,7 +58,7 @@ class Device(Record, frozen=True, kw_only=True):
         )
         words += f" {self.mig}" if self.mig else ""
         kept = "".join(c if c.isalnum() or c == "." else " " for c in words.lower().removeprefix("nvidia "))
-        return "-".join(kept.split()).strip(".") or "unnamed"
+        return "-".join(kept.split()).strip(".-") or "unnamed"
 
 
 class Environment(Record, frozen=True, kw_only=True):

@@ -1,0 +1,83 @@
+"""How figures are read and shown."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.results.units import (
+    format_bytes,
+    format_change,
+    format_rate,
+    format_seconds,
+    log_tolerance,
+    parse_fraction,
+    significant,
+)
+
+
+def test_a_percentage() -> None:
+    assert parse_fraction("3%", "x") == 0.03
+    assert parse_fraction(" 0% ", "x") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("banana", "tolerance: 'banana' is not a percentage. Write it like 3%."),
+        ("", "is not a percentage"),
+        ("3", "tolerance: '3' has no unit. Write 3%, with the percent sign."),
+        ("-1%", "out of range"),
+        ("100%", "out of range"),
+        ("nan%", "out of range"),
+        ("inf%", "out of range"),
+    ],
+)
+def test_what_is_no_percentage(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_fraction(text, "tolerance")
+    assert said in str(caught.value)
+
+
+def test_less_throughput_is_more_time() -> None:
+    assert log_tolerance("throughput", 0.5) == pytest.approx(math.log(2))
+    assert log_tolerance("latency", 0.5) == pytest.approx(math.log(1.5))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12.34, "12.3 s"), (1.0, "1.00 s"), (0.9996, "1.00 s"), (0.999, "999 ms"), (0.01234, "12.3 ms"), (1e-6, "1.00 us"),
+     (5e-9, "5.00 ns"), (2e-10, "0.200 ns"), (1234.0, "1234 s")],
+)  # fmt: skip
+def test_seconds(value: float, text: str) -> None:
+    assert format_seconds(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.50 KiB"), (2**34, "16.0 GiB")])
+def test_bytes(value: float, text: str) -> None:
+    assert format_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.500 /s"), (999.6, "1000 /s"), (9994.0, "9994 /s"), (9996.0, "10.0 k/s"), (12345.0, "12.3 k/s"),
+     (999_600.0, "1.00 M/s"), (1234567.0, "1.23 M/s"), (2.5e9, "2.50 G/s")],
+)  # fmt: skip
+def test_rates(value: float, text: str) -> None:
+    assert format_rate(value) == text
+
+
+def test_changes() -> None:
+    assert [format_change(r) for r in (1.0312, 0.9, 1.0, 2.0, 12.34)] == ["+3.1%", "-10.0%", "+0.0%", "x2.00", "x12.3"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.9996, "1.00"), (9.996, "10.0"), (99.96, "100"), (123456, "123456"), (0.00012345, "0.000123"),
+     (-1.5, "-1.50"),
+     (1.5e-12, "1.5e-12"), (math.inf, "inf"), (math.nan, "nan")],
+)  # fmt: skip
+def test_significant_digits(value: float, text: str) -> None:
+    assert significant(value) == text
