@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pytest_gpuperf.device import cuda, identity
 from pytest_gpuperf.device.clocks import Clock, HostClock
 from pytest_gpuperf.device.memory import MemoryMeter, ResidentMemory
+from pytest_gpuperf.device.readings import known
+from pytest_gpuperf.device.sensors import Sensors, cpu_sensors
 from pytest_gpuperf.errors import DeviceError, UsageError
 from pytest_gpuperf.results.records import Device, Environment
 
@@ -22,6 +25,7 @@ class Chosen:
     software: dict[str, str]
     clock: Clock
     memory: MemoryMeter
+    sensors: Sensors
 
     def environment(self) -> Environment:
         """What a run says of where its figures come from."""
@@ -52,16 +56,28 @@ def _cpu() -> Chosen:
         software=identity.software(),
         clock=HostClock(),
         memory=ResidentMemory(),
+        sensors=cpu_sensors(),
     )
 
 
 def _cuda(index: int | None) -> Chosen:  # pragma: no cover - needs a GPU
-    card = cuda.open_card(index)
+    from pytest_gpuperf.device import processes  # noqa: PLC0415 - NVML, which a machine without a GPU need not load
+    from pytest_gpuperf.device.health import identified, settings  # noqa: PLC0415
+    from pytest_gpuperf.device.sensors import card_sensors  # noqa: PLC0415
+    from pytest_gpuperf.device.visible import visible_devices  # noqa: PLC0415
+
+    with ExitStack() as opening:
+        for visible in known(visible_devices()) or ():
+            opening.enter_context(processes.opening(visible))
+        card = cuda.open_card(index)
+    sensors = card_sensors(card.uuid, card.pci)
+    nvml = sensors.card
     return Chosen(
-        device=card.device,
+        device=card.device if nvml is None else identified(card.device, nvml),
         index=card.index,
         card=card.hash,
-        software=identity.software() | card.software,
+        software=identity.software() | card.software | ({} if nvml is None else settings(nvml)),
         clock=card.clock,
         memory=card.memory,
+        sensors=sensors,
     )

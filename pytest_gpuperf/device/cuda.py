@@ -26,6 +26,8 @@ class Card:
 
     device: Device
     index: int
+    uuid: str | None  # as NVML knows it, but for the prefix
+    pci: str | None
     hash: str | None
     software: dict[str, str]
     clock: Clock
@@ -102,6 +104,8 @@ def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
             capability=f"{properties.major}.{properties.minor}",
         ),
         index=index,
+        uuid=None if uuid is None else str(uuid),
+        pci=_bus_id(properties),
         hash=None if uuid is None else identity.card_hash(str(uuid)),
         software={name: version for name, version in versions.items() if version},
         clock=CudaEventClock(_TorchDriver(index)),
@@ -111,6 +115,13 @@ def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
             empty_cache=torch.cuda.empty_cache,
         ),
     )
+
+
+def _bus_id(properties: Any) -> str | None:  # pragma: no cover - needs a GPU
+    """As NVML writes it; older torch does not tell it."""
+    if not hasattr(properties, "pci_bus_id"):
+        return None
+    return f"{properties.pci_domain_id:08X}:{properties.pci_bus_id:02X}:{properties.pci_device_id:02X}.0"
 
 
 class _TorchDriver:  # pragma: no cover - needs a GPU

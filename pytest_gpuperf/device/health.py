@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from statistics import median
 from time import monotonic
 
+from msgspec import structs
+
 from pytest_gpuperf.device import processes
 from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing, Reading, T, known
 from pytest_gpuperf.errors import DeviceLostError
+from pytest_gpuperf.results.records import Device
 
 POWER_CAP = "software power cap"
 _SLOWDOWNS = {  # bits of the clock event reasons
@@ -128,6 +131,11 @@ def slowdown(before: Conditions, after: Conditions) -> str | None:
     if bits & _HARDWARE and not names:
         names.add("hardware slow-down")
     return " and ".join(sorted(names)) or None
+
+
+def identified(device: Device, card: NvmlDevice) -> Device:
+    """The hard identity with what only NVML knows: the MIG profile and the power limit."""
+    return structs.replace(device, mig=card.mig_profile, power_limit=known(card.power_limit()))
 
 
 def settings(device: NvmlDevice) -> dict[str, str]:
