@@ -11,6 +11,9 @@ from pytest_gpuperf.cli.accept import ACCEPT
 from pytest_gpuperf.cli.calibrate import CALIBRATE
 from pytest_gpuperf.cli.compare import COMPARE
 from pytest_gpuperf.cli.doctor import DOCTOR
+from pytest_gpuperf.cli.exporting import EXPORT
+from pytest_gpuperf.cli.importing import IMPORT
+from pytest_gpuperf.cli.ratios import RATIOS
 from pytest_gpuperf.cli.show import SHOW
 from pytest_gpuperf.cli.waive import WAIVE
 
@@ -19,7 +22,10 @@ COMMANDS = (
     ACCEPT,
     CALIBRATE,
     SHOW,
+    RATIOS,
     WAIVE,
+    IMPORT,
+    EXPORT,
     DOCTOR,
 )
 USAGE_ERROR = 4  # pytest's
