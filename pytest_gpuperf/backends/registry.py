@@ -11,6 +11,8 @@ from pytest_gpuperf.backends.compiled import Compiled
 from pytest_gpuperf.backends.cudagraph import CudaGraph
 from pytest_gpuperf.backends.eager import Eager
 from pytest_gpuperf.backends.limits import limit_of
+from pytest_gpuperf.backends.onnx_providers import TENSORRT
+from pytest_gpuperf.backends.onnx_runtime import OnnxRuntime
 from pytest_gpuperf.backends.precisions import precision_of
 from pytest_gpuperf.backends.protocol import Backend
 from pytest_gpuperf.backends.torchscript import TorchScript
@@ -27,6 +29,9 @@ _OURS: dict[str, Backend] = {
         Compiled("compile-reduce-overhead", "reduce-overhead"),
         Compiled("compile-max-autotune", "max-autotune"),
         CudaGraph(),
+        OnnxRuntime("onnxruntime"),
+        OnnxRuntime("onnxruntime-cudagraph", graph=True),
+        OnnxRuntime("onnxruntime-tensorrt", TENSORRT),
     )
 }
 
