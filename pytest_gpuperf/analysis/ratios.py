@@ -10,6 +10,7 @@ from statistics import median
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Run
 
+USUAL_ORDER = ("model", "precision", "backend", "batch")  # of parameters, before any others
 REFERENCES = {"precision": "fp32", "backend": "eager"}  # what the others are usually held against
 
 
@@ -78,6 +79,7 @@ class Ratios:
     reference: str
     groups: tuple[Group, ...]
     without: tuple[str, ...]  # cases whose tests have no such parameter
+    source: str | None = None  # where published figures come from
 
 
 def ratios(measured: Run | Baseline, over: str, reference: str | None = None) -> Ratios:
@@ -93,13 +95,14 @@ def ratios(measured: Run | Baseline, over: str, reference: str | None = None) ->
     chosen = _reference(over, [f.parameters[over] for f in having], reference)
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Figures]] = {}
     for f in having:
-        others = tuple(sorted((name, text) for name, text in f.parameters.items() if name != over))
+        others = tuple((name, text) for name, text in f.parameters.items() if name != over)
         groups.setdefault((f.function, others), []).append(f)
     return Ratios(
         over=over,
         reference=chosen,
         groups=tuple(_group(key[0], over, chosen, members) for key, members in groups.items()),
         without=tuple(f.case for f in every if over not in f.parameters),
+        source=measured.source if isinstance(measured, Baseline) else None,
     )
 
 
@@ -115,7 +118,7 @@ def _of_case(case: Case) -> Figures:
     return Figures(
         case=case.id,
         function=_function(case.id, case.test),
-        parameters=case.parameters,
+        parameters=_ordered(case.parameters),
         time=median(m.device_time.median for m in same),
         clock=newest.clock,
         throughput=median(m.throughput for m in same),
@@ -132,7 +135,7 @@ def _of_accepted(case: Accepted) -> Figures:
     return Figures(
         case=case.id,
         function=_function(case.id, case.test),
-        parameters=case.parameters,
+        parameters=_ordered(case.parameters),
         time=time,
         clock=case.clock,
         throughput=case.items / time,
@@ -146,6 +149,12 @@ def _function(case: str, test: str) -> str:
     """``tests/x.py::test_y[fp16-8]#prefill`` -> ``tests/x.py::test_y#prefill``."""
     path, separator, name = test.rpartition("::")
     return path + separator + name.partition("[")[0] + case.removeprefix(test)
+
+
+def _ordered(parameters: Mapping[str, str]) -> dict[str, str]:
+    """As people say them, whatever the order in the file."""
+    rank = {name: i for i, name in enumerate(USUAL_ORDER)}
+    return dict(sorted(parameters.items(), key=lambda p: (rank.get(p[0], len(rank)), p[0])))
 
 
 def _reference(over: str, levels: Sequence[str], asked: str | None) -> str:

@@ -27,7 +27,7 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.reports.ratios import render_csv, render_ratios
 
     found = ratios(read_either(options.file), options.over, options.reference)
-    print(render_csv(found) if options.format == "csv" else render_ratios(found, terminal_width()), end="")
+    print(render_csv(found).rstrip() if options.format == "csv" else render_ratios(found, terminal_width()))
     return 0
 
 

@@ -36,11 +36,12 @@ def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
     heard = noise(baseline)
     ordered = sorted(baseline.cases, key=lambda c: c.id)
     cells = by_file((c.id, _baseline_row(c, heard[c.id])) for c in ordered)
+    measured = baseline.sessions if baseline.provenance == "measured" else ()  # a publication need not say when
     source = f", {baseline.source}" if baseline.source else ""
     sizes = f"{_many(len(baseline.cases), 'case')}, {_many(len(baseline.sessions), 'session')}"
     lines = [
         f"{path}: a baseline, {baseline.provenance}{source}, {sizes}",
-        *_where(baseline.environment, baseline.sessions, {c.clock for c in ordered}),
+        *_where(baseline.environment, measured, {c.clock for c in ordered}),
         *(f"waived until {c.waiver.until}: {c.id} ({c.waiver.reason})" for c in ordered if c.waiver),
     ]
     return _page(lines, table(BASELINE_HEADER, "lrrrrr", cells, width) if cells else [], (LEGEND,), width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pytest_gpuperf.analysis.ratios import Group, Ratio, Ratios
 from pytest_gpuperf.reports.figures import NONE
@@ -12,31 +12,46 @@ from pytest_gpuperf.reports.tables import prose, table
 from pytest_gpuperf.results.units import format_bytes, format_rate, format_seconds, significant
 
 LEGEND = (
-    "latency: the median time of a call, by the clock of its case ({clocks}); speed-up: times as many items per "
-    "second. {none}: not measured, or not by the same clock as {over} {reference}."
+    "latency: the time of a call by the clock of its case ({clocks}), median over its samples and sessions. "
+    "speed-up: times as many items per second. {none}: not measured, or not by the same clock."
 )
 DIGITS = 6
+NAMED = 3  # cases named where many are meant
 
 
 def render_ratios(found: Ratios, width: int) -> str:
     """One row a level, under the parameters that its group has in common."""
-    several = len({g.function for g in found.groups}) > 1
-    groups = {_title(g, several=several): [_row(r) for r in g.ratios] for g in found.groups}
+    shown = [g for g in found.groups if len(g.ratios) > 1]
+    several = len({g.function for g in shown}) > 1
+    groups = {_title(g, several=several): [_row(r) for r in g.ratios] for g in shown}
     header = (found.over, "latency", "change", "throughput", "speed-up", "memory", "change")
-    every = [r for g in found.groups for r in g.ratios]
-    clocks = sorted({r.figures.clock for r in every})
-    said = [LEGEND.format(clocks=", ".join(clocks), none=NONE, over=found.over, reference=found.reference)]
-    if found.without:
-        said.append(f"{len(found.without)} cases have no parameter {found.over} and are left out.")
-    alone = [r.figures.case for r in every if r.reference is None and r.level != found.reference]
-    said += [f"no {found.over} {found.reference} was measured beside {case}" for case in alone]
-    lines = [line for sentence in said for line in prose(sentence, width, hanging="  ")]
-    return "\n".join([*table(header, "lrrrrrr", groups, width), "", *lines])
+    lines = [line for sentence in _remarks(found) for line in prose(sentence, width, hanging="  ")]
+    return "\n".join([*(table(header, "lrrrrrr", groups, width) if shown else ()), *([""] if shown else ()), *lines])
+
+
+def _remarks(found: Ratios) -> Iterator[str]:
+    clocks = sorted({r.figures.clock for g in found.groups for r in g.ratios})
+    yield LEGEND.format(clocks=", ".join(clocks), none=NONE)
+    lonely = [g.ratios[0].figures.case for g in found.groups if len(g.ratios) == 1]
+    yield from _lacking(lonely, f"no other {found.over} to compare with")
+    yield from _lacking(found.without, f"no parameter {found.over}")
+    without = [g for g in found.groups if len(g.ratios) > 1 and g.ratios[0].level != found.reference]
+    cases = [r.figures.case for g in without for r in g.ratios]
+    yield from _lacking(cases, f"no {found.over} {found.reference} to compare with")
+    if found.source:
+        yield f"source: {found.source}"
+
+
+def _lacking(cases: Sequence[str], what: str) -> Iterator[str]:
+    if cases:
+        many = "1 case has" if len(cases) == 1 else f"{len(cases)} cases have"
+        more = f" and {len(cases) - NAMED} more" if len(cases) > NAMED else ""
+        yield f"{many} {what}: {', '.join(cases[:NAMED])}{more}"
 
 
 def render_csv(found: Ratios) -> str:
     """One line a case: its parameters, its figures, and what they are beside the reference level's."""
-    names = list(dict.fromkeys(name for g in found.groups for name in (*g.parameters, found.over)))
+    names = list(dict.fromkeys(name for g in found.groups for r in g.ratios for name in r.figures.parameters))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["case", *names, *COLUMNS])
