@@ -113,7 +113,7 @@ def _malformed(error: Exception, raw: bytes) -> Flaw:
         return Flaw("$", f"the file is truncated: it ends after {len(raw)} bytes in the midst of a value")
     at = re.search(r" \(byte (\d+)\)", text)
     if at is None:
-        return Flaw("$", _sentence(text))
+        return _misfit(error, raw)
     return Flaw("$", f"{_sentence(text[: at.start()])} at {_line_of(raw, int(at[1]))}")
 
 

@@ -130,7 +130,7 @@ def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
         (lambda raw: raw.replace(b"0.01,", b"NaN,", 1)[:-9], "JSON is malformed: invalid character at line "),
         (lambda raw: b"[" * 1_000_000, "this is not a JSON object"),
         (lambda raw: b'{"a":' * 1_000_000, "it is nested too deeply"),
-        (lambda raw: b'{"format": 1e999, ]', "$: Number out of range"),
+        (lambda raw: b'{"format": 1e999, ]', "$.format: Number out of range. "),
         (lambda raw: b"[1, 2]", "this is not a JSON object"),
         (lambda raw: b"{}", "this is no file of gpuperf"),
         (lambda raw: b"\x00" * 50_000_000, "this is not a JSON object"),
