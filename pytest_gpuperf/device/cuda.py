@@ -148,14 +148,16 @@ class _TorchDriver:  # pragma: no cover - needs a GPU
         return perf_counter_ns()
 
     def _rate(self) -> float:
-        """Cycles of the spin kernel in a second; a card that is waking up is asked twice."""
+        """Cycles of the spin kernel in a second; a card that is waking up is asked until two answers agree."""
         cycles = 5_000_000
-        seconds = 1.0
-        for _ in range(2):
+        last, seconds = 0.0, 1.0
+        for _ in range(20):
             start, end = self.event(), self.event()
             start.record()
             self._torch.cuda._sleep(cycles)  # noqa: SLF001
             end.record()
             end.synchronize()
-            seconds = start.elapsed_time(end) * 1e-3
+            last, seconds = seconds, start.elapsed_time(end) * 1e-3
+            if abs(last - seconds) < 0.02 * seconds:
+                break
         return cycles / seconds

@@ -13,7 +13,7 @@ import pytest
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock
 from pytest_gpuperf.device.memory import ResidentMemory
-from pytest_gpuperf.errors import OutOfMemoryError, UsageError, WorkloadError
+from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
 from pytest_gpuperf.measurement.cache import Workload
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
@@ -275,6 +275,16 @@ def test_a_workload_that_raises_fails_with_its_cause(at):
     with pytest.raises(WorkloadError, match="ZeroDivisionError: the workload's own words") as caught:
         measured(Script(seconds))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_measurement_error_of_the_workload_stays_what_it_is():
+    """As of a measurement within a measurement, or of a timer read too early."""
+
+    def seconds(_: int) -> float:
+        raise MeasurementError("what it says")
+
+    with pytest.raises(MeasurementError, match=r"^what it says$"):
+        measured(Script(seconds))
 
 
 def test_ctrl_c_passes_through():
