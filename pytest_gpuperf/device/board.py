@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_gpuperf.device import processes
-from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing, Reading
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.device.nvml import NvmlDevice
 
 
 class GpuMeter:

@@ -11,14 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import monotonic
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
 from pytest_gpuperf.device import processes
-from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing, Reading, T, known
 from pytest_gpuperf.errors import DeviceLostError
 from pytest_gpuperf.results.records import Device
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.device.nvml import NvmlDevice
 
 POWER_CAP = "software power cap"
 _SLOWDOWNS = {  # bits of the clock event reasons
@@ -55,6 +58,22 @@ class Health:
     watts: float | None = None  # the highest at the end of a block
     utilizations: tuple[int, ...] = ()  # percent, at the end of each block
     notes: tuple[str, ...] = ()
+
+
+class Watch(Protocol):
+    """Looks at a device around each block of one measurement."""
+
+    def before_block(self) -> None:
+        """The block begins."""
+        ...
+
+    def after_block(self) -> str | None:
+        """The slow-down that the block ran in; None where there was none."""
+        ...
+
+    def health(self, state: str | None) -> Health:
+        """How the device ran, given the state that persisted."""
+        ...
 
 
 class CardWatch:

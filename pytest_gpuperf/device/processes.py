@@ -14,9 +14,12 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing, Reading, known
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.device.nvml import NvmlDevice
 
 FAMILY = "GPUPERF_FAMILY"  # names the folder; children inherit it
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_gpuperf.device.placement import Placement
 from pytest_gpuperf.measurement.diagnosis import diagnose
+from pytest_gpuperf.measurement.reach import Placement
 from pytest_gpuperf.results.records import Evidence, Proof, Rating, Witness
 from pytest_gpuperf.results.units import format_bytes, format_seconds
 from pytest_gpuperf.traces.capture import Capture
@@ -117,9 +117,16 @@ def _placement(seen: Observations) -> list[Witness]:
     placement = seen.placement
     if placement is None:
         return []
-    share = placement.share if placement.device == seen.expected else 1 - placement.share
-    rating: Rating = "supports" if share >= _MOST_OF_IT else "contradicts"
-    return [_witness("placement", rating, placement.detail)]
+    shown = ", ".join(f"{who}: {sum(counts.values())} nodes" for who, counts in placement.operators.items())
+    if placement.wanted.startswith("CPU") != (seen.expected == "cpu"):
+        return [_witness("placement", "contradicts", f"asked for {placement.wanted}; {shown}")]
+    away = sum(placement.elsewhere.values())
+    if not away:
+        return [_witness("placement", "supports", shown)]
+    total = sum(sum(counts.values()) for counts in placement.operators.values())
+    rating: Rating = "contradicts" if away >= _MOST_OF_IT * total else "speaks against"
+    others = ", ".join(f"{count} {operator}" for operator, count in sorted(placement.elsewhere.items()))
+    return [_witness("placement", rating, f"{shown}; not on {placement.wanted}: {others}")]
 
 
 def _memory(seen: Observations) -> list[Witness]:

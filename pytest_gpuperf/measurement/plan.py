@@ -26,12 +26,12 @@ class Plan:
     block_seconds: float = 0.1  # slow calls: fewer spans a block, so that other code gets its turn
     latency_calls: int = 8  # single calls a block, where a span has several ...
     latency_share: float = 0.25  # ... but at most this share of the block's time
+    slowdown_waits: tuple[float, ...] = (0.05, 0.2, 0.8, 2.0)  # before a block is measured again; then it is kept
     warmup_share: float = 0.2  # of the budget
     warmup_seconds: float = 2.0  # and no more than this
     warmup_window: float = 0.025
-    warmup_windows: int = 3  # consecutive windows that must agree ...
-    warmup_agreement: float = 0.05  # ... largest / smallest - 1 ...
-    warmup_descent: float = 0.01  # ... and the last not be faster than the others by more
+    warmup_windows: int = 3  # windows in a row that must bring no gain ...
+    warmup_gain: float = 0.01  # ... over the fastest before them
 
     @property
     def warmup_cap(self) -> float:

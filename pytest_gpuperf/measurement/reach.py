@@ -9,12 +9,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MethodType, ModuleType
-from typing import Any, cast
-
-from pytest_gpuperf.device.placement import Placed, Placement
+from typing import Any, Protocol, cast, runtime_checkable
 
 _DEEPEST = 4  # a lambda over an object with a model in it is 3
 _MOST = 10_000
+
+
+@runtime_checkable
+class Placement(Protocol):
+    """Which processor a back end gave which operators to. A workload with an attribute `placement` tells it."""
+
+    @property
+    def wanted(self) -> str:
+        """Who was to run them: "CUDAExecutionProvider"."""
+        ...
+
+    @property
+    def operators(self) -> Mapping[str, Mapping[str, int]]:
+        """By who runs them, how many of each."""
+        ...
+
+    @property
+    def elsewhere(self) -> Mapping[str, int]:
+        """Those that do real work and were given to another than was wanted."""
+        ...
 
 
 @dataclass
@@ -69,9 +87,9 @@ def _inside(thing: Any, reached: Reached, seen: set[int]) -> Iterable[object]:
                 seen.add(id(parameter))
                 _count(reached.parameters, parameter)
         return ()
-    if isinstance(thing, Placed) and reached.placement is None:
-        placement: object = thing.placement()
-        reached.placement = placement if isinstance(placement, Placement) else None
+    placement = getattr(thing, "placement", None)
+    if isinstance(placement, Placement) and reached.placement is None:
+        reached.placement = placement
     return _held_by(thing)
 
 
@@ -91,6 +109,8 @@ def _of_callable(thing: Any) -> Iterable[object]:
     """What a function closes over, what a method belongs to, what an object holds."""
     if isinstance(thing, MethodType):
         return (thing.__self__, thing.__func__)
+    if hasattr(cast("type[object]", type(thing)), "__wrapped__"):  # an object that says what it runs: only that counts
+        return (thing.__wrapped__,)
     code = getattr(thing, "__code__", None)
     if code is not None:
         cells = [_content(cell) for cell in getattr(thing, "__closure__", None) or ()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from traceback import clear_frames
@@ -11,9 +11,11 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.summaries import median_half_width
 from pytest_gpuperf.device.clocks import Block, Call, Clock
+from pytest_gpuperf.device.health import Health, Watch
 from pytest_gpuperf.device.memory import MemoryMeter, is_out_of_memory
 from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
 from pytest_gpuperf.measurement.cache import Workload
+from pytest_gpuperf.measurement.patience import Patience
 from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.warmup import warm_up
 from pytest_gpuperf.results.records import Measurement
@@ -47,8 +49,13 @@ def measure(
     memory: MemoryMeter,
     session: str,
     pace: Pace | None = None,
+    watch: Watch | None = None,
+    told: Callable[[Measurement, Health | None], Measurement] | None = None,
 ) -> Measurement:
-    """Measure one call; `pace` is called between blocks, where other code may run."""
+    """Measure one call; `pace` is called between blocks, where other code may run.
+
+    `watch` looks at the device around each block; `told` adds what is learned by calling once more, untimed.
+    """
     if items < 1:
         raise UsageError(
             f"items={items}: a call handles at least one item. Leave it out where there is nothing to count."
@@ -57,7 +64,11 @@ def measure(
         workload = Workload(workload)
     try:
         with _garbage_collector_off():
-            return _measure(workload, items, plan, clock, memory, session, pace)
+            patience = Patience(plan.slowdown_waits)
+            measurement = _measure(workload, items, plan, clock, memory, session, pace, watch, patience)
+            if told is None:
+                return measurement
+            return told(measurement, watch.health(patience.state) if watch else None)
     except MeasurementError:
         raise
     except Exception as error:
@@ -81,6 +92,8 @@ def _measure(
     memory: MemoryMeter,
     session: str,
     pace: Pace | None,
+    watch: Watch | None,
+    patience: Patience,
 ) -> Measurement:
     call, before_span = workload
     (first_call,) = clock.latencies(call, 1)
@@ -89,7 +102,7 @@ def _measure(
     memory.reset()
     calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
     timed = _Timed()
-    ended = _sample(timed, call, calls, plan, clock, pace, before_span)
+    ended = _sample(timed, call, calls, plan, clock, pace, before_span, watch, patience)
     return Measurement(
         session=session,
         items=items,
@@ -105,7 +118,7 @@ def _measure(
         warmup_seconds=warm.seconds,
         peak_memory=memory.peak(),
         memory_source=memory.source,
-        notes=() if note is None else (note,),
+        notes=(*(() if note is None else (note,)), *patience.notes),
     )
 
 
@@ -126,13 +139,25 @@ def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
 
 
 def _sample(
-    timed: _Timed, call: Call, calls: int, plan: Plan, clock: Clock, pace: Pace | None, before_span: Call | None
+    timed: _Timed,
+    call: Call,
+    calls: int,
+    plan: Plan,
+    clock: Clock,
+    pace: Pace | None,
+    before_span: Call | None,
+    watch: Watch | None,
+    patience: Patience,
 ) -> Literal["steady", "cap"]:
     start = clock.now()
     spans = 1
     seconds = 0.0
     while True:
+        if watch is not None:
+            watch.before_block()
         block = clock.block(call, spans, calls, before_span)
+        if watch is not None and patience.discards(watch.after_block()):
+            continue
         timed.add(block)
         seconds += sum(block.samples) * calls
         span = seconds / len(timed.samples)

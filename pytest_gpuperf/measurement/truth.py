@@ -1,0 +1,59 @@
+"""What stands beside the times: which device did the work, how it ran, and what energy that took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from pytest_gpuperf.device.clocks import Call
+from pytest_gpuperf.device.health import CardWatch, Health, Watch
+from pytest_gpuperf.device.power import GpuPower
+from pytest_gpuperf.measurement.energy import measure_energy
+from pytest_gpuperf.measurement.proving import Prover
+from pytest_gpuperf.results.records import Measurement
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.device.choice import Chosen
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Looks at one device, for a whole session."""
+
+    prover: Prover
+    power: GpuPower
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> Truth:
+        """Of the device that was chosen."""
+        prover = Prover(chosen.device.kind, chosen.index, chosen.clock, chosen.sensors)
+        return cls(prover, GpuPower(chosen.sensors.meter, chosen.clock.synchronize))
+
+    def watch(self) -> Watch | None:
+        """What looks at the card around each block; None where there is no card to look at."""
+        card = self.prover.sensors.card
+        return None if card is None else CardWatch(card)
+
+    def told(
+        self, measurement: Measurement, call: Call, held: tuple[object, ...], health: Health | None, *, energy: bool
+    ) -> Measurement:
+        """The measurement with its evidence, its health, and its energy where it was asked for."""
+        health = health or Health()
+        evidence = self.prover.prove(call, held, health, measurement.peak_memory)
+        told = structs.replace(
+            measurement,
+            evidence=evidence,
+            state=health.state,
+            temperature=health.temperature,
+            sm_clock=health.sm_clock,
+            notes=(*measurement.notes, *health.notes),
+        )
+        if not energy:
+            return told
+        seconds = measurement.items / measurement.throughput
+        figures = measure_energy(call, seconds, measurement.items, self.prover.clock, self.power)
+        return structs.replace(
+            told, energy=figures.gross, energy_above_idle=figures.above_idle, notes=(*told.notes, figures.note)
+        )
