@@ -14,6 +14,7 @@ from pytest_gpuperf.cli.doctor import DOCTOR
 from pytest_gpuperf.cli.exporting import EXPORT
 from pytest_gpuperf.cli.importing import IMPORT
 from pytest_gpuperf.cli.ratios import RATIOS
+from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.show import SHOW
 from pytest_gpuperf.cli.waive import WAIVE
 
@@ -27,6 +28,7 @@ COMMANDS = (
     IMPORT,
     EXPORT,
     DOCTOR,
+    SELFTEST,
 )
 USAGE_ERROR = 4  # pytest's
 

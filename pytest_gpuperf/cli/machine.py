@@ -73,6 +73,9 @@ def version(distribution: str) -> str | None:
 
 def install(distribution: str) -> str | None:
     """The command that installs a package of our extras as our own metadata asks for it."""
+    start = installer()
+    if start is None:
+        return None
     wanted = next(
         (
             text.split(";")[0].strip()
@@ -81,8 +84,7 @@ def install(distribution: str) -> str | None:
         ),
         distribution,
     )
-    start = installer()
-    return f"{start} install {shlex.quote(wanted)}" if start else None
+    return f"{start} install {shlex.quote(wanted)}"
 
 
 def installer() -> str | None:

@@ -49,10 +49,13 @@ def test_a_suite_that_fails_changes_nothing(suite):
 
 
 def test_ctrl_c_changes_nothing(suite):
-    (suite / "test_suite.py").write_text("import time\ndef test_slow(gpuperf): time.sleep(60)")
+    (suite / "test_suite.py").write_text(
+        "import pathlib, time\ndef test_slow(gpuperf):\n    pathlib.Path('started').touch()\n    time.sleep(300)\n"
+    )
     command = [sys.executable, "-m", "pytest_gpuperf", "calibrate", "--into", "base.json", *PYTEST]
     process = subprocess.Popen(command, cwd=suite, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)  # it is in its first session, whenever that began
+    while not (suite / "started").exists() and process.poll() is None:
+        time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2

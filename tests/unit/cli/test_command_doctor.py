@@ -131,7 +131,7 @@ def test_what_the_kernel_says(tmp_path):
     for number, (vendor, kind) in enumerate([("0x10de", "0x030200"), ("0x10de", "0x040300"), ("0x8086", "0x030000")]):
         write(f"sys/bus/pci/devices/{number}/vendor", vendor + "\n")
         write(f"sys/bus/pci/devices/{number}/class", kind + "\n")
-    (tmp_path / "sys/bus/pci/devices/2/class").unlink()
+    write("sys/bus/pci/devices/3/vendor", "0x10de")  # of no class: gone between two looks
     write("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")
     write("run/.containerenv", "")
     assert (machine.nvidia_cards(tmp_path), machine.governors(tmp_path)) == (1, {"powersave"})

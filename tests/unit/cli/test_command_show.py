@@ -59,13 +59,19 @@ def test_one_session_says_nothing_of_noise():
 
 def test_where_a_published_baseline_comes_from():
     published = msgspec.structs.replace(a_baseline(0), provenance="published", source="the vendor's table")
+    text = baseline_contents("base.json", published, 100)
+    assert "a baseline, published, the vendor's table, 2 cases, 1 session" in text
+    assert "measured: " not in text
+
+
+def test_which_cards_a_baseline_was_measured_on():
+    measured = a_baseline(0)
     carded = msgspec.structs.replace(
-        published,
-        sessions=tuple(msgspec.structs.replace(s, card="c0ffee", revision=None) for s in published.sessions),
-        environment=msgspec.structs.replace(published.environment, software={}),
+        measured,
+        sessions=tuple(msgspec.structs.replace(s, card="c0ffee", revision=None) for s in measured.sessions),
+        environment=msgspec.structs.replace(measured.environment, software={}),
     )
     text = baseline_contents("base.json", carded, 100)
-    assert "a baseline, published, the vendor's table, 2 cases, 1 session" in text
     assert "on 1 card\n" in text
     assert "software" not in text
     assert "revisions" not in text

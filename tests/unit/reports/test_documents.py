@@ -57,7 +57,7 @@ def judged(*findings, run=None, reference=None, **changes):
 
 
 def test_what_regressed_comes_first_and_the_rest_is_folded():
-    text = FORMATS["markdown"](judged(finding(A, "regressed"), finding(B)))
+    text = FORMATS["markdown"](judged(finding(A, "regressed"), memory(A, "unchanged"), finding(B)))
     assert text.startswith("### gpuperf: failed\n\n1 unchanged, 1 regressed&#59; 2 of 2 decided.")
     above, folded = text.split("<details><summary>1 other cases</summary>")
     assert "test&#95;a" in above
