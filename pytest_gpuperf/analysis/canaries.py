@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytest_gpuperf.analysis.evidence import Canaries
+from pytest_gpuperf.analysis.quantiles import Floats
 
 _NOISE = 0.003  # what one canary's session differs by itself, until several canaries show it
 _NOISE_WEIGHT = 2.0  # worth as many degrees of freedom
@@ -39,13 +40,13 @@ def machine_shifts(canaries: Canaries | None, sessions: Iterable[str]) -> Shifts
     return Shifts(dict(zip(wanted, (float(s) for s in shift), strict=True)), one / len(names))
 
 
-def share_explained(common: np.ndarray, shift: np.ndarray, noise: float) -> float:
+def share_explained(common: Floats, shift: Floats, noise: float) -> float:
     """How much of the canaries' shift the suite's baseline sessions share: 1 unless they say otherwise.
 
     A regression over the baseline sessions, drawn towards 1 by as much as it is itself uncertain.
     """
     residual = common - shift
-    prior = 4 * (float(residual @ residual) / max(residual.size - 1, 1) + noise)
+    prior = 16 * (float(residual @ residual) / max(residual.size - 1, 1) + noise)
     if prior <= 0:
         return 1.0
     return float(np.clip((common @ shift + prior) / (shift @ shift + prior), 0.0, 1.0))

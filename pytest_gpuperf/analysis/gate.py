@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_gpuperf.analysis import reasons
 from pytest_gpuperf.analysis.canaries import machine_shifts, share_explained
@@ -15,10 +16,15 @@ from pytest_gpuperf.analysis.location import locations, tick
 from pytest_gpuperf.analysis.quantiles import Floats, student
 from pytest_gpuperf.analysis.reasons import Judged
 from pytest_gpuperf.analysis.spread import POOL_FROM, Spread, common_variance, spread_of, unseen
-from pytest_gpuperf.results.records import Verdict
+from pytest_gpuperf.results.records import Verdict, Word
+
+Indices = NDArray[np.int64]
+Words = list[Word]
+Flags = NDArray[np.bool_]
 
 SUITE = "(suite)"  # the key of the whole suite's verdict
 GROSS = {1: 0.25, 2: 0.15}  # with so few baseline sessions only a change beyond this is believed
+ROBUST_FROM = 5  # baseline sessions from which on one of them may be an outlier
 COMMON_USUAL = 0.003  # what sessions share once canaries are taken off, believed before any was seen ...
 COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
 
@@ -96,16 +102,18 @@ class _Suite:
         self.names = list(cases)
         everything = [s for c in cases.values() for s in (*c.baseline, *c.candidate)]
         self.raw, self.steps = locations(everything)
-        self.before = np.array([len(c.baseline) for c in cases.values()])
-        self.now = np.array([len(c.candidate) for c in cases.values()])
+        self.before: Indices = np.array([len(c.baseline) for c in cases.values()])
+        self.now: Indices = np.array([len(c.candidate) for c in cases.values()])
         sizes = self.before + self.now
-        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.starts: Indices = np.cumsum(sizes) - sizes
         index: dict[str, int] = {}
-        self.session = np.array([index.setdefault(s.id, len(index)) for s in everything])
-        self.owner = np.repeat(np.arange(len(cases)), sizes)
-        self.in_baseline = np.arange(sizes.sum()) - np.repeat(self.starts, sizes) < np.repeat(self.before, sizes)
-        self.comparisons = policy.comparisons or len(cases)
-        self.alpha = (1 - policy.confidence) / (self.comparisons + (len(cases) > 1))
+        self.session: Indices = np.array([index.setdefault(s.id, len(index)) for s in everything])
+        self.owner: Indices = np.repeat(np.arange(len(cases)), sizes)
+        self.in_baseline: Flags = np.arange(int(sizes.sum())) - np.repeat(self.starts, sizes) < np.repeat(
+            self.before, sizes
+        )
+        comparisons = policy.comparisons or len(cases)
+        self.alpha = (1 - policy.confidence) / (comparisons + (len(cases) > 1))
         shifts = machine_shifts(canaries, index)
         self.figures = self.raw
         self.share, shift_variance = 0.0, 0.0
@@ -123,7 +131,7 @@ class _Suite:
         sums = np.bincount(self.owner[at], self.figures[at], len(self.names))
         return self.figures - (sums / self.before)[self.owner]
 
-    def _effects(self, at_least: int) -> tuple[Floats, np.ndarray, float]:
+    def _effects(self, at_least: int) -> tuple[Floats, Indices, float]:
         """What each baseline session did to all its cases; which sessions; and how many cases they had."""
         at = np.flatnonzero(self.in_baseline & (self.before >= 2)[self.owner])
         if not at.size:
@@ -163,7 +171,7 @@ class _Suite:
         shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, shape in enumerate(zip(self.before.tolist(), self.now.tolist(), strict=True)):
             shapes[shape].append(i)
-        self.made = [_Group(self, np.array(at), *shape) for shape, at in shapes.items()]
+        self.made: list[_Group] = [_Group(self, np.array(at), *shape) for shape, at in shapes.items()]
         return self.made
 
     def verdict(self) -> Verdict:
@@ -196,9 +204,9 @@ class _Suite:
 class _Group:
     """Cases with equally many sessions on each side."""
 
-    def __init__(self, suite: _Suite, at: np.ndarray, before: int, now: int) -> None:
+    def __init__(self, suite: _Suite, at: Indices, before: int, now: int) -> None:
         self.suite, self.at, self.k, self.c = suite, at, before, now
-        self.names = [suite.names[i] for i in at]
+        self.names: list[str] = [suite.names[i] for i in at]
         rows = suite.starts[at][:, None] + np.arange(before + now)
         figures, raw = suite.figures[rows], suite.raw[rows]
         self.baseline, self.candidate = figures[:, :before], figures[:, before:]
@@ -219,7 +227,10 @@ class _Group:
         step = tick(raw, suite.steps[rows])
         # Two values a tick apart, by chance all high here and low there: p^c (1-p)^k at its worst.
         chance = before**before * now**now / (before + now) ** (before + now) if before + now < 60 else 0.0
-        self.step = np.where(suite.alpha < chance, step, 0.0)
+        step = np.where(suite.alpha < chance, step, 0.0)
+        # Medians of even counts halve the timer's step, and a machine's shift moves a coarse figure by whole steps.
+        shifted = np.abs(self.change - self.raw_change) > step / 4
+        self.step = np.where(shifted, 2 * step, step)
 
     @property
     def limit(self) -> Floats:
@@ -237,12 +248,9 @@ class _Group:
         return {n for n, suspect in zip(self.names, found, strict=True) if suspect}
 
     def verdicts(self) -> dict[str, Verdict]:
-        if self.k in GROSS:
-            words = self._gross()
-        else:
-            words = self._words()
+        words = self._gross() if self.k in GROSS else self._words()
         further = reasons.further_sessions(self.k, self.variance, self.extra, self.strict, self.margin)
-        spread = np.sqrt(self.variance)
+        spread, limit = np.sqrt(self.variance), self.limit
         return {
             name: reasons.verdict(
                 Judged(
@@ -250,7 +258,7 @@ class _Group:
                     change=float(self.change[i]),
                     raw=float(self.raw_change[i]),
                     half=float(self.strict[i] * self.error[i]),
-                    limit=float(self.limit[i]),
+                    limit=float(limit[i]),
                     spread=float(spread[i]),
                     baseline=self.k,
                     candidate=self.c,
@@ -263,28 +271,33 @@ class _Group:
             for i, name in enumerate(self.names)
         }
 
-    def _gross(self) -> np.ndarray:
+    def _gross(self) -> Words:
         gross = np.maximum(np.log1p(GROSS[self.k]), self.limit)
-        words = np.full(len(self.at), "inconclusive", dtype=object)
-        words[(self.change > gross) & (self.raw_change > 0)] = "regressed"
-        words[(self.change < -gross) & (self.raw_change < 0)] = "improved"
-        return words
+        nothing = np.zeros(len(self.at), dtype=np.bool_)
+        slower = (self.change > gross) & (self.raw_change > 0)
+        faster = (self.change < -gross) & (self.raw_change < 0)
+        return _said(slower, faster, nothing)
 
-    def _words(self) -> np.ndarray:
+    def _words(self) -> Words:
         fresh = self.candidate[:, 1:] if self.c > 1 else self.candidate
         fresh_change = _shift(self.baseline, fresh)
-        apart = self.candidate.min(axis=1) > self.baseline.max(axis=1)
-        below = self.candidate.max(axis=1) < self.baseline.min(axis=1)
+        ordered = np.sort(self.baseline, axis=1)
+        spared = int(self.k >= ROBUST_FROM)  # one session of enough may be an outlier
+        apart = self.candidate.min(axis=1) > ordered[:, -1 - spared]
+        below = self.candidate.max(axis=1) < ordered[:, spared]
         slower = (self.change > self.limit) & (fresh_change > self.tolerance) & apart & (self.raw_change > 0)
         faster = (-self.change > self.limit) & (-fresh_change > self.tolerance) & below
         faster &= self.raw_change < -self.tolerance
         bound = self.usual * self.error
         unchanged = self.change + bound < self.margin
-        words = np.full(len(self.at), "inconclusive", dtype=object)
-        words[unchanged] = "unchanged"
-        words[faster] = "improved"
-        words[slower] = "regressed"
-        return words
+        return _said(slower, faster, unchanged)
+
+
+def _said(slower: Flags, faster: Flags, unchanged: Flags) -> Words:
+    return [
+        "regressed" if s else "improved" if f else "unchanged" if u else "inconclusive"
+        for s, f, u in zip(slower.tolist(), faster.tolist(), unchanged.tolist(), strict=True)
+    ]
 
 
 def _shift(baseline: Floats, candidate: Floats) -> Floats:

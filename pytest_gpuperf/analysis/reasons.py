@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import expm1, log1p
+from math import exp, expm1, log1p
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.analysis.quantiles import Floats
@@ -38,7 +39,7 @@ class Judged:
 
 def ratio_of(log: float) -> float:
     """A log ratio as a ratio, finite whatever was measured."""
-    return float(np.exp(np.clip(log, -_MOST, _MOST)))
+    return exp(min(max(log, -_MOST), _MOST))
 
 
 def verdict(judged: Judged) -> Verdict:
@@ -76,7 +77,6 @@ def _reason(j: Judged) -> str:
 
 
 def _undecided(j: Judged, change: str) -> str:
-    margin = f"{j.policy.unchanged_below:.3g}"
     margin = f"{j.policy.unchanged_below * 100:.3g}%"
     if j.gross:
         more = 5 - j.baseline
@@ -86,7 +86,8 @@ def _undecided(j: Judged, change: str) -> str:
         )
     differ = f"{change}; this runner's sessions differ by {expm1(min(j.spread, _MOST)):.1%} (baseline of {j.baseline})"
     if j.candidate < FRESH and j.change > 0:
-        return f"{differ}, and {j.candidate} session{'s' * (j.candidate > 1)} cannot tell: measure it again in fresh processes"
+        few = f"{j.candidate} session{'s' * (j.candidate > 1)} cannot tell"
+        return f"{differ}, and {few}: measure it again in fresh processes (`--gpuperf-confirm process`)"
     if j.further:
         return f"{differ}; {_more(j.further)} would let {margin} be seen"
     return (
@@ -103,7 +104,7 @@ def _counts(baseline: int, candidate: int) -> str:
     return f"{candidate} session{'s' * (candidate != 1)} against {baseline}"
 
 
-def further_sessions(k: int, variance: Floats, extra: Floats, strict: Floats, margin: Floats) -> np.ndarray:
+def further_sessions(k: int, variance: Floats, extra: Floats, strict: Floats, margin: Floats) -> NDArray[np.int64]:
     """How many more baseline sessions would let the margin be seen; 0 where none of those a baseline keeps would."""
     found = np.zeros(len(variance), dtype=np.int64)
     for more in range(SESSIONS_KEPT - k, 0, -1):

@@ -11,8 +11,8 @@ from scipy.special import polygamma
 from pytest_gpuperf.analysis.evidence import Observed
 from pytest_gpuperf.analysis.quantiles import Floats
 
-USUAL = 0.008  # standard deviation between sessions of one case, believed before any was seen ...
-USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom
+USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
+USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
 FLOOR = 0.002  # no machine is steadier than its own measurement
 POOL_FROM = 8  # cases from which on what they share can be told from what is their own
 POOL_MOST = 20.0  # degrees of freedom that the other cases may lend to one

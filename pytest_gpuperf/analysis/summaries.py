@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pytest_gpuperf.analysis.quantiles import Floats
+
 UNKNOWN = 1.0  # a half width of 100 %: nothing is known, and nothing is ever said to be less known than that
 _FEW = 6  # below this many samples no order statistics enclose the median with 95 %: t, and 1.25 for the median
 _T95 = (0.0, 12.71, 4.30, 3.18, 2.78)  # Student's t, two-sided 95 %, by degrees of freedom
@@ -35,7 +37,7 @@ def median_half_width(samples: Sequence[float]) -> float:
     return min(half / middle, UNKNOWN)
 
 
-def _inflation(values: np.ndarray, middle: float) -> float:
+def _inflation(values: Floats, middle: float) -> float:
     """How many samples count as one: by the signs of neighbours (short memory), by sums of batches (long memory)."""
     signs = np.sign(values - middle)
     power = float(signs @ signs)

@@ -1,0 +1,130 @@
+"""The verdict on two sides that ran interleaved: what the machine did to one, it did to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log1p
+
+import numpy as np
+
+from pytest_gpuperf.analysis.evidence import Policy
+from pytest_gpuperf.analysis.quantiles import Floats, student
+from pytest_gpuperf.analysis.reasons import ratio_of
+from pytest_gpuperf.results.records import Verdict, Word
+from pytest_gpuperf.results.units import format_change
+
+FULL = 5  # launches before anything may be called regressed
+FEWEST = 2  # ... or decided at all
+LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
+USUAL = 0.004  # standard deviation between launches of the same code, believed before any was seen ...
+USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
+_MEDIAN = 1.25  # a median's standard error, in those of a mean
+_MAD = 1.4826 * 1.2  # median absolute deviation -> standard deviation, of five or so
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Both sides of one launch of two fresh processes: a block of samples for every round. `b` is the candidate."""
+
+    a: Sequence[Sequence[float]]
+    b: Sequence[Sequence[float]]
+
+
+def judge_paired(launches: Sequence[Launch], policy: Policy) -> Verdict:
+    """One case's verdict; the launch is the unit of replication, since processes of the same code differ."""
+    changes = np.array([_change(launch) for launch in launches if len(launch.a) and len(launch.b)])
+    if changes.size < FEWEST:
+        return Verdict(
+            word="inconclusive",
+            ratio=ratio_of(float(changes[0])) if changes.size else 1.0,
+            low=0.0,
+            high=ratio_of(np.inf),
+            reason=f"two processes of the same code differ by themselves: {changes.size} launches cannot tell, "
+            f"at least {FEWEST} can acquit and {FULL} convict",
+        )
+    return _verdict(changes, policy)
+
+
+def judge_paired_suite(cases: Mapping[str, Sequence[Launch]], policy: Policy) -> dict[str, Verdict]:
+    """Every case's verdict, at the confidence of all of them together."""
+    whole = replace(policy, comparisons=policy.comparisons or max(len(cases), 1))
+    return {name: judge_paired(launches, whole) for name, launches in cases.items()}
+
+
+def needs_more_launches(launches: Sequence[Launch], policy: Policy, max_launches: int = FULL) -> bool:
+    """Whether another launch could still change the word: only what is plainly unchanged stops early."""
+    return len(launches) < max_launches and judge_paired(launches, policy).word != "unchanged"
+
+
+def _change(launch: Launch) -> float:
+    a, b = _blocks(launch.a), _blocks(launch.b)
+    if _tied(launch.a) or _tied(launch.b):
+        return _middle(b) - _middle(a)
+    return _lowest(b) - _lowest(a)
+
+
+def _blocks(side: Sequence[Sequence[float]]) -> Floats:
+    return np.array([float(np.median(block)) for block in side if len(block)])
+
+
+def _tied(side: Sequence[Sequence[float]]) -> bool:
+    """Whether the timer's step is coarse beside the noise: then low figures differ by whole steps, by chance."""
+    samples = [s for block in side for s in block]
+    return len(set(samples)) <= len(samples) / 4
+
+
+def _middle(blocks: Floats) -> float:
+    """The log of the mean of the middle rounds: between two steps, by how many rounds fell on each."""
+    cut = blocks.size // 6
+    return float(np.log(np.sort(blocks)[cut : blocks.size - cut].mean()))
+
+
+def _lowest(blocks: Floats) -> float:
+    """The log of what the least disturbed rounds took."""
+    kept = np.sort(blocks)[:LOWEST]
+    return float(np.log(kept[0]) + np.log(np.mean(kept / kept[0])))
+
+
+def _verdict(changes: Floats, policy: Policy) -> Verdict:
+    count = changes.size
+    change = float(np.median(changes))
+    seen = _MAD * float(np.median(np.abs(changes - change)))
+    freedom = USUAL_WEIGHT + count - 1
+    spread = float(np.sqrt((USUAL_WEIGHT * USUAL**2 + (count - 1) * seen**2) / freedom))
+    error = _MEDIAN * spread / count**0.5
+    alpha = (1 - policy.confidence) / (policy.comparisons or 1)
+    half = float(student(1 - alpha, freedom)) * error
+    limit = max(half, log1p(policy.tolerance))
+    most_slower = float(np.sort(changes)[1]) > 0  # all launches but one, which may be an outlier
+    all_faster = float(changes.max()) < 0
+    word: Word = "inconclusive"
+    if count >= FULL and change > limit and most_slower:
+        word = "regressed"
+    elif count >= FULL and -change > limit and all_faster:
+        word = "improved"
+    elif change + float(student(0.95, freedom)) * error < log1p(policy.unchanged_below):
+        word = "unchanged"
+    return Verdict(
+        word=word,
+        ratio=ratio_of(change),
+        low=ratio_of(change - half),
+        high=ratio_of(change + half),
+        reason=_reason(word, change, limit, spread, count, policy),
+        detectable=ratio_of(limit) - 1,
+    )
+
+
+def _reason(word: Word, change: float, limit: float, spread: float, count: int, policy: Policy) -> str:
+    shown, seen = format_change(ratio_of(change)), f"{ratio_of(limit) - 1:.1%}"
+    if word in {"regressed", "improved"}:
+        return f"{shown}, the median of {count} launches side by side, is beyond the {seen} they can tell"
+    if word == "unchanged":
+        return f"{shown}, and with 95% confidence less than {policy.unchanged_below:.1%} slower ({count} launches)"
+    differ = f"{shown}; launches differ by {ratio_of(spread) - 1:.1%}, so {count} of them can tell {seen}"
+    if count < FULL:
+        return f"{differ}; {FULL - count} more are needed before anything may be called regressed"
+    wanted = count * (limit / log1p(policy.unchanged_below)) ** 2
+    if limit > log1p(policy.unchanged_below) and wanted <= 50:
+        return f"{differ}; about {int(wanted) + 1} launches would let {policy.unchanged_below:.1%} be seen"
+    return f"{differ}; lock the clocks and keep other work off the machine, or allow a wider tolerance"
