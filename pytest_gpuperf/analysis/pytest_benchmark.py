@@ -46,40 +46,40 @@ class Extra(Record, frozen=True, kw_only=True):
     energy: Joules | None = None
 
 
-class _ExtraInfo(Struct):
+class _ExtraInfo(Struct, frozen=True):
     gpuperf: Extra = Extra()
 
 
-class _Stats(Struct):
+class _Stats(Struct, frozen=True):
     data: Annotated[tuple[Seconds, ...], Meta(min_length=1)] | None = None
     iterations: Count = 1
 
 
-class _Benchmark(Struct):
+class _Benchmark(Struct, frozen=True):
     fullname: Name
     stats: _Stats
     params: dict[Name, Any] | None = None
     extra_info: _ExtraInfo = _ExtraInfo()
 
 
-class _Cpu(Struct):
+class _Cpu(Struct, frozen=True):
     brand_raw: Name | None = None
     count: Annotated[int, Meta(ge=1)] | None = None
 
 
-class _Machine(Struct):
+class _Machine(Struct, frozen=True):
     machine: str | None = None
     python_version: str | None = None
     cpu: _Cpu = _Cpu()
     gpuperf: Environment | None = None  # written by us
 
 
-class _Commit(Struct):
+class _Commit(Struct, frozen=True):
     id: str | None = None
     dirty: bool = False
 
 
-class _File(Struct):
+class _File(Struct, frozen=True):
     machine_info: _Machine
     commit_info: _Commit
     datetime: str

@@ -38,9 +38,9 @@ def _write(path: str, text: str) -> None:
         raise FileError(f"{path}: a {what} stands there, and the export would replace it. Give another path.")
     try:
         Path(path).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise FileError(f"{path}: cannot be written: {reason}. Check the folder, or give another path.") from None
+    except OSError as error:
+        what = f"{path}: cannot be written: {error.strerror}"
+        raise FileError(f"{what}. Check the folder, or give another path.") from None
 
 
 EXPORT = Command("export", "write a run in the format of another tool", add_arguments, run)

@@ -23,9 +23,9 @@ def run(options: Namespace) -> int:
 
     try:
         raw = Path(options.file).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise FileError(f"{options.file}: cannot be read: {reason}. Check the path and its permissions.") from None
+    except OSError as error:
+        what = f"{options.file}: cannot be read: {error.strerror}"
+        raise FileError(f"{what}. Check the path and its permissions.") from None
     made = imported(raw, options.file)
     write_run(options.into, made)
     print(f"{options.into}: a run of {len(made.cases)} cases. See them: gpuperf show {options.into}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pytest_gpuperf.analysis.ratios import Group, Ratio, Ratios
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.tables import prose, table
-from pytest_gpuperf.results.units import format_bytes, format_rate, format_seconds, significant
+from pytest_gpuperf.results.units import format_bytes, format_change, format_rate, format_seconds, significant
 
 LEGEND = (
     "latency: the time of a call by the clock of its case ({clocks}), median over its samples and sessions. "
@@ -73,16 +73,16 @@ def _row(ratio: Ratio) -> tuple[str, ...]:
     return (
         ratio.level,
         format_seconds(f.time),
-        _percent(ratio.latency_change),
+        _moved(ratio.latency_change),
         format_rate(f.throughput),
         NONE if speedup is None else f"{significant(speedup)}x",
         NONE if f.peak_memory is None else format_bytes(f.peak_memory),
-        _percent(ratio.memory_change),
+        _moved(ratio.memory_change),
     )
 
 
-def _percent(change: float | None) -> str:
-    return NONE if change is None else f"{change:+.1%}"
+def _moved(change: float | None) -> str:
+    return NONE if change is None else format_change(1 + change)
 
 
 def _number(value: float | None, scale: float = 1.0) -> str:
