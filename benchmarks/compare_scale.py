@@ -141,6 +141,8 @@ def apart(write: Callable[[Path, int], None], folder: Path, cases: int) -> None:
     process = multiprocessing.get_context("spawn").Process(target=write, args=(folder, cases))
     process.start()
     process.join()
+    if process.exitcode:
+        sys.exit(f"{write.__name__} for {cases} cases ended with exit code {process.exitcode}")
 
 
 def cost(command: list[str], folder: Path) -> tuple[float, float, float, int]:

@@ -12,6 +12,7 @@ Times are seconds per call, memory is bytes, energy is joules per item.
 
 from __future__ import annotations
 
+from itertools import chain
 from statistics import median
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ SESSIONS_KEPT = 10  # sessions a baseline keeps of each case
 Seconds = Annotated[float, Meta(gt=0, le=1e6)]
 Joules = Annotated[float, Meta(gt=0, le=1e12)]
 Bytes = Annotated[int, Meta(ge=0, le=2**50)]
+Rate = Annotated[float, Meta(gt=0, le=1e24)]  # a second
 Count = Annotated[int, Meta(ge=1, le=2**40)]
 Block = Annotated[tuple[Seconds, ...], Meta(min_length=1)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
@@ -122,6 +124,13 @@ class Evidence(Record, frozen=True, kw_only=True):
     diagnosis: str | None = None  # of a GPU that seems to do nothing
 
 
+class Ceiling(Record, frozen=True, kw_only=True):
+    """The most a device does, measured in the session."""
+
+    product: Rate  # floating-point operations a second of a large matrix product, in the workload's precision
+    copy: Rate  # bytes a second of a large copy, read and written
+
+
 class Measurement(Record, frozen=True, kw_only=True):
     """What one session measured of one case. A test may assert on any of it."""
 
@@ -145,12 +154,14 @@ class Measurement(Record, frozen=True, kw_only=True):
     temperature: Annotated[int, Meta(ge=-300, le=1000)] | None = None  # the highest, degrees Celsius
     sm_clock: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # the median, MHz: explains a figure
     evidence: Evidence | None = None
+    flops: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None  # of one call, counted on the eager model
+    ceiling: Ceiling | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def samples(self) -> tuple[float, ...]:
         """Every sample, in order."""
-        return tuple(s for block in self.blocks for s in block)
+        return tuple(chain.from_iterable(self.blocks))
 
     @property
     def device_time(self) -> Summary:
@@ -173,6 +184,17 @@ class Measurement(Record, frozen=True, kw_only=True):
     def latency(self) -> Latency | None:
         """One call, host clock, synchronised on both sides."""
         return latency_of(self.latencies) if self.latencies else None
+
+    @property
+    def flops_per_second(self) -> float | None:
+        """Floating-point operations a second on the device."""
+        return None if self.flops is None else self.flops / median(self.samples)
+
+    @property
+    def ceiling_share(self) -> float | None:
+        """How much of what the device can do: above 1, the measurement cannot be true."""
+        rate = self.flops_per_second
+        return None if rate is None or self.ceiling is None else rate / self.ceiling.product
 
     @property
     def host_gap(self) -> float | None:
