@@ -27,8 +27,7 @@ def machine_shifts(canaries: Canaries | None, sessions: Iterable[str]) -> Shifts
     wanted = sorted(set(sessions))
     if canaries is None or len(wanted) < 2 or any(not canaries.get(s) for s in wanted):
         return None
-    names = sorted(set.intersection(*(set(canaries[s]) for s in wanted)))
-    names = [n for n in names if all(len(canaries[s][n]) for s in wanted)]
+    names = [n for n in sorted(canaries[wanted[0]]) if all(canaries[s].get(n) for s in wanted)]
     if not names:
         return None
     logs = np.array([[float(np.log(np.quantile(canaries[s][n], 0.25))) for n in names] for s in wanted])

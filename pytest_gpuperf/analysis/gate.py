@@ -157,7 +157,7 @@ class _Suite:
         now = ~self.in_baseline
         centres = np.bincount(self.owner[now], own[now], len(self.names)) / self.now
         own = np.where(now, own - centres[self.owner], own)
-        sums = np.bincount(self.owner, own**2, len(self.names))
+        sums: Floats = np.bincount(self.owner, own**2, len(self.names)).astype(np.float64)
         freedom = (self.before + self.now - 2).astype(np.float64)
         variance, weight = spread_of(sums, freedom)
         if not pooled:

@@ -82,7 +82,7 @@ def _middle(blocks: Floats) -> float:
 
 def _lowest(blocks: Floats) -> float:
     """The log of what the least disturbed rounds took."""
-    kept = np.sort(blocks)[:LOWEST]
+    kept: Floats = np.sort(blocks)[:LOWEST]
     return float(np.log(kept[0]) + np.log(np.mean(kept / kept[0])))
 
 
