@@ -57,6 +57,8 @@ def _call(function: str, *arguments: Any) -> Any:
         code: int = error.value  # pyright: ignore[reportAttributeAccessIssue] - pynvml sets it in __new__
         why, reason = _REASONS.get(code, ("failed", f"NVML failed with code {code}"))
         return Missing(why, f"{function}: {reason}")
+    except pynvml.NVMLLibraryMismatchError:
+        return Missing("unsupported", f"{function}: this driver has it under an older name")
     except AttributeError:
         return Missing("unsupported", f"{function}: the installed nvidia-ml-py does not have it")
 

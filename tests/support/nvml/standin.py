@@ -104,9 +104,9 @@ class Machine:
         self.faults: list[str] = []
         self.restart()
 
-    def restart(self) -> None:
-        """Begin the time of all traces now."""
-        self.start = time.monotonic()
+    def restart(self, ago: float = 0) -> None:
+        """Begin the time of all traces now, or some seconds ago."""
+        self.start = time.monotonic() - ago
         self.write()
 
     @property

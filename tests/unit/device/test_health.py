@@ -1,0 +1,140 @@
+"""Slow-downs of the scripted card, block by block."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+from nvml.standin import LOST, NO_PERMISSION, UNSUPPORTED, Machine
+
+from pytest_gpuperf.device import nvml
+from pytest_gpuperf.device.health import CardWatch, conditions, identified, settings
+from pytest_gpuperf.device.nvml import NvmlDevice
+from pytest_gpuperf.device.readings import Missing
+from pytest_gpuperf.errors import DeviceLostError
+from pytest_gpuperf.results.records import Device
+
+THERMAL, POWER, BOARD = 1, 0, 3
+
+
+def card() -> NvmlDevice:
+    found = nvml.gpus()
+    assert not isinstance(found, Missing)
+    return found[0]
+
+
+class Steps:
+    """A clock that goes on by a second each time it is read."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        self.time += 1.0
+        return self.time
+
+
+def block(watch: CardWatch) -> str | None:
+    watch.before_block()
+    return watch.after_block()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "state"),
+    [
+        (0x00, None),
+        (0x01, None),  # idle
+        (0x04, None),  # software power cap
+        (0x10, None),  # sync boost
+        (0x20, "thermal slow-down"),
+        (0x48, "thermal slow-down"),
+        (0x88, "power brake"),
+        (0x08, "hardware slow-down"),
+        (0xC8, "power brake and thermal slow-down"),
+    ],
+)
+def test_reasons_of_the_moment(machine: Machine, reasons: int, state: str | None) -> None:
+    machine.change(reasons=reasons)
+    assert block(CardWatch(card())) == state
+
+
+def test_a_slowdown_between_two_looks_is_seen_by_the_time_it_took(machine: Machine) -> None:
+    watch = CardWatch(card(), Steps())
+    watch.before_block()
+    machine.restart(ago=20)
+    machine.change(violations=((THERMAL, 10.0, 10.5),))
+    assert watch.after_block() == "thermal slow-down"
+    assert block(watch) is None  # it is over
+
+
+def test_a_slowdown_too_short_to_matter_is_let_pass(machine: Machine) -> None:
+    watch = CardWatch(card(), Steps())
+    watch.before_block()
+    machine.restart(ago=20)
+    machine.change(violations=((THERMAL, 10.0, 10.005),))
+    assert watch.after_block() is None
+
+
+def test_ordinary_limits_are_noted(machine: Machine) -> None:
+    watch = CardWatch(card(), Steps())
+    block(watch)
+    watch.before_block()
+    machine.restart(ago=20)
+    machine.change(violations=((POWER, 10.0, 11.0), (BOARD, 10.0, 11.0)))
+    assert watch.after_block() is None
+    notes = watch.health(None).notes
+    assert "software power cap in 1 of 2 blocks: ordinary under load" in notes
+    assert "the board's own limit held the clock in 1 of 2 blocks" in notes
+
+
+def test_health_tells_how_the_card_ran(machine: Machine) -> None:
+    watch = CardWatch(card())
+    for clock, heat in ((1410, 50), (1290, 61), (1300, 60)):
+        machine.change(sm_clock=clock, temperature=heat, utilization=heat, power=heat)
+        block(watch)
+    machine.change(processes=((2**22 + 1, 1),))
+    block(watch)
+    health = watch.health("thermal slow-down")
+    assert (health.temperature, health.sm_clock, health.state) == (61, 1300, "thermal slow-down")
+    assert health.utilizations == (50, 61, 60, 60)
+    assert health.watts is not None
+    assert health.notes == (f"process {2**22 + 1} used this GPU meanwhile: the figure is of a shared GPU",)
+
+
+def test_what_is_not_told_is_no_trouble(machine: Machine) -> None:
+    for function in (
+        "nvmlDeviceGetViolationStatus",
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        "nvmlDeviceGetTemperature",
+        "nvmlDeviceGetClockInfo",
+    ):
+        machine.fails(function, NO_PERMISSION)
+    watch = CardWatch(card())
+    assert watch.after_block() is None  # also without a look before
+    health = watch.health(None)
+    assert (health.temperature, health.sm_clock, health.notes) == (None, None, ())
+
+
+def test_a_lost_card_ends_the_measurement(machine: Machine) -> None:
+    watch = CardWatch(card())
+    watch.before_block()
+    machine.fails("*", LOST)
+    with pytest.raises(DeviceLostError, match="What was measured before is kept"):
+        watch.after_block()
+
+
+def test_settings_and_identity_come_from_the_card(machine: Machine) -> None:
+    machine.change(persistence=0, power_limit=250_000)
+    assert settings(card()) == {"persistence": "off", "ecc": "on"}
+    device = identified(Device(kind="cuda", name="A100", memory=1), card())
+    assert (device.power_limit, device.mig) == (250.0, None)
+    machine.fails("nvmlDeviceGetEccMode", UNSUPPORTED)
+    machine.fails("nvmlDeviceGetEnforcedPowerLimit", UNSUPPORTED)
+    assert settings(card()) == {"persistence": "off"}
+    assert identified(device, card()).power_limit is None
+
+
+def test_conditions_are_of_one_moment(machine: Machine) -> None:
+    seen = conditions(card(), monotonic())
+    assert (seen.temperature, seen.sm_clock, seen.watts, seen.utilization) == (45, 1410, 60.0, 0)
+    assert set(seen.violations) == {THERMAL, POWER, BOARD}
