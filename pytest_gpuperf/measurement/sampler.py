@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import median
 from traceback import clear_frames
 from typing import Literal
 
@@ -27,6 +28,7 @@ _ASK_AGAIN = 1.05
 class _Timed:
     """What the blocks have brought so far."""
 
+    calls: int  # a span
     blocks: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
     walls: list[float] = field(default_factory=list[float])
     latencies: list[float] = field(default_factory=list[float])
@@ -101,14 +103,14 @@ def _measure(
     clock, note = clock.fitted(call)
     memory.reset()
     calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
-    timed = _Timed()
-    ended = _sample(timed, call, calls, plan, clock, pace, before_span, watch, patience)
+    timed = _Timed(calls)
+    ended = _sample(timed, call, plan, clock, pace, before_span, watch, patience)
     return Measurement(
         session=session,
         items=items,
         clock=clock.name,
         blocks=tuple(timed.blocks),
-        span_calls=calls,
+        span_calls=timed.calls,
         ended=ended,
         interval=median_half_width(timed.samples),
         walls=tuple(timed.walls),
@@ -141,7 +143,6 @@ def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
 def _sample(
     timed: _Timed,
     call: Call,
-    calls: int,
     plan: Plan,
     clock: Clock,
     pace: Pace | None,
@@ -155,8 +156,12 @@ def _sample(
     while True:
         if watch is not None:
             watch.before_block()
+        calls = timed.calls
         block = clock.block(call, spans, calls, before_span)
         if watch is not None and patience.discards(watch.after_block()):
+            continue
+        if before_span is None and _outgrown(timed, block, call, plan, clock):
+            seconds = 0.0
             continue
         timed.add(block)
         seconds += sum(block.samples) * calls
@@ -174,6 +179,23 @@ def _sample(
         spans = plan.spans_per_block(span)
         if pace is not None:
             pace(len(timed.blocks))
+
+
+def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock) -> bool:
+    """Whether the calls became so fast that spans are too short now: all before was warm-up still, and is dropped.
+
+    Seen where another process holds the core on which a library's second thread was started.
+    """
+    estimate = median(block.samples)
+    if estimate * timed.calls >= plan.span_seconds / 2:
+        return False
+    calls = _calls_per_span(call, plan, clock, estimate)
+    outgrown = calls > timed.calls
+    if outgrown:
+        timed.calls, timed.asked = calls, 0
+        for kept in (timed.blocks, timed.walls, timed.latencies, timed.samples):
+            kept.clear()
+    return outgrown
 
 
 def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:

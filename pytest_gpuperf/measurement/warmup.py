@@ -1,11 +1,17 @@
-"""Calls before the timed ones: until they take equally long, and never longer than the plan allows."""
+"""Calls before the timed ones: until they get no faster, and never longer than the plan allows.
+
+The fastest window is what tells: on a busy machine windows never agree, but what is disturbed is only slower.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from pytest_gpuperf.device.clocks import Call, Clock
 from pytest_gpuperf.measurement.plan import Plan
+
+_MOST_CALLS = 10_000  # a window: more would be a list of times that the workload's memory is measured with
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,41 +20,27 @@ class WarmUp:
 
     calls: int
     seconds: float
-    call_seconds: float  # the last estimate of one call, on the host's clock
+    call_seconds: float  # one call in the fastest window, by the host's clock, synchronised
 
 
 def warm_up(call: Call, plan: Plan, clock: Clock) -> WarmUp:
-    """Call until the last windows agree, or the cap is reached; always once.
+    """Call until the last windows brought no gain, or the cap is reached; always once.
 
     The first call may have compiled something: only a second one tells how many fit.
     """
     start = clock.now()
-    estimate = _window(call, 1, clock)
+    (estimate,) = clock.latencies(call, 1)
+    fastest = estimate
     calls = 1
-    windows: list[float] = []
-    while not _agree(windows[-plan.warmup_windows :], plan):
+    without_gain = 0
+    while without_gain < plan.warmup_windows:
         left = plan.warmup_cap - (clock.now() - start)
         if estimate > left:
             break
-        count = max(1, int(min(plan.warmup_window, left) / estimate))
-        estimate = _window(call, count, clock)
+        count = max(1, min(_MOST_CALLS, int(min(plan.warmup_window, left) / estimate)))
+        # The median: one call that the machine interrupted would make a window of short ones several times longer.
+        estimate = median(clock.latencies(call, count))
         calls += count
-        windows.append(estimate)
-    return WarmUp(calls, clock.now() - start, estimate)
-
-
-def _agree(windows: list[float], plan: Plan) -> bool:
-    if len(windows) < plan.warmup_windows or max(windows) > (1 + plan.warmup_agreement) * min(windows):
-        return False
-    # Neighbours agree on a slow descent too: the last one may not be the fastest yet.
-    return windows[-1] >= (1 - plan.warmup_descent) * min(windows[:-1])
-
-
-def _window(call: Call, count: int, clock: Clock) -> float:
-    clock.synchronize()
-    start = clock.now()
-    for _ in range(count):
-        call()
-    clock.synchronize()
-    # A timer that did not move yet: as many calls as a nanosecond a call allows.
-    return max(clock.now() - start, 1e-9 * count) / count
+        without_gain = 0 if estimate < (1 - plan.warmup_gain) * fastest else without_gain + 1
+        fastest = min(fastest, estimate)
+    return WarmUp(calls, clock.now() - start, fastest)

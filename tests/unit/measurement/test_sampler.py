@@ -138,6 +138,22 @@ def test_a_call_that_takes_no_time_is_grouped_until_it_does():
     assert m.span_calls >= 1_000
 
 
+def test_calls_that_get_fast_late_are_counted_again():
+    """A thousand times faster after the warm-up has given up: nothing slow is kept, and spans are long enough."""
+    m = measured(Script(lambda n: 0.02 if n < 60 else 2e-5))
+    assert m.ended == "steady"
+    assert m.span_calls >= 25
+    assert m.device_time.high < 0.001
+    assert max(m.latencies) < 0.001
+
+
+def test_a_block_that_was_fast_by_chance_changes_nothing():
+    """Every fortieth to forty-fifth call is fast; the calls per span stay what they were."""
+    m = measured(Script(lambda n: 0.0001 if 40 <= n % 200 < 46 else 0.001), Plan(budget=3))
+    assert m.span_calls == 1
+    assert len(m.samples) > 96
+
+
 def test_the_pace_is_asked_between_blocks():
     script = Script(lambda _: 0.01)
     asked: list[tuple[int, int]] = []
