@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.analysis.comparison import Rules, compare
     from pytest_gpuperf.cli.policy import rule, share
     from pytest_gpuperf.reports.formats import FORMATS
-    from pytest_gpuperf.reports.judged import Judged
+    from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
     from pytest_gpuperf.results.files import read_baseline, read_run
 
     gc.disable()  # a million records, none of them garbage before the process ends: looking costs a sixth of the time
@@ -46,14 +46,7 @@ def run(options: Namespace) -> int:
     judged = Judged(
         run=candidate,
         comparison=compare(candidate, baseline, name=options.baseline, rules=rules, override=override),
-        reference=pinned
-        and compare(  # a reference need not know every case
-            candidate,
-            pinned,
-            name=options.reference,
-            rules=Rules(allow_missing=True, min_decided=0),
-            override=override,
-        ),
+        reference=pinned and compare(candidate, pinned, name=options.reference, rules=PINNED_RULES, override=override),
     )
     print(FORMATS[options.format](judged))
     return judged.exit_code

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,30 +11,19 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.comparison import (
-    Comparison,
-    Finding,
-    Rules,
-    compare,
-    refuse_other_device,
-    suspects,
-)
-from pytest_gpuperf.errors import FileError, SessionError
-from pytest_gpuperf.plugin.again import arguments_again
+from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules, compare, refuse_other_device, suspects
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, measured_again
 from pytest_gpuperf.plugin.withheld import Withheld
+from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
 from pytest_gpuperf.reports.terminal import explain
 from pytest_gpuperf.results.files import read_baseline
-from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Baseline, Case, Run, Scope
-from pytest_gpuperf.sessions.process import run_session
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.plugin.settings import Settings
-
-FRESH_SESSIONS = 2  # a suspect is measured in so many more processes before it may fail
-REFERENCES = 3  # unsuspicious cases measured beside the suspects, to see how the fresh processes themselves differ
 
 
 def open_gate(config: pytest.Config, settings: Settings, chosen: Chosen) -> Gate:
@@ -77,15 +65,17 @@ class Gate:
     baseline: Baseline
     reference: Baseline | None  # pinned: what accepted losses add up to
     withheld: list[Withheld] = field(default_factory=list[Withheld])
-    comparison: Comparison | None = None
-    creep: Comparison | None = None  # against the reference
+    judged: Judged | None = None
     unconfirmed: str | None = None  # why suspects could not be measured again
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.known = {a.id for a in self.baseline.cases}
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | None, recorder: Recorder) -> bool:
         """Run a test. What has a baseline waits for its verdict; everything else is reported at once."""
         done = Withheld.run(item, nextitem)
-        known = {a.id for a in self.baseline.cases if a.test == item.nodeid}
-        if done.passed and known.intersection(recorder.cases):
+        if done.passed and not self.known.isdisjoint(recorder.cases_of(item.nodeid)):
             self.withheld.append(done)
         else:
             done.log()
@@ -109,17 +99,22 @@ class Gate:
                 self.unconfirmed = "the session was interrupted before it was measured again"
             elif suspicious:
                 recorder.chosen.memory.release()
-                run = self._measured_again(run, suspicious)
-        self.comparison = self._compared(run, self.baseline, self.name, self._rules(), suspicious)
-        if self.reference is not None:
-            rules = Rules(allow_missing=True, min_decided=0)
-            self.creep = self._compared(run, self.reference, str(self.settings.reference), rules, suspicious)
+                took = time.monotonic() - self.started
+                run, self.unconfirmed = measured_again(self.config, run, suspicious, self.known, took)
+        settings = self.settings
+        rules = Rules(strict=settings.strict, allow_missing=settings.allow_missing, min_decided=settings.min_decided)
+        self.judged = Judged(
+            run=run,
+            comparison=self._compared(run, self.baseline, self.name, rules, suspicious),
+            reference=self.reference
+            and self._compared(run, self.reference, str(settings.reference), PINNED_RULES, suspicious),
+        )
         return run
 
     def report(self) -> None:
         """Log what was withheld, failed where its verdict says so."""
         failing: dict[str, list[tuple[Finding, str]]] = defaultdict(list)
-        for comparison in filter(None, (self.comparison, self.creep)):
+        for comparison in self.judged.comparisons if self.judged else ():
             for finding in comparison.findings:
                 if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
                     failing[finding.test].append((finding, comparison.baseline))
@@ -130,27 +125,11 @@ class Gate:
                 waiting.fail("; ".join(f"{f.verdict.word}: {f.metric}" for f, _ in failed), text)
             waiting.log()
 
-    @property
-    def problems(self) -> list[str]:
-        """Why the session fails, a sentence each."""
-        found = list(self.comparison.problems) if self.comparison else []
-        found += (
-            [f"Against the reference {self.creep.baseline}: {p}" for p in self.creep.problems] if self.creep else []
-        )
-        return [*found, f"A suspect could not be confirmed: {self.unconfirmed}."] if self.unconfirmed else found
-
     def exit_status(self, status: int) -> int:
         """pytest's exit code, or ours where pytest found nothing wrong."""
-        if status not in {0, 5} or self.comparison is None:
+        if status not in {0, 5} or self.judged is None:
             return status
-        codes = [c.exit_code for c in (self.comparison, self.creep) if c]
-        if self.unconfirmed:
-            codes.append(1)
-        return min((code for code in codes if code), default=0)
-
-    def _rules(self) -> Rules:
-        s = self.settings
-        return Rules(strict=s.strict, allow_missing=s.allow_missing, min_decided=s.min_decided)
+        return 1 if self.unconfirmed else self.judged.exit_code
 
     def _suspects(self, run: Run) -> set[str]:
         found = suspects(run, self.baseline)
@@ -159,32 +138,6 @@ class Gate:
     def _compared(self, run: Run, baseline: Baseline, name: str, rules: Rules, suspicious: set[str]) -> Comparison:
         comparison = compare(run, baseline, name=name, rules=rules)
         return comparison if self.unconfirmed is None else _without_verdict(comparison, suspicious, self.unconfirmed)
-
-    def _measured_again(self, run: Run, suspicious: Iterable[str]) -> Run:
-        tests = self._tests_again(run, set(suspicious))
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        fresh: list[Run] = []
-        try:
-            for number in range(FRESH_SESSIONS):
-                if reporter is not None:
-                    reporter.ensure_newline()
-                    reporter.write_line(
-                        f"gpuperf: {len(tests)} tests are measured again in a fresh process "
-                        f"({number + 1} of {FRESH_SESSIONS}) ..."
-                    )
-                with tempfile.TemporaryDirectory(prefix="gpuperf-again-") as scratch:
-                    arguments = arguments_again(self.config, tests, scratch)
-                    directory = self.config.invocation_params.dir
-                    fresh.append(run_session(arguments, only=tests, directory=directory))
-        except SessionError as error:
-            self.unconfirmed = f"the fresh process failed. {error}"
-        return with_sessions_of(run, fresh)
-
-    def _tests_again(self, run: Run, suspicious: set[str]) -> list[str]:
-        known = {a.id for a in self.baseline.cases}
-        calm = [c.test for c in run.cases if c.id in known and c.id not in suspicious]
-        again = {c.test for c in run.cases if c.id in suspicious} | set(calm[:REFERENCES])
-        return list(dict.fromkeys(c.test for c in run.cases if c.test in again))
 
 
 def _without_verdict(comparison: Comparison, cases: set[str], why: str) -> Comparison:
@@ -197,4 +150,4 @@ def _without_verdict(comparison: Comparison, cases: set[str], why: str) -> Compa
         else f
         for f in comparison.findings
     )
-    return msgspec.structs.replace(comparison, findings=findings)
+    return msgspec.structs.replace(comparison, findings=findings, suite=None)

@@ -102,5 +102,13 @@ OPTIONS = (
         "process",
         "HOW",
     ),
+    Option(
+        "scale",
+        "value",
+        "size of the suite's models: full, or smoke for a laptop (default: smoke with --gpuperf-device cpu, else full)",
+        _choice("full", "smoke"),
+        metavar="NAME",
+    ),
+    Option("require-backend", "flag", "make an absent package of a model or back end an error instead of a skip"),
     Option("disable", "flag", "run each workload once; measure, record and compare nothing"),
 )

@@ -13,6 +13,7 @@ import msgspec
 from pytest_gpuperf.device.canaries import Canaries
 from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
+from pytest_gpuperf.measurement.counting import counted
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.plugin.parameters import parameters_of
@@ -41,6 +42,7 @@ class Recorder:
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: str = field(default_factory=now)
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
+    by_test: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # test -> its cases
     unmeasured: dict[str, str] = field(default_factory=dict[str, str])  # test -> why
     repeats: int = 0  # the most often one case was measured in this process
     readings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
@@ -80,7 +82,7 @@ class Recorder:
         workload = workload_call(fn, arguments, plan, self.chosen)
         if self.slowdown:
             workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
-        return measure(
+        measured = measure(
             workload,
             items=items,
             plan=plan,
@@ -88,6 +90,7 @@ class Recorder:
             memory=self.chosen.memory,
             session=self.name_of(repeat),
         )
+        return counted(measured, fn)
 
     def run_once(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:
         """Run a workload without measuring it; what its test asserts on is the one call."""
@@ -107,9 +110,14 @@ class Recorder:
         """The session id of a repeat."""
         return self.session if repeat == 0 else f"{self.session}-{repeat}"
 
+    def cases_of(self, test: str) -> list[str]:
+        """The cases that a test measured."""
+        return self.by_test.get(test, [])
+
     def keep(self, case: Case) -> None:
         """Remember a case; a test that is run again replaces what it measured before."""
         self.cases[case.id] = case
+        self.by_test.setdefault(case.test, []).append(case.id)
         self.unmeasured.pop(case.test, None)
 
     def note(self, report: pytest.TestReport) -> None:
@@ -128,7 +136,8 @@ class Recorder:
         """Forget what a test measured: it failed, so its figures are of something that does not work."""
         if test not in self.tests:
             return
-        self.cases = {i: c for i, c in self.cases.items() if c.test != test}
+        for case in self.by_test.pop(test, ()):
+            self.cases.pop(case, None)  # a test that was run again kept a case twice
         self.unmeasured[test] = why
 
     def run(self, scope: Scope) -> Run:

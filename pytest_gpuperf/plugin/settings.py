@@ -38,6 +38,8 @@ class Settings:
     budget: float
     budget_said: bool  # on the command line
     confirm: Literal["process", "in-test", "off"]
+    scale: Literal["full", "smoke"]
+    require_backend: bool
     disable: bool
 
 
@@ -93,6 +95,8 @@ def resolve(config: pytest.Config) -> Settings:
         budget=value["budget"],
         budget_said=config.getoption("gpuperf_budget") is not None,
         confirm=value["confirm"],
+        scale=value["scale"] or ("smoke" if value["device"] == "cpu" else "full"),
+        require_backend=value["require-backend"],
         disable=value["disable"],
     )
 

@@ -205,11 +205,6 @@ class Suite:
 
         write_summary(terminalreporter, self)
 
-    def problems(self) -> list[str]:
-        """Why the session fails, beyond what failed tests say."""
-        found = list(self.gate.problems) if self.gate is not None else []
-        return found if self.failure is None else [*found, str(self.failure)]
-
     def _close(self, *, interrupted: bool) -> None:
         """The main loop has ended: confirm, judge, report what was withheld, save."""
         if self.recorder.cases and not self.settings.disable:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.reports.terminal import render_table
+from pytest_gpuperf.reports.formats import terminal_width
+from pytest_gpuperf.reports.terminal import render_reference, render_table
 
 if TYPE_CHECKING:
     from pytest_gpuperf.plugin.suite import Suite
@@ -25,12 +26,27 @@ def write_opening(reporter: pytest.TerminalReporter, suite: Suite) -> None:
 
 def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:
     """The table of all cases, the problems, and where the run was saved."""
-    comparison = suite.gate.comparison if suite.gate else None
-    run = suite.run
-    if run is not None and (run.cases or comparison) and not suite.settings.disable:
+    judged = suite.gate.judged if suite.gate else None
+    width = terminal_width()
+    if judged is not None:
         reporter.section("gpuperf")
-        reporter.write_line(render_table(comparison, run, shutil.get_terminal_size().columns))
-    for problem in suite.problems():
+        reporter.write_line(render_table(judged.comparison, judged.run, width))
+        if judged.reference is not None:
+            reporter.write_line("\n" + render_reference(judged.reference, width))
+    elif suite.run is not None and suite.run.cases and not suite.settings.disable:
+        reporter.section("gpuperf")
+        reporter.write_line(render_table(None, suite.run, width))
+    for problem in problems(suite):
         reporter.write_line(f"gpuperf: {problem}", red=True)
     if suite.saved is not None:
         reporter.write_line(f"gpuperf: recorded {len(suite.saved.cases)} cases in {suite.settings.save}")
+
+
+def problems(suite: Suite) -> Iterator[str]:
+    """Why the session fails, beyond what failed tests say."""
+    if suite.gate is not None and suite.gate.judged is not None:
+        yield from suite.gate.judged.problems
+    if suite.gate is not None and suite.gate.unconfirmed:
+        yield f"A suspect could not be confirmed: {suite.gate.unconfirmed}."
+    if suite.failure is not None:
+        yield str(suite.failure)

@@ -11,33 +11,39 @@ from pytest_gpuperf.analysis.error_rates import FOUND, Level, Selftest
 HEADER = "| slow-down | regressed | 95 % interval | inconclusive | unchanged | improved | suites failed |"
 
 
+LIMITS = (
+    "A slow-down is real extra work in the timed region; none is the suite against itself, where every *regressed* is "
+    "a false alarm. All sessions were taken within the same hour: the machine's other hours, and other cards, are not "
+    "in these figures. All rounds share one baseline and neighbouring rounds confirm each other, so the intervals are "
+    "optimistic."
+)
+
+
 def render_markdown(found: Selftest) -> str:
     """A table, the sentence that sums it up, and what it cannot say."""
-    device = found.environment.device
     versions = ", ".join(f"{name} {version}" for name, version in sorted(found.environment.software.items()))
     smallest = found.smallest_seen
     seen = f"{smallest:.0%}" if smallest is not None else "none of those injected"
-    return "\n".join(
-        [
-            f"### gpuperf selftest: {device.name}",
-            "",
-            f"{len(found.cases)} cases, {found.rounds} rounds, {found.baseline_sessions} baseline sessions, "
-            f"{found.seconds / 60:.0f} minutes.",
-            "",
-            HEADER,
-            "| ---: | ---: | :--- | ---: | ---: | ---: | ---: |",
-            *(_line(level) for level in found.levels),
-            "",
-            f"Smallest slow-down found in at least {FOUND:.0%} of its comparisons: {seen}.",
-            "",
-            "A slow-down is real extra work in the timed region; none is the suite against itself, where every "
-            "*regressed* is a false alarm. All sessions were taken within the same hour: the machine's other hours, "
-            "and other cards, are not in these figures. All rounds share one baseline and neighbouring rounds confirm "
-            "each other, so the intervals are optimistic.",
-            "",
-            f"Versions: {versions}.",
-        ]
+    sizes = (
+        f"{len(found.cases)} cases, {found.rounds} rounds, {found.baseline_sessions} baseline sessions",
+        f"{found.seconds / 60:.0f} minutes",
     )
+    lines = [
+        f"### gpuperf selftest: {found.environment.device.name}",
+        "",
+        f"{', '.join(sizes)}.",
+        "",
+        HEADER,
+        "| ---: | ---: | :--- | ---: | ---: | ---: | ---: |",
+        *(_line(level) for level in found.levels),
+        "",
+        f"Smallest slow-down found in at least {FOUND:.0%} of its comparisons: {seen}.",
+        "",
+        LIMITS,
+        "",
+        f"Versions: {versions}.",
+    ]
+    return "\n".join(lines)
 
 
 def _line(level: Level) -> str:

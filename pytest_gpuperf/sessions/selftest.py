@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections import Counter
@@ -13,9 +12,10 @@ import msgspec
 
 from pytest_gpuperf.analysis.acceptance import accept
 from pytest_gpuperf.analysis.comparison import Comparison, compare, suspects
+from pytest_gpuperf.analysis.error_rates import Level, Selftest
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.merging import with_sessions_of
-from pytest_gpuperf.results.records import Baseline, Environment, Record, Run, Word
+from pytest_gpuperf.results.records import Baseline, Run, Word
 from pytest_gpuperf.sessions.process import run_session
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
@@ -25,55 +25,11 @@ REFERENCES = 3
 Progress = Callable[[int, int, float], None]
 
 
-class Level(Record, frozen=True, kw_only=True):
-    """What the gate said of every case at one injected slow-down."""
-
-    slowdown: float  # 0 is the suite against itself
-    comparisons: int  # cases x rounds
-    verdicts: dict[Word, int]
-    suites: int  # rounds
-    failed_suites: int  # rounds in which at least one case, or the suite as a whole, regressed
-
-    @property
-    def detected(self) -> float:
-        """The share of cases called regressed: at 0 the false alarms."""
-        return self.verdicts.get("regressed", 0) / self.comparisons
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The share's 95 % interval (Wilson); rounds share one baseline, so it is optimistic."""
-        return wilson(self.verdicts.get("regressed", 0), self.comparisons)
-
-
-class Selftest(Record, frozen=True, kw_only=True):
-    """The gate's own figures on one machine, in one hour."""
-
-    environment: Environment
-    cases: tuple[str, ...]
-    baseline_sessions: int
-    rounds: int
-    seconds: float
-    levels: tuple[Level, ...]
-
-    @property
-    def smallest_seen(self) -> float | None:
-        """The smallest injected slow-down that was found in at least 80 % of the comparisons."""
-        return next((v.slowdown for v in self.levels if v.slowdown and v.detected >= 0.8), None)
-
-
-def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of a share."""
-    share = hits / count
-    middle = share + z * z / (2 * count)
-    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
-
-
 def selftest(
     rounds: int,
     arguments: Sequence[str],
     *,
+    slowdowns: Sequence[float] = SLOWDOWNS,
     directory: Path | None = None,
     progress: Progress | None = None,
     seed: int = 0,
@@ -85,10 +41,10 @@ def selftest(
     if rounds <= CONFIRMATIONS:
         raise UsageError(f"selftest needs at least {CONFIRMATIONS + 1} rounds, since suspects are measured again.")
     started = time.monotonic()
-    total = BASELINE_SESSIONS + rounds * len(SLOWDOWNS)
+    total = BASELINE_SESSIONS + rounds * len(slowdowns)
     recorded: list[Run] = []
-    by_level: dict[float, list[Run]] = {level: [] for level in SLOWDOWNS}
-    for slowdown in _order(rounds, random.Random(seed)):  # noqa: S311 - no secret
+    by_level: dict[float, list[Run]] = {level: [] for level in slowdowns}
+    for slowdown in _order(rounds, slowdowns, random.Random(seed)):  # noqa: S311 - no secret
         run = run_session(arguments, slowdown=slowdown or 0.0, directory=directory)
         recorded.append(run)
         if slowdown is not None:
@@ -106,11 +62,11 @@ def selftest(
     )
 
 
-def _order(rounds: int, draw: random.Random) -> Iterator[float | None]:
+def _order(rounds: int, slowdowns: Sequence[float], draw: random.Random) -> Iterator[float | None]:
     """None for a baseline session, then each round's slow-downs in an order of its own."""
     yield from [None] * BASELINE_SESSIONS
     for _ in range(rounds):
-        yield from draw.sample(SLOWDOWNS, len(SLOWDOWNS))
+        yield from draw.sample(list(slowdowns), len(slowdowns))
 
 
 def _judge_level(slowdown: float, runs: Sequence[Run], baseline: Baseline) -> Level:
