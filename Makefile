@@ -18,7 +18,7 @@ perf: $(INSTALLED)
 	device=$$($(BIN)/python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")'); \
 	baseline=.gpuperf/baseline-$$device.json; report=.gpuperf/report.txt; \
 	if [ $$device = cpu ]; then echo "No CUDA device: measuring on the CPU (--gpuperf-device cpu)."; fi; \
-	suite="-m quick tests/perf --gpuperf-device $$device"; \
+	suite="-m quick tests/perf --gpuperf-device $$device --gpuperf-budget 2"; \
 	if [ -f $$baseline ]; then \
 	  $(BIN)/python -m pytest $$suite --gpuperf-compare $$baseline --gpuperf-save .gpuperf/run.json | tee $$report; \
 	else \

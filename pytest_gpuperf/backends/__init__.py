@@ -6,7 +6,7 @@ with opened(load("resnet50"), 8, backend="torchscript", precision="fp16", device
 
 from __future__ import annotations
 
-from pytest_gpuperf.backends.limits import RISKY
+from pytest_gpuperf.backends.limits import RISKY, limit_of
 from pytest_gpuperf.backends.opening import Opened, opened
 from pytest_gpuperf.backends.placement import Placement
 from pytest_gpuperf.backends.precisions import PRECISIONS, Precision
@@ -22,6 +22,7 @@ __all__ = [
     "Opened",
     "Placement",
     "Precision",
+    "limit_of",
     "names",
     "opened",
     "why_not",

@@ -70,9 +70,9 @@ RISKY = {
 }
 
 
-def limit_of(backend: str, precision: str, device: torch.device) -> str | None:
-    """Why a back end cannot run in a precision on a device; None where it can."""
-    capability = None
+def limit_of(backend: str, precision: str, device: str | torch.device) -> str | None:
+    """Why a back end cannot run in a precision on a device, whatever is installed; None where it can."""
+    device, capability = torch.device(device), None
     if device.type == "cuda":  # pragma: no cover - needs a GPU
         capability = torch.cuda.get_device_capability(device)
     return limit_on(backend, precision, device.type, capability)

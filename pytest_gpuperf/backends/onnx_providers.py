@@ -22,6 +22,7 @@ from pytest_gpuperf.errors import ContradictedError
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _LIBRARIES = {CUDA: "libonnxruntime_providers_cuda.so", TENSORRT: "libonnxruntime_providers_tensorrt.so"}
 _INSTALL = {CUDA: "pip install 'onnxruntime-gpu[cuda,cudnn]'", TENSORRT: "pip install tensorrt"}
+_DRIVER = "libcuda.so.1"
 _FATAL = 4  # the log level at which its line about falling back is left to our error
 
 
@@ -40,14 +41,20 @@ def session(path: Path, providers: Sequence[tuple[str, dict[str, str]]], threads
     opened.disable_fallback()  # a provider that fails in the middle of a run must not be replaced either
     took = opened.get_providers()[0]
     if took != wanted:
-        missing = (
-            ", ".join(missing_libraries(wanted)) or "why, its log says (onnxruntime.set_default_logger_severity(0))"
-        )
         raise ContradictedError(
             f"ONNX Runtime was asked for {wanted} and fell back to {took}: its figures would be another device's. "
-            f"Missing: {missing}. Install what it needs: {_INSTALL[wanted]}"
+            f"{_what_is_missing(wanted)}"
         )
     return opened
+
+
+def _what_is_missing(provider: str) -> str:
+    missing = missing_libraries(provider)
+    if not missing:
+        return "None of its libraries is missing; its log says more: onnxruntime.set_default_logger_severity(0)"
+    if missing == [_DRIVER]:
+        return f"Missing: {_DRIVER}, a part of the NVIDIA driver. See what is wrong: nvidia-smi"
+    return f"Missing: {', '.join(missing)}. Install what it needs: {_INSTALL[provider]}"
 
 
 def placement(opened: Any, wanted: str) -> Placement | None:

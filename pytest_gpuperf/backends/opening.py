@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 
+from pytest_gpuperf.backends.ceiling import ceiling
 from pytest_gpuperf.backends.placement import Placement
 from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_of
 from pytest_gpuperf.backends.protocol import Job, Made
 from pytest_gpuperf.backends.registry import backend_of, why_not
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.models.workload import Workload
+from pytest_gpuperf.results.records import Ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,32 @@ class Opened:
     """A workload as one back end runs it in one precision: call it with its inputs."""
 
     workload: Workload
+    batch: int
     backend: str
     precision: Precision
     device: torch.device
     inputs: tuple[torch.Tensor, ...]
     prepared_in: float  # seconds to trace, compile, export or capture, and for the first calls that belong to that
     made: Made
+
+    @property
+    def __wrapped__(self) -> object:
+        """What runs: where evidence looks for parameters, instead of at the model it was made from."""
+        return self.made.run
+
+    @property
+    def items(self) -> int:
+        """Items one call handles."""
+        return self.workload.items(self.batch)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one call, counted on the eager model."""
+        return self.workload.flops(self.batch)
+
+    def ceiling(self) -> Ceiling | None:
+        """What the device can do in this precision, as far as this process has seen."""
+        return ceiling(self.precision, self.device)
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
         """Run it on inputs that are where, and of the type, that `fitted` brings them to."""
@@ -46,10 +68,9 @@ class Opened:
         return self.made.placement
 
 
-@contextmanager
 def opened(
     workload: Workload, batch: int, *, backend: str = "eager", precision: str = "fp32", device: str | torch.device
-) -> Generator[Opened]:
+) -> AbstractContextManager[Opened]:
     """Prepare a workload to be run; inference mode, and TF32 as the precision says, hold as long as it is open.
 
     What cannot be here is a `MissingError` with the reason. The workload's own module is not changed.
@@ -57,15 +78,21 @@ def opened(
     reason = why_not(backend, precision, device)
     if reason is not None:
         raise MissingError(f"{workload.name}: {reason}")
-    where, level = torch.device(device), precision_of(precision)
-    with arithmetic(level):
+    return _open(workload, batch, backend, precision_of(precision), torch.device(device))
+
+
+@contextmanager
+def _open(
+    workload: Workload, batch: int, backend: str, precision: Precision, device: torch.device
+) -> Generator[Opened]:
+    with arithmetic(precision):
         start = perf_counter()
-        inputs = _fitted(workload.inputs(batch), level, where)
+        inputs = _fitted(workload.inputs(batch), precision, device)
         with torch.no_grad():
-            made = backend_of(backend).make(Job(deepcopy(workload.module), inputs, level, where))
+            made = backend_of(backend).make(Job(deepcopy(workload.module), inputs, precision, device))
         try:
             with torch.inference_mode():
-                yield Opened(workload, backend, level, where, inputs, perf_counter() - start, made)
+                yield Opened(workload, batch, backend, precision, device, inputs, perf_counter() - start, made)
         finally:
             made.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -49,6 +49,7 @@ class Workload:
     name: str
     scale: Scale
     built: Built
+    _counts: dict[int, int] = field(default_factory=dict[int, int])  # batch -> operations: counting takes a while
 
     @property
     def module(self) -> torch.nn.Module:
@@ -74,8 +75,9 @@ class Workload:
         Counted on the meta device, where nothing is computed, and with gradients on: without them torch takes fused
         attention paths that its counter does not know, and a ViT would lose a third of its work.
         """
-        meta = deepcopy(self.module).to("meta")
-        inputs = [tensor.to("meta") for tensor in self.inputs(batch)]
-        with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-            meta(*inputs)
-        return counter.get_total_flops()
+        if batch not in self._counts:
+            with torch.inference_mode(mode=False), torch.enable_grad(), FlopCounterMode(display=False) as counter:
+                meta = deepcopy(self.module).to("meta")
+                meta(*(tensor.to("meta") for tensor in self.inputs(batch)))
+            self._counts[batch] = counter.get_total_flops()
+        return self._counts[batch]

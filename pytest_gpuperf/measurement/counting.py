@@ -1,0 +1,42 @@
+"""What a workload says of its own work, and whether the time it took can be true."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from pytest_gpuperf.errors import MeasurementError
+from pytest_gpuperf.results.records import Ceiling, Measurement
+
+_LOOKS = 5  # for a better ceiling, before a measurement is called impossible: neighbours come and go
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A workload that knows its floating-point operations, and the device's ceiling in its precision."""
+
+    @property
+    def flops(self) -> int:
+        """Of one call; a multiply-add is two."""
+        ...
+
+    def ceiling(self) -> Ceiling | None:
+        """What the device can do: measured when it is asked for, or better before."""
+        ...
+
+
+def counted(measured: Measurement, workload: object) -> Measurement:
+    """A measurement with what its workload counts. More than the device can do was not measured but missed."""
+    if not isinstance(workload, Counted):
+        return measured
+    rate = share = 0.0
+    for _ in range(_LOOKS):
+        measured = msgspec.structs.replace(measured, flops=workload.flops, ceiling=workload.ceiling())
+        rate, share = measured.flops_per_second or 0.0, measured.ceiling_share or 0.0
+        if share <= 1:
+            return measured
+    raise MeasurementError(
+        f"The workload seems to do {rate / 1e12:.3g} TFLOP/s, {share:.0%} of what a large matrix product reaches here. "
+        f"Work was not done, or not waited for: look at its output, and at its streams."
+    )

@@ -1,0 +1,19 @@
+"""The performance suite: every model, precision, back end and batch of the grid in `conftest.py`.
+
+pytest tests/perf -m quick --gpuperf-device cpu      the quick part, with small models, on a laptop
+pytest tests/perf -k "resnet50 and fp16"             a part of it, full size, on a GPU
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_gpuperf import GiB
+
+pytestmark = pytest.mark.gpu
+
+
+def test_model(gpuperf, network):
+    measured = gpuperf(network, *network.inputs, items=network.items)
+
+    assert measured.peak_memory is None or measured.peak_memory < 16 * GiB
