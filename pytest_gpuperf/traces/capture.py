@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _COPIES = ("Memcpy", "Memset", "[memory]")
@@ -93,9 +94,13 @@ def from_events(events: Iterable[Any]) -> Capture:
     return Capture(tuple(kernels), tuple(copies), tuple(operators))
 
 
-def sees_kernels(index: int) -> bool:  # pragma: no cover - needs a GPU
+def sees_kernels(index: int) -> bool:
     """Whether the profiler sees a kernel that certainly runs."""
     import torch  # noqa: PLC0415
 
-    x = torch.ones(1, device=torch.device("cuda", index))
-    return bool(capture(lambda: x.add_(1), lambda: torch.cuda.synchronize(index), cuda=True).kernels)
+    try:
+        x = torch.ones(1, device=torch.device("cuda", index))
+    except (RuntimeError, AssertionError):  # no CUDA, or a torch that is not built for it
+        return False
+    seen = capture(lambda: x.add_(1), partial(torch.cuda.synchronize, index), cuda=True)  # pragma: no cover - a GPU
+    return bool(seen.kernels)  # pragma: no cover - needs a GPU
