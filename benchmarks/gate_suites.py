@@ -1,6 +1,6 @@
 """Whole suites drawn from synthetic machines: how often an unchanged suite fails, and how surely a slower one does.
 
-    python benchmarks/gate_suites.py --corpus DIRECTORY_OF_SYNTH [--suites 60]
+python benchmarks/gate_suites.py --corpus DIRECTORY_OF_SYNTH [--suites 60]
 """
 
 from __future__ import annotations
@@ -140,8 +140,10 @@ def main():
 
 
 def stored_table(synth, rng, arguments):
-    print("| machine | tests | slowed | canaries | suites | failed | slowed tests found | inconclusive | measured again |")
-    print("|---|---:|---|---|---:|---:|---:|---:|---:|")
+    print(
+        "| machine | tests | slowed | canaries | suites | failed | slowed tests found | inconclusive | measured again |"
+    )
+    print("|---|---:|---|---:|---:|---:|---:|---:|")
     plans = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.02), (0.0, 0.05, 0.0), (0.0, 0.10, 0.0)]
     plans += [(s, x, 0.0) for s in (0.4, 0.6, 1.0) for x in (0.05, 0.10)]
     for tests in arguments.tests:
@@ -164,7 +166,7 @@ def stored_table(synth, rng, arguments):
                 hits = f"{100 * found / slowed_tests:.0f}%" if slowed_tests else ""
                 total = count * tests
                 print(
-                    f"| {name} | {tests} | {what} | 3 | {count} | {share(failed, count)} | {hits} | "
+                    f"| {name} | {tests} | {what} | {count} | {share(failed, count)} | {hits} | "
                     f"{100 * open_tests / total:.1f}% | {100 * again / total:.1f}% |",
                     flush=True,
                 )

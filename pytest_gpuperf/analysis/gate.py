@@ -227,10 +227,8 @@ class _Group:
         step = tick(raw, suite.steps[rows])
         # Two values a tick apart, by chance all high here and low there: p^c (1-p)^k at its worst.
         chance = before**before * now**now / (before + now) ** (before + now) if before + now < 60 else 0.0
-        step = np.where(suite.alpha < chance, step, 0.0)
-        # Medians of even counts halve the timer's step, and a machine's shift moves a coarse figure by whole steps.
-        shifted = np.abs(self.change - self.raw_change) > step / 4
-        self.step = np.where(shifted, 2 * step, step)
+        # Medians of even counts halve the timer's step as it is seen here: two such steps are one of the timer's.
+        self.step = np.where(suite.alpha < chance, 2 * step, 0.0)
 
     @property
     def limit(self) -> Floats:

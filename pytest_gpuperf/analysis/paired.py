@@ -82,8 +82,9 @@ def _middle(blocks: Floats) -> float:
 
 def _lowest(blocks: Floats) -> float:
     """The log of what the least disturbed rounds took."""
-    kept: Floats = np.sort(blocks)[:LOWEST]
-    return float(np.log(kept[0]) + np.log(np.mean(kept / kept[0])))
+    kept = np.sort(blocks)[:LOWEST]
+    least = float(kept[0])
+    return float(np.log(least) + np.log((kept / least).mean()))
 
 
 def _verdict(changes: Floats, policy: Policy) -> Verdict:
