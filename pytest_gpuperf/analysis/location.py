@@ -42,8 +42,8 @@ def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:
 
 def tick(locations_of_case: Floats, steps: Floats) -> Floats:
     """The timer's step as seen by each case (a row): the smallest step within, else between, its sessions."""
-    within = np.where(steps > 0, steps, np.inf).min(axis=1)
-    gaps = np.diff(np.sort(locations_of_case, axis=1), axis=1)
-    between = np.where(gaps > _SAME, gaps, np.inf).min(axis=1, initial=np.inf)
+    within: Floats = np.where(steps > 0, steps, np.inf).min(axis=1)
+    gaps: Floats = np.diff(np.sort(locations_of_case, axis=1), axis=1)
+    between: Floats = np.where(gaps > _SAME, gaps, np.inf).min(axis=1, initial=np.inf)
     smallest = np.where(np.isfinite(within), within, between)  # a mean of three may lie between two steps
     return np.where(np.isfinite(smallest), smallest, 0.0)
