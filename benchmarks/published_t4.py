@@ -70,7 +70,7 @@ def _accepted(row: Row, session: str) -> Accepted:
     return Accepted(
         id=test,
         test=test,
-        parameters=parameters,
+        parameters={**parameters, "scale": "full"},
         items=BATCH,
         clock="cuda-event",
         series=(

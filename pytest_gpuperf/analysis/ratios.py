@@ -79,6 +79,7 @@ class Ratios:
     reference: str
     groups: tuple[Group, ...]
     without: tuple[str, ...]  # cases whose tests have no such parameter
+    alike: tuple[str, ...] = ()  # cases that differ in something no parameter tells, such as an object
     source: str | None = None  # where published figures come from
 
 
@@ -100,8 +101,9 @@ def ratios(measured: Run | Baseline, over: str, reference: str | None = None) ->
     return Ratios(
         over=over,
         reference=chosen,
-        groups=tuple(_group(key[0], over, chosen, members) for key, members in groups.items()),
+        groups=tuple(_group(key[0], over, chosen, g) for key, g in groups.items() if not _alike(g, over)),
         without=tuple(f.case for f in every if over not in f.parameters),
+        alike=tuple(f.case for g in groups.values() if _alike(g, over) for f in g),
         source=measured.source if isinstance(measured, Baseline) else None,
     )
 
@@ -179,6 +181,10 @@ def _are_numbers(texts: Iterable[str]) -> bool:
         return all(isfinite(float(text)) for text in texts)
     except ValueError:
         return False
+
+
+def _alike(members: Sequence[Figures], over: str) -> bool:
+    return len({f.parameters[over] for f in members}) < len(members)
 
 
 def _group(function: str, over: str, reference: str, members: Sequence[Figures]) -> Group:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import pytest
 
 LONGEST = 200  # a text beyond it is data, not the name of a level
+SIMPLE = (str, int, float, bool, type(None))
 
 
 def parameters_of(item: pytest.Item) -> dict[str, str]:
-    """Name -> text of every value: ``{"batch": "32", "precision": "fp16"}``; an object's as pytest's ids have it."""
+    """Name -> text: ``{"batch": "32", "precision": "fp16"}``. An object that has no name is left out."""
     callspec: Any = getattr(item, "callspec", None)  # only parametrized tests have one
-    if callspec is None:
-        return {}
-    values: Mapping[str, object] = callspec.params
-    return {name: _text(value) or f"{name}{callspec.indices[name]}" for name, value in values.items()}
+    values: Mapping[str, object] = {} if callspec is None else callspec.params
+    texts = {name: _text(value) for name, value in values.items()}
+    return {name: text for name, text in texts.items() if text is not None and len(text) <= LONGEST}
 
 
 def _text(value: object) -> str | None:
     if isinstance(value, Enum):
         return value.name
-    if value is None or isinstance(value, (str, int, float)):
-        text = str(value)
-        return text if len(text) <= LONGEST else None
+    if isinstance(value, SIMPLE):
+        return str(value)
+    if isinstance(value, (tuple, list)):  # a shape; what an element's text would cost (a tensor's!) is not known
+        parts = cast("Sequence[object]", value)
+        return str(parts) if all(isinstance(part, SIMPLE) for part in parts) else None
     name = getattr(value, "__name__", None)  # a class or a function
     return name if isinstance(name, str) else None

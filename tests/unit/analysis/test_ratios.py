@@ -127,6 +127,18 @@ def test_cases_without_the_parameter_are_named():
     assert found.without == ("tests/test_x.py::test[1]",)
 
 
+def test_cases_that_no_parameter_tells_apart_are_named_and_not_mixed():
+    first, second = (
+        msgspec.structs.replace(
+            a_case(precision="fp32"), id=f"tests/test_x.py::test[{i}]", test=f"tests/test_x.py::test[{i}]"
+        )
+        for i in "ab"
+    )
+    found = ratios(of(first, second, a_case(precision="fp16", batch="1")), "precision", "fp32")
+    assert found.alike == (first.id, second.id)
+    assert [g.parameters for g in found.groups] == [{"batch": "1"}]
+
+
 def test_the_middle_of_the_sessions_counts():
     slow = a_case(precision="fp32")
     twice = msgspec.structs.replace(slow, measurements=(a_measurement(0, 0.01), a_measurement(1, 0.03)))

@@ -19,10 +19,10 @@ def test_the_ratios_of_the_published_table(tmp_path):
     shown = [" ".join(line.split()) for line in done.stdout.split("\n")]
     assert shown[:7] == [
         "precision latency change throughput speed-up memory change",
-        "model resnet50, backend eager, batch 32",
+        "model resnet50, backend eager, batch 32, scale full",
         "fp32 84.0 ms - 381 /s - 741 MiB -",
         "autocast_fp16 39.2 ms -53.3% 817 /s 2.14x 604 MiB -18.5%",
-        "model vit_b_16, backend eager, batch 32",
+        "model vit_b_16, backend eager, batch 32, scale full",
         "fp32 327 ms - 97.9 /s - 744 MiB -",
         "autocast_fp16 77.1 ms -76.4% 415 /s 4.24x 832 MiB +11.9%",
     ]
@@ -36,7 +36,7 @@ def test_as_csv_against_another_level(tmp_path):
     rows = [line.split(",") for line in done.stdout.splitlines()]
     assert rows[0][1:5] == ["model", "precision", "backend", "batch"]
     speedup = rows[0].index("speedup")
-    assert [row[speedup] for row in rows if row[1:5] == ["resnet50", "fp32", "eager", "32"]] == ["0.748541"]
+    assert [row[speedup] for row in rows if row[1:6] == ["resnet50", "fp32", "eager", "32", "full"]] == ["0.748541"]
 
 
 def test_of_a_run(tmp_path):

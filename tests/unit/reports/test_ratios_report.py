@@ -81,6 +81,13 @@ def test_what_could_not_be_compared_is_named():
     assert "2 cases have no precision fp32 to compare with: tests/x.py::test[bf16-2], tests/x.py::test[fp16-2]" in text
 
 
+def test_what_cannot_be_told_apart_is_named():
+    run = a_run({"precision": "fp32"})
+    again = msgspec.structs.replace(run.cases[0], id="tests/x.py::test[b]", test="tests/x.py::test[b]")
+    text = " ".join(lines(msgspec.structs.replace(run, cases=(*run.cases, again))))
+    assert "2 cases have no parameter that tells it from another" in text
+
+
 def test_nothing_to_compare_leaves_no_empty_table():
     text = render_ratios(ratios(a_run(TWO[0]), "precision"), 80)
     assert text.startswith("latency: ")
