@@ -141,7 +141,7 @@ def main():
 
 def stored_table(synth, rng, arguments):
     print(
-        "| machine | tests | slowed | canaries | suites | failed | slowed tests found | inconclusive | measured again |"
+        "| machine | tests | slowed | suites | failed | slowed tests found | inconclusive | measured again |"
     )
     print("|---|---:|---|---:|---:|---:|---:|---:|")
     plans = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.02), (0.0, 0.05, 0.0), (0.0, 0.10, 0.0)]

@@ -53,8 +53,13 @@ def judge_paired_suite(cases: Mapping[str, Sequence[Launch]], policy: Policy) ->
 
 
 def needs_more_launches(launches: Sequence[Launch], policy: Policy, max_launches: int = FULL) -> bool:
-    """Whether another launch could still change the word: only what is plainly unchanged stops early."""
-    return len(launches) < max_launches and judge_paired(launches, policy).word != "unchanged"
+    """Whether another launch could still change the word: only what is plainly unchanged stops early.
+
+    Below the margin is not enough: a loss between the tolerance and the margin is found by all launches together.
+    """
+    verdict = judge_paired(launches, policy)
+    plainly = verdict.word == "unchanged" and verdict.ratio < 1 + policy.tolerance / 2
+    return len(launches) < max_launches and not plainly
 
 
 def _change(launch: Launch) -> float:
