@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -149,15 +150,11 @@ def cost(command: list[str], folder: Path) -> tuple[float, float, float, int]:
     """Seconds by the wall and of processor, peak MB and exit code of one fresh process."""
     started = time.perf_counter()
     with (folder / "output.txt").open("wb") as output:
-        pid = os.posix_spawn(
-            command[0],
-            command,
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), fd) for fd in (1, 2)],
-        )
-        _, status, usage = os.wait4(pid, 0)
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)  # away from our pytest settings
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - started
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000, os.waitstatus_to_exitcode(status)
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000, process.returncode
 
 
 def size(path: Path) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_gpuperf.analysis.acceptance import Acceptance, Change, accept
 from pytest_gpuperf.analysis.comparison import compare
 from pytest_gpuperf.reports.formats import terminal_width
-from pytest_gpuperf.reports.tables import table, visible
+from pytest_gpuperf.reports.tables import by_file, table, visible
 from pytest_gpuperf.results.files import update_baseline
 from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Baseline, Run, Word
@@ -37,17 +37,17 @@ def _judged(baseline: Baseline, runs: Sequence[Run], into: str) -> tuple[dict[st
 
 
 def _report(acceptance: Acceptance, into: str) -> str:
-    rows = [_row(c) for c in acceptance.changes]
+    rows = by_file((c.case, _row(c)) for c in acceptance.changes)
     words = [c.action for c in acceptance.changes]
     counts = ", ".join(f"{words.count(w)} {w}" for w in dict.fromkeys(words))
-    lines = table(HEADER, "lrrrrl", {"": rows}, terminal_width())
+    lines = table(HEADER, "lrrrrl", rows, terminal_width())
     return "\n".join([*lines, "", f"{visible(into)}: {counts}"])
 
 
 def _row(change: Change) -> tuple[str, ...]:
     moved = format_change(change.new / change.old) if change.old and change.new else NONE
     sessions = f"{change.sessions_before} -> {change.sessions_after}"
-    return change.case, _time(change.old), _time(change.new), moved, sessions, change.action
+    return _time(change.old), _time(change.new), moved, sessions, change.action
 
 
 def _time(seconds: float | None) -> str:
