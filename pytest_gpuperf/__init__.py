@@ -21,6 +21,8 @@ from pytest_gpuperf.errors import (
 from pytest_gpuperf.results.units import GiB, KiB, MiB
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.device.power import GpuPower
+    from pytest_gpuperf.measurement.gpu import Gpu
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.results.records import Measurement
@@ -32,8 +34,10 @@ __all__ = [
     "DeviceLostError",
     "FileError",
     "GiB",
+    "Gpu",
     "GpuPerf",
     "GpuPerfError",
+    "GpuPower",
     "KiB",
     "Measurement",
     "MeasurementError",
@@ -48,7 +52,9 @@ __all__ = [
 
 _LAZY = {
     "CudaTimer": "pytest_gpuperf.measurement.timer",
+    "Gpu": "pytest_gpuperf.measurement.gpu",
     "GpuPerf": "pytest_gpuperf.plugin.fixture",
+    "GpuPower": "pytest_gpuperf.device.power",
     "Measurement": "pytest_gpuperf.results.records",
 }
 

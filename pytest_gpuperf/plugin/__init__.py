@@ -10,6 +10,8 @@ import pytest
 from pytest_gpuperf.plugin import collection, settings, suite
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.device.power import GpuPower
+    from pytest_gpuperf.measurement.gpu import Gpu
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.fixture import GpuPerf
 
@@ -18,7 +20,7 @@ GPU_MARKER = (
     "belongs to the accelerator suite; skipped where --gpuperf-device auto finds no GPU"
 )
 GPUPERF_MARKER = (
-    "gpuperf(tolerance={'throughput': '3%'}, margin='5%', budget=10, cache='warm'): "
+    "gpuperf(tolerance={'throughput': '3%'}, margin='5%', budget=10, cache='warm', energy=True): "
     "how this test is measured and judged"
 )
 
@@ -48,7 +50,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def gpuperf(request: pytest.FixtureRequest) -> GpuPerf:
-    """Measure a workload: ``gpuperf(fn, *args, items=1, name=None) -> Measurement``."""
+    """Measure a workload: ``gpuperf(fn, *args, items=1, name=None, energy=None) -> Measurement``."""
     return suite.fixture(request)
 
 
@@ -56,3 +58,15 @@ def gpuperf(request: pytest.FixtureRequest) -> GpuPerf:
 def cuda_timer(request: pytest.FixtureRequest) -> CudaTimer:
     """Time a stretch of GPU work: ``with cuda_timer() as span: ...`` or ``cuda_timer.time(fn, *args)``."""
     return suite.timer(request)
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> Gpu:
+    """Know the device, and assert what it does: ``gpu.assert_executed(fn, *args)``, ``gpu.assert_not_throttled()``."""
+    return suite.device(request)
+
+
+@pytest.fixture
+def gpu_power(request: pytest.FixtureRequest) -> GpuPower:
+    """Measure energy: ``with gpu_power() as window: ...`` and then ``window.joules``, ``window.mean_watts``."""
+    return suite.power(request)

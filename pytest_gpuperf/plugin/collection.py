@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.results.records import Scope
 
 DESELECTED = pytest.StashKey[list[str]]()
-FIXTURES = frozenset({"gpuperf", "cuda_timer"})
+FIXTURES = ("gpuperf", "cuda_timer", "gpu", "gpu_power")
 
 
 def note_deselected(items: Sequence[pytest.Item]) -> None:
@@ -35,13 +35,20 @@ def measures(item: pytest.Item) -> bool:
     return "gpuperf" in fixtures_of(item)
 
 
+def _asks_for_ours(item: pytest.Item) -> bool:
+    """Whether a test asks for a fixture of this plugin, and not for one of its project's that has the same name."""
+    asked = fixtures_of(item)
+    # Where a fixture comes from, no public function tells.
+    definitions: Any = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(
+        name in asked and name in definitions and definitions[name][-1].func.__module__ == "pytest_gpuperf.plugin"
+        for name in FIXTURES
+    )
+
+
 def involved(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The tests for which a device has to be chosen."""
-    return [
-        item
-        for item in items
-        if not FIXTURES.isdisjoint(fixtures_of(item)) or item.get_closest_marker("gpu") is not None
-    ]
+    return [item for item in items if _asks_for_ours(item) or item.get_closest_marker("gpu") is not None]
 
 
 def skip_what_cannot_run(items: Iterable[pytest.Item], chosen: Chosen, asked: str) -> None:

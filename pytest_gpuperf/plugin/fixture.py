@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import pytest
@@ -32,16 +32,26 @@ class GpuPerf:
         chosen = self._suite.recorder.chosen
         return "cpu" if chosen.index is None else f"cuda:{chosen.index}"
 
-    def __call__(self, fn: Callable[[*Ts], object], *args: *Ts, items: int = 1, name: str | None = None) -> Measurement:
+    def __call__(
+        self,
+        fn: Callable[[*Ts], object],
+        *args: *Ts,
+        items: int = 1,
+        name: str | None = None,
+        energy: bool | None = None,
+    ) -> Measurement:
         """Warm up and measure ``fn(*args)``, which handles `items` items a call.
 
-        A test that measures more than once gives each measurement a `name`. Keyword arguments of the workload go
-        through `functools.partial`.
+        A test that measures more than once gives each measurement a `name`. `energy=True` adds joules per item, for up
+        to five seconds more. Keyword arguments of the workload go through `functools.partial`.
         """
         __tracebackhide__ = True
         try:
             self._check(fn, items, name)
-            return self._suite.measure(self._item, fn, args, items, name, of_test(self._item, self._suite.settings))
+            settings = of_test(self._item, self._suite.settings)
+            if energy is not None:
+                settings = replace(settings, energy=energy)
+            return self._suite.measure(self._item, fn, args, items, name, settings)
         except UsageError as error:
             pytest.fail(str(error), pytrace=False)
 

@@ -90,6 +90,7 @@ OPTIONS = (
         "tolerance", "list", "how much worse a metric may become: throughput=3%", tolerance, metavar="METRIC=PERCENT"
     ),
     Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),
+    Option("require-proof", "flag", "let a result fail whose device is not proven to have done the work"),
     Option("strict", "flag", "let an inconclusive verdict fail"),
     Option("min-decided", "value", "share of compared cases that must get a verdict", _share, "80%", "PERCENT"),
     Option("allow-missing", "flag", "let cases of the baseline vanish or go unmeasured"),

@@ -16,6 +16,7 @@ from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.counting import counted
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
+from pytest_gpuperf.measurement.truth import Truth
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gpuperf.device.choice import Chosen
+    from pytest_gpuperf.device.health import Health
     from pytest_gpuperf.plugin.settings import TestSettings
 
 
@@ -49,6 +51,7 @@ class Recorder:
     canaries: Canaries | None = None
 
     def __post_init__(self) -> None:
+        self.truth = Truth.of(self.chosen)
         self.unmeasured = dict.fromkeys(self.tests, "not run: the session stopped before it")
 
     def read_canaries(self) -> None:
@@ -82,6 +85,10 @@ class Recorder:
         workload = workload_call(fn, arguments, plan, self.chosen)
         if self.slowdown:
             workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
+
+        def told(measured: Measurement, health: Health | None) -> Measurement:
+            return self.truth.told(measured, workload.call, (fn, arguments), health, energy=settings.energy)
+
         measured = measure(
             workload,
             items=items,
@@ -89,6 +96,8 @@ class Recorder:
             clock=self.chosen.clock,
             memory=self.chosen.memory,
             session=self.name_of(repeat),
+            watch=self.truth.watch(),
+            told=told,
         )
         return counted(measured, fn)
 

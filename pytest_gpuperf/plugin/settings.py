@@ -32,6 +32,7 @@ class Settings:
     tolerance: Mapping[str, float]
     tolerance_said: Mapping[str, float]  # the command line's part, which goes above markers
     require_gpu: bool
+    require_proof: bool
     strict: bool
     min_decided: float
     allow_missing: bool
@@ -53,6 +54,7 @@ class TestSettings:
     margin: float | None
     budget: float
     cache: Literal["warm", "flush", "rotate"]
+    energy: bool
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -89,6 +91,7 @@ def resolve(config: pytest.Config) -> Settings:
         tolerance=over(said, inis),
         tolerance_said=said,
         require_gpu=value["require-gpu"],
+        require_proof=value["require-proof"],
         strict=value["strict"],
         min_decided=value["min-decided"],
         allow_missing=value["allow-missing"],
@@ -136,7 +139,7 @@ def over(upper: Mapping[str, float], lower: Mapping[str, float]) -> dict[str, fl
     return {m: t for m, t in lower.items() if METRICS[m].evidence not in taken} | dict(upper)
 
 
-_MARKER_KEYS = ("tolerance", "margin", "budget", "cache")
+_MARKER_KEYS = ("tolerance", "margin", "budget", "cache", "energy")
 
 
 def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
@@ -153,6 +156,9 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
     cache = marked.get("cache", "warm")
     if cache not in CACHES:
         raise UsageError(f"{what}: cache {cache!r} is no choice. Choose one of: {', '.join(CACHES)}.")
+    energy = marked.get("energy", False)
+    if not isinstance(energy, bool):
+        raise UsageError(f"{what}: energy is True or False, not {energy!r}.")
     budget = settings.budget
     if "budget" in marked and not settings.budget_said:
         budget = seconds(str(marked["budget"]), f"{what} budget")
@@ -161,6 +167,7 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
         margin=parse_fraction(str(marked["margin"]), f"{what} margin") if "margin" in marked else None,
         budget=budget,
         cache=cache,
+        energy=energy,
     )
 
 

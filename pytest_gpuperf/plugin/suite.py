@@ -12,9 +12,12 @@ import pytest
 
 from pytest_gpuperf.errors import FileError, GpuPerfError
 from pytest_gpuperf.plugin import collection
+from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import Settings, TestSettings, resolve
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.device.power import GpuPower
+    from pytest_gpuperf.measurement.gpu import Gpu
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.plugin.gate import Gate
@@ -131,6 +134,18 @@ def timer(request: pytest.FixtureRequest) -> CudaTimer:
     return CudaTimer(_suite_of(request).recorder.chosen.clock)
 
 
+def device(request: pytest.FixtureRequest) -> Gpu:
+    """What the fixture `gpu` gives a test."""
+    from pytest_gpuperf.measurement.gpu import Gpu
+
+    return Gpu(_suite_of(request).recorder.chosen)
+
+
+def power(request: pytest.FixtureRequest) -> GpuPower:
+    """What the fixture `gpu_power` gives a test."""
+    return _suite_of(request).recorder.truth.power
+
+
 class Suite:
     """The hooks and the state of a session that has something to measure or to compare."""
 
@@ -167,6 +182,7 @@ class Suite:
             return self.recorder.run_once(fn, arguments, items)
         self.recorder.read_canaries()
         first = self.recorder.measure(fn, arguments, items, settings)
+        refuse_unproven(first, self.recorder.chosen, require=self.settings.require_proof)
         case = self.recorder.case_of(item, name, settings, (first,))
         while self.gate is not None and self.gate.wants_repeat(self.recorder, case):
             repeat = self.recorder.measure(fn, arguments, items, settings, repeat=len(case.measurements))

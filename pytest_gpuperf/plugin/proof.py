@@ -1,0 +1,30 @@
+"""A result whose device is not proven: contradicted it fails; unknown it is marked, or fails where one asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gpuperf.errors import ContradictedError
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.device.choice import Chosen
+    from pytest_gpuperf.results.records import Measurement
+
+
+def refuse_unproven(measurement: Measurement, chosen: Chosen, *, require: bool) -> None:
+    """Raise where another device did the work; where it is unknown which did, only with --gpuperf-require-proof."""
+    from pytest_gpuperf.measurement.gpu import evidence_lines
+
+    evidence = measurement.evidence
+    if evidence is None or evidence.verdict == "proven" or (evidence.verdict == "unknown" and not require):
+        return
+    shown = evidence_lines(evidence)
+    if evidence.verdict == "contradicted":
+        raise ContradictedError(
+            f"Another device than {chosen.device.name} ({chosen.device.kind}) did the work, so this is no figure of it:"
+            f"\n{shown}\nMove the model and its inputs there, or measure this elsewhere: --gpuperf-device cpu"
+        )
+    raise ContradictedError(
+        f"That {chosen.device.name} ({chosen.device.kind}) did the work is not proven (--gpuperf-require-proof):"
+        f"\n{shown}\nSee what is missing: gpuperf doctor"
+    )
