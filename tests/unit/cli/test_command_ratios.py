@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import textwrap
 from pathlib import Path
 
 import msgspec
@@ -10,7 +13,8 @@ from examples import a_run
 
 from pytest_gpuperf.results.files import write_run
 
-T4 = Path(__file__).parents[3] / "baselines" / "t4.json"
+ROOT = Path(__file__).parents[3]
+T4 = ROOT / "baselines" / "t4.json"
 
 
 def test_the_ratios_of_the_published_table(tmp_path):
@@ -27,6 +31,13 @@ def test_the_ratios_of_the_published_table(tmp_path):
         "autocast_fp16 77.1 ms -76.4% 415 /s 4.24x 832 MiB +11.9%",
     ]
     assert "source: a study of FP16 autocast and TorchScript on a T4" in done.stdout
+
+
+def test_the_documented_table_is_the_real_one():
+    page = (ROOT / "docs" / "ratios.md").read_text()
+    ((command, table),) = re.findall(r"^    \$ (gpuperf .*)\n((?:    .*\n)+)", page, re.MULTILINE)
+    done = gpuperf(*shlex.split(command)[1:], cwd=ROOT, COLUMNS="80")
+    assert done.stdout.startswith(textwrap.dedent(table))
 
 
 def test_as_csv_against_another_level(tmp_path):
