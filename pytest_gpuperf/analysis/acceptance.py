@@ -155,6 +155,7 @@ def _series(measurement: Measurement) -> Series:
         medians=block_medians(measurement.samples),
         peak_memory=measurement.peak_memory,
         energy=measurement.energy,
+        state=measurement.state,
     )
 
 

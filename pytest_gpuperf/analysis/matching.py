@@ -50,8 +50,9 @@ class _When:
         headers = {s.id: s for group in groups for s in group}
         return cls(headers, {i: epoch(s.time) for i, s in headers.items()})
 
-    def observed(self, session: str, medians: tuple[float, ...]) -> Observed:
-        return Observed(session, medians, self.times[session], self.headers[session].card)
+    def observed(self, record: Series | Measurement, medians: tuple[float, ...]) -> Observed:
+        session = record.session
+        return Observed(session, medians, self.times[session], self.headers[session].card, record.state)
 
 
 def epoch(time: str) -> float:
@@ -143,8 +144,8 @@ def _evidence(
     for name, (accepted, case) in pairs.items():
         rule = merged(case.rule, override)
         found["time"][name] = CaseEvidence(
-            baseline=[when.observed(s.session, s.medians) for s in accepted.series],
-            candidate=[when.observed(m.session, block_medians(m.samples)) for m in case.measurements],
+            baseline=[when.observed(s, s.medians) for s in accepted.series],
+            candidate=[when.observed(m, block_medians(m.samples)) for m in case.measurements],
             policy=_policy(rule, "time"),
             published=published,
         )
@@ -166,8 +167,8 @@ def _add_scalar(
     *,
     published: bool,
 ) -> None:
-    baseline = [when.observed(s.session, (v,)) for s in accepted.series if (v := scalar(s, kind))]
-    candidate = [when.observed(m.session, (v,)) for m in case.measurements if (v := scalar(m, kind))]
+    baseline = [when.observed(s, (v,)) for s in accepted.series if (v := scalar(s, kind))]
+    candidate = [when.observed(m, (v,)) for m in case.measurements if (v := scalar(m, kind))]
     if baseline and candidate:
         found[name] = CaseEvidence(baseline, candidate, _policy(rule, kind), published)
 

@@ -12,7 +12,7 @@ from pytest_gpuperf.device.health import CardWatch, Health, Watch
 from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.measurement.energy import measure_energy
 from pytest_gpuperf.measurement.proving import Prover
-from pytest_gpuperf.results.records import Measurement
+from pytest_gpuperf.results.records import Evidence, Measurement
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
@@ -48,7 +48,7 @@ class Truth:
             state=health.state,
             temperature=health.temperature,
             sm_clock=health.sm_clock,
-            notes=(*measurement.notes, *health.notes),
+            notes=(*measurement.notes, *health.notes, *unvalidated(evidence)),
         )
         if not energy:
             return told
@@ -57,3 +57,12 @@ class Truth:
         return structs.replace(
             told, energy=figures.gross, energy_above_idle=figures.above_idle, notes=(*told.notes, figures.note)
         )
+
+
+def unvalidated(evidence: Evidence) -> tuple[str, ...]:
+    """What every report says beside a figure of which nobody knows what did the work."""
+    if evidence.verdict == "proven":
+        return ()
+    seen = "; ".join(f"{w.name}: {w.figure}" for w in evidence.witnesses)
+    why = f" Likeliest cause of 0 % utilisation: {evidence.diagnosis}" if evidence.diagnosis else ""
+    return (f"unvalidated: that this device did the work is {evidence.verdict} ({seen}).{why}",)
