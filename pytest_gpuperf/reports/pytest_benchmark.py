@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from pytest_gpuperf.analysis.pytest_benchmark import UNVERSIONED, Extra
+from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.records import Case, Environment, Run
 
 VERSION = "5.3.1"  # the one whose format this is
@@ -23,6 +24,8 @@ FENCE = 1.5  # interquartile ranges beyond which a round is an outlier (Tukey)
 
 def render_pytest_benchmark(run: Run) -> str:
     """The text of a file that pytest-benchmark could have written."""
+    if not run.cases:
+        raise UsageError("The run holds no case, so there is nothing to export. See what happened: gpuperf show RUN")
     newest = max(run.sessions, key=lambda s: (s.time, s.id))
     commit, dirty, _ = (newest.revision or UNVERSIONED[0]).partition("+dirty")
     document = {

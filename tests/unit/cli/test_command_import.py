@@ -165,6 +165,14 @@ def test_the_sessions_of_a_run_stand_in_order(tmp_path):
     assert "energy" not in both["extra_info"]["gpuperf"]
 
 
+def test_a_run_that_holds_nothing_is_not_exported(tmp_path):
+    write_run(tmp_path / "run.json", msgspec.structs.replace(a_run(), cases=()))
+    done = gpuperf("export", "run.json", "--format", "pytest-benchmark", "--into", "ours.json", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "holds no case" in done.stderr
+    assert not (tmp_path / "ours.json").exists()
+
+
 def edited(recorded: Path, tmp_path: Path, *keys: str | int, value: object) -> Path:
     document = load(recorded / "bench.json")
     node = document
