@@ -76,11 +76,11 @@ def load(name: str, scale: Scale = "full", *, pretrained: bool = False, seed: in
         torch.manual_seed(seed)
         try:
             built = build(scale, pretrained)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # open_clip turns the one into the other
             if not pretrained:
                 raise
             raise MissingError(
-                f"{name}: its pretrained weights could not be fetched: {error}. Random weights take as long to run: "
+                f"{name}: its pretrained weights could not be fetched ({error}). Random weights take as long to run: "
                 f"leave pretrained=True out."
             ) from error
     built.module.eval()

@@ -26,11 +26,11 @@ def awaken(module: torch.nn.Module, inputs: Inputs) -> torch.nn.Module:
                 parameter.uniform_(0.1, 0.4)  # the scale of a branch: larger ones let depth amplify rounding
             else:
                 parameter.normal_(std=0.02)
-        _calibrate(module, inputs(_SEEN, torch.Generator().manual_seed(_SEEN)))
+        _calibrate(module, inputs)
     return module
 
 
-def _calibrate(module: torch.nn.Module, images: tuple[torch.Tensor, ...]) -> None:
+def _calibrate(module: torch.nn.Module, inputs: Inputs) -> None:
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     if not norms:
         return
@@ -39,7 +39,7 @@ def _calibrate(module: torch.nn.Module, images: tuple[torch.Tensor, ...]) -> Non
     for norm in norms:
         norm.train()
         norm.momentum = 1.0  # the last batch alone
-    module(*images)
+    module(*inputs(_SEEN, torch.Generator().manual_seed(_SEEN)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval()
         norm.momentum = momentum

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_gpuperf.errors import MeasurementError
+from pytest_gpuperf.measurement.counting import counted
+from pytest_gpuperf.results.records import Ceiling, Measurement
+
+MEASURED = Measurement(
+    session="s", items=1, clock="host", blocks=((0.010, 0.010),), span_calls=1, ended="steady", interval=0.0
+)
+
+
+@dataclass
+class Counting:
+    """A workload of so many operations on a device that shows these ceilings, one after the other."""
+
+    flops: int
+    products: list[float | None] = field(default_factory=list)
+
+    def ceiling(self):
+        product = self.products.pop(0)
+        return None if product is None else Ceiling(product=product, copy=1e9)
+
+
+def test_a_plain_workload_counts_nothing():
+    assert counted(MEASURED, len) is MEASURED
+
+
+def test_operations_and_their_share_of_the_ceiling_are_kept():
+    known = counted(MEASURED, Counting(500, [100_000.0]))
+    assert (known.flops, known.flops_per_second, known.ceiling_share) == (500, 50_000.0, 0.5)
+
+
+def test_a_device_without_a_ceiling_refuses_nothing():
+    known = counted(MEASURED, Counting(500, [None]))
+    assert known.ceiling_share is None
+    assert known.flops_per_second == 50_000.0
+
+
+def test_more_than_the_device_can_do_is_refused():
+    with pytest.raises(MeasurementError, match="125% of what a large matrix product reaches"):
+        counted(MEASURED, Counting(500, [40_000.0] * 5))
+
+
+def test_a_machine_that_was_busy_is_asked_again():
+    assert counted(MEASURED, Counting(500, [40_000.0, 100_000.0])).ceiling_share == 0.5
