@@ -124,12 +124,8 @@ def _clock(device: NvmlDevice) -> Check:
     now, most = device.sm_clock(), device.max_sm_clock()
     if isinstance(now, Missing) or isinstance(most, Missing):
         return Check("SM clock", None, str(now if isinstance(now, Missing) else most))
-    return Check(
-        "SM clock",
-        True,
-        f"{now} MHz now, at most {most} MHz; locking it makes figures steadier",
-        f"sudo nvidia-smi -lgc {most}",
-    )
+    lock = f"locked, figures are steadier: sudo nvidia-smi -lgc {most}"
+    return Check("SM clock", True, f"{now} MHz now, at most {most} MHz; {lock}")
 
 
 def _power_limit(device: NvmlDevice) -> Check:

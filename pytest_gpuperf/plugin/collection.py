@@ -80,9 +80,9 @@ def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -
     capability = str(wants.get("min_capability", "0.0"))
     if _version(device.capability or "0.0") < _version(capability):
         return f"needs compute capability {capability}; {device.name} has {device.capability}"
-    visible = _visible()
-    if visible < wants.get("count", 1):
-        return f"needs {wants['count']} GPUs; {visible} visible"
+    visible, count = _visible(), wants.get("count", 1)
+    if visible < count:
+        return f"needs {count} GPUs; {visible} visible"
     return None
 
 
