@@ -13,6 +13,7 @@ from pytest_gpuperf.cli.compare import COMPARE
 from pytest_gpuperf.cli.doctor import DOCTOR
 from pytest_gpuperf.cli.exporting import EXPORT
 from pytest_gpuperf.cli.importing import IMPORT
+from pytest_gpuperf.cli.matrix import MATRIX
 from pytest_gpuperf.cli.ratios import RATIOS
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.show import SHOW
@@ -28,6 +29,7 @@ COMMANDS = (
     IMPORT,
     EXPORT,
     DOCTOR,
+    MATRIX,
     SELFTEST,
 )
 USAGE_ERROR = 4  # pytest's

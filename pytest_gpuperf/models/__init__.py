@@ -12,7 +12,7 @@ Write a workload of your own::
 
 from __future__ import annotations
 
-from pytest_gpuperf.models.registry import load, model, names, why_not
+from pytest_gpuperf.models.registry import known, load, model, names, why_not
 from pytest_gpuperf.models.workload import Built, Inputs, Scale, Workload, images
 
-__all__ = ["Built", "Inputs", "Scale", "Workload", "images", "load", "model", "names", "why_not"]
+__all__ = ["Built", "Inputs", "Scale", "Workload", "images", "known", "load", "model", "names", "why_not"]

@@ -55,6 +55,12 @@ def names() -> tuple[str, ...]:
     return (*_OURS, *(n for n in [*_own, *_entry_points()] if n not in _OURS))
 
 
+def known(name: str) -> str:
+    """The name itself, where there is such a model."""
+    _builder(name)
+    return name
+
+
 def why_not(name: str) -> str | None:
     """What a model needs and lacks here, with the command that installs it; None where it can be built."""
     source = _OURS.get(name)
