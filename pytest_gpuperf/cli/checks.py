@@ -61,6 +61,24 @@ def driver(facts: Facts, cards: int, *, container: bool) -> Iterator[Check]:
         yield Check("driver", "no NVIDIA card in this machine; measure on the processor: --gpuperf-device cpu")
 
 
+def gpus(facts: Facts) -> Iterator[Check]:
+    """What NVML tells of each GPU. Where there is no NVML, the driver's line has said so."""
+    if "error" in facts:
+        yield Check("gpu", str(facts["error"]), False)
+        return
+    for check in facts["checks"]:
+        if check["name"] not in {"nvml", "driver"}:
+            yield Check(check["name"], check["found"], check["good"] is not False, check["remedy"])
+
+
+def cpu_energy(facts: Facts) -> Check:
+    """RAPL, which containers and virtual machines hide, and which root may read."""
+    if "joules" in facts:
+        return Check("cpu energy", "readable: the processor's packages, everybody's work on them included")
+    reason = str(facts.get("reason", facts.get("error")))
+    return Check("cpu energy", f"not available: {reason}", facts.get("why") != "permission")
+
+
 def torch(facts: Facts, cards: int) -> Check:
     """PyTorch, and whether it sees the cards."""
     if "error" in facts:

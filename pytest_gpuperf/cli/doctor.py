@@ -43,9 +43,11 @@ def _checks() -> Iterator[Check]:
     yield from guarded(
         "driver", lambda: checks.driver(machine.ask(machine.NVML), cards, container=machine.in_container())
     )
+    yield from guarded("gpu", lambda: checks.gpus(machine.ask(machine.GPUS)))
     yield from guarded("torch", lambda: [checks.torch(machine.ask(machine.TORCH), cards)])
     yield from guarded("onnxruntime", lambda: [checks.onnxruntime(machine.ask(machine.ONNXRUNTIME), cards)])
     yield from guarded("cpu clock", lambda: [checks.governor(machine.governors())])
+    yield from guarded("cpu energy", lambda: [checks.cpu_energy(machine.ask(machine.POWER))])
     yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest())])
 
 

@@ -32,6 +32,17 @@ ONNXRUNTIME = """
 import onnxruntime
 facts = {"version": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
 """
+GPUS = """
+from dataclasses import asdict
+from pytest_gpuperf.device.preflight import preflight
+facts = {"checks": [asdict(check) for check in preflight()]}
+"""
+POWER = """
+from pytest_gpuperf.device.rapl import CpuMeter
+from pytest_gpuperf.device.readings import Missing
+joules = CpuMeter().energy()
+facts = {"reason": joules.reason, "why": joules.why} if isinstance(joules, Missing) else {"joules": joules}
+"""
 DEVICE = """
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.errors import GpuPerfError
