@@ -27,6 +27,7 @@ def run_contents(path: str, run: Run, width: int) -> str:
         f"{path}: a run, {_many(len(run.cases), 'case')}, {_many(len(run.sessions), 'session')}",
         *_where(run.environment, run.sessions, clocks),
         *(f"not measured: {test} ({why})" for test, why in run.scope.unmeasured.items()),
+        *(f"unvalidated: {c.id}" for c in run.cases if any(m.unvalidated for m in c.measurements)),
     ]
     return _page(lines, table(RUN_HEADER, "lrrrr", cells, width) if cells else [], (), width)
 

@@ -27,6 +27,7 @@ def render_markdown(judged: Judged) -> str:
         *_section("Regressed", loud),
         *_list(_sentences(loud)),
         *_list(_remarks(comparison)),
+        *_list(f"unvalidated: {code(c.id)}" for c in judged.run.cases if any(m.unvalidated for m in c.measurements)),
         *_reference(judged.reference),
         *_folded(quiet),
     ]

@@ -164,6 +164,11 @@ class Measurement(Record, frozen=True, kw_only=True):
         return tuple(chain.from_iterable(self.blocks))
 
     @property
+    def unvalidated(self) -> bool:
+        """Whether it was looked at which device did the work, and that is not proven."""
+        return self.evidence is not None and self.evidence.verdict != "proven"
+
+    @property
     def device_time(self) -> Summary:
         """Seconds per call by `clock`: spans are means of several calls, so there are no percentiles here."""
         samples = self.samples
