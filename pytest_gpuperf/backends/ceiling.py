@@ -19,30 +19,36 @@ _best: dict[tuple[Precision, torch.device, int], Ceiling] = {}  # of this proces
 
 
 def ceiling(precision: Precision, device: torch.device) -> Ceiling | None:
-    """What this device can do in this precision: measured now, or better than that, earlier in this process.
+    """What this device can do in this precision; None of int8, which torch multiplies otherwise.
 
-    A machine whose neighbours are busy shows its ceiling at times only. None of int8, which torch multiplies otherwise.
+    The copy is measured once a process. The product is the best seen so far, measured whenever this is asked: a machine
+    whose neighbours are busy shows its ceiling at times only.
     """
     if precision.quantised:
         return None
     key = precision, device, torch.get_num_threads()
-    now, before = _measured(precision, device), _best.get(key)
-    if before is not None:
-        now = Ceiling(product=max(now.product, before.product), copy=max(now.copy, before.copy))
-    _best[key] = now
-    return now
+    before = _best.get(key)
+    product = _product(precision, device)
+    if before is None:
+        _best[key] = Ceiling(product=product, copy=_copy(device))
+    else:
+        _best[key] = Ceiling(product=max(product, before.product), copy=before.copy)
+    return _best[key]
 
 
-def _measured(precision: Precision, device: torch.device) -> Ceiling:
-    side, copied = _SIDE[device.type], _COPIED[device.type]
+def _product(precision: Precision, device: torch.device) -> float:
+    side = _SIDE[device.type]
     a = torch.linspace(-1, 1, side * side, device=device).reshape(side, side).to(precision.computes_in)
     out = torch.empty_like(a)
     with arithmetic(precision), torch.no_grad():
-        product = _seconds(lambda: torch.matmul(a, a, out=out), device)
+        return 2 * side**3 / _seconds(lambda: torch.matmul(a, a, out=out), device)
+
+
+def _copy(device: torch.device) -> float:
+    copied = _COPIED[device.type]
     source = torch.zeros(copied, dtype=torch.uint8, device=device)
     target = torch.ones_like(source)
-    copy = _seconds(lambda: target.copy_(source), device)
-    return Ceiling(product=2 * side**3 / product, copy=2 * copied / copy)
+    return 2 * copied / _seconds(lambda: target.copy_(source), device)
 
 
 def _seconds(do: Callable[[], object], device: torch.device) -> float:

@@ -36,7 +36,6 @@ def _in(name: str, names: tuple[str, ...]) -> bool:
 
 
 _ORT = ("onnxruntime", "onnxruntime-cudagraph", "onnxruntime-tensorrt")
-_COMPILED = ("compile", "compile-reduce-overhead", "compile-max-autotune")
 
 LIMITS = (
     Limit(("cudagraph", "onnxruntime-cudagraph"), (ANY,), "cpu", "CUDA graphs exist on CUDA devices only"),
@@ -52,10 +51,9 @@ LIMITS = (
         "int8 on a GPU needs calibrated, static quantisation (torchao, or TensorRT with a calibration table); there is "
         "dynamic quantisation on the CPU only",
     ),
-    Limit((*_COMPILED,), ("int8",), "cpu", "inductor does not compile torch.ao's dynamically quantised modules"),
     Limit(_ORT, ("autocast_fp16", "autocast_bf16"), ANY, "ONNX Runtime has no autocast; convert the weights: fp16"),
     Limit(_ORT, ("fp16",), "cpu", "ONNX Runtime's CPU provider computes fp16 in fp32, between casts"),
-    Limit(_ORT, ("bf16",), ANY, "ONNX Runtime has no bfloat16 convolution"),
+    Limit(_ORT, ("bf16",), ANY, "ONNX's convolution takes no bfloat16 in the opset that torch exports"),
     Limit(
         ("onnxruntime-tensorrt",),
         ("fp32",),

@@ -35,11 +35,11 @@ def test_what_a_gpu_can_do(backend, precision, capability, reason):
         ("eager", "fp16", None),
         ("eager", "tf32", "tensor cores"),
         ("eager", "int8", None),
-        ("compile", "int8", "does not compile"),
+        ("compile", "int8", None),
         ("cudagraph", "fp32", "CUDA devices only"),
         ("onnxruntime-tensorrt", "fp32", "CUDA devices only"),
         ("onnxruntime", "fp16", "between casts"),
-        ("onnxruntime", "bf16", "no bfloat16"),
+        ("onnxruntime", "bf16", "takes no bfloat16"),
         ("onnxruntime", "int8", None),
     ],
 )
