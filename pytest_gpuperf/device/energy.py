@@ -18,7 +18,7 @@ ENOUGH_SECONDS = 5.0
 ENOUGH_UPDATES = 50
 NO_WATTS = Missing("failed", "no watts were sampled in the window: it was too short")
 _DISAGREE = 0.10
-_LEAST_TAIL = 0.15  # seconds whose watts stand for the end of the window
+_LEAST_TAIL = 0.25  # seconds whose watts stand for the end of the window
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from pytest_gpuperf.device.meters import Meter
 from pytest_gpuperf.device.readings import Missing, Reading, T
 from pytest_gpuperf.errors import UnavailableError
 
-INTERVAL = 0.05  # seconds between two samples: 20 a second cost next to nothing
-IDLE_SECONDS = 0.3
-_REFUSED_EVERY = 20  # samples: once a second it is looked who else is there
+INTERVAL = 0.1  # seconds between two samples: more would be felt by a workload of Python, and watts move no faster
+IDLE_SECONDS = 0.45
+_REFUSED_EVERY = 10  # samples: once a second it is looked who else is there
 
 
 class Sampler:

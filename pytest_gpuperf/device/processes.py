@@ -11,7 +11,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.device.readings import Missing, Reading, known
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.device.nvml import NvmlDevice
+    from pytest_gpuperf.device.nvml import NvmlDevice, Process
 
 FAMILY = "GPUPERF_FAMILY"  # names the folder; children inherit it
 
@@ -54,7 +54,7 @@ def foreign(device: NvmlDevice, proc: Path = Path("/proc")) -> Reading[tuple[int
     processes = device.processes()
     if isinstance(processes, Missing):
         return processes
-    ours = _registered(device) | family(proc)
+    ours = _ours(device, processes, proc)
     return tuple(p.pid for p in processes if p.pid not in ours)
 
 
@@ -63,12 +63,20 @@ def own_memory(device: NvmlDevice, proc: Path = Path("/proc")) -> Reading[int]:
     processes = device.processes()
     if isinstance(processes, Missing):
         return processes
-    ours = _registered(device) | family(proc)
+    ours = _ours(device, processes, proc)
     held = [p.memory for p in processes if p.pid in ours]
     told = [memory for memory in held if memory is not None]
     if not told:
         return Missing("unsupported", "NVML does not tell how much memory our processes hold on this GPU")
     return sum(told)
+
+
+def _ours(device: NvmlDevice, processes: Sequence[Process], proc: Path) -> set[int]:
+    """Those of ours that are on the card. Looking through all processes of the machine is left for a last resort."""
+    known_here = _registered(device) | {os.getpid()}
+    if all(p.pid in known_here for p in processes):
+        return known_here
+    return known_here | family(proc)
 
 
 def family(proc: Path = Path("/proc")) -> set[int]:

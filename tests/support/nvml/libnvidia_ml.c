@@ -2,7 +2,8 @@
  *
  * The file named by GPUPERF_NVML_SCRIPT holds one setting a line (standin.py writes it). It is read again whenever it
  * changes, so that a test can change the machine in the middle of a run. Times are seconds since `start`, a reading of
- * CLOCK_MONOTONIC. A trace is a list of TIME:VALUE, each value holding from its time on.
+ * CLOCK_MONOTONIC. A trace is a list of TIME:VALUE, each value holding from its time on; `power_repeat` is the time
+ * after which the trace of power begins again.
  *
  * -DOLD_DRIVER leaves out what drivers before 535 lack: the symbol is missing, as it is there.
  */
@@ -20,7 +21,7 @@ enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, UNSUPPORTED = 3, NOT_FOUND = 6, T
 enum { DEVICES = 16, STEPS = 256, SPANS = 32, PIDS = 16, FAULTS = 32, NAMES = 64, LINKS = 18 };
 typedef int ret;
 
-typedef struct { double at[STEPS], value[STEPS]; int count; } trace;
+typedef struct { double at[STEPS], value[STEPS], repeat; int count; } trace;
 typedef struct { int policy; double from, to; } span;
 typedef struct { unsigned pid; unsigned long long memory; } process;
 
@@ -101,6 +102,7 @@ static void read_line(char *line) {
         TEXT(uuid); else TEXT(pci); else TEXT(name);
         else TRACE(power); else TRACE(memory_used); else TRACE(reasons); else TRACE(temperature);
         else TRACE(sm_clock); else TRACE(utilization);
+        else if (IS("power_repeat")) d->power.repeat = x;
         else REAL(counter_period); else REAL(counter_offset); else REAL(counter_reset_at); else REAL(power_period);
         else NUMBER(memory_total); else NUMBER(ecc_errors); else NUMBER(power_limit); else NUMBER(default_limit);
         else NUMBER(sm_clock_max); else NUMBER(compute_mode); else NUMBER(persistence); else NUMBER(ecc);
@@ -158,6 +160,7 @@ static void unlock(pthread_mutex_t **held) { pthread_mutex_unlock(*held); }
 /* ---- values over time ---- */
 
 static double value(const trace *t, double at) {
+    if (t->repeat > 0) at -= t->repeat * (long long)(at / t->repeat);
     double found = 0;
     for (int i = 0; i < t->count && t->at[i] <= at; i++) found = t->value[i];
     return found;
@@ -165,6 +168,13 @@ static double value(const trace *t, double at) {
 
 static double integral(const trace *t, double from, double to) {
     double sum = 0;
+    if (t->repeat > 0 && (from != 0 || to > t->repeat)) { /* whole rounds, and what is left of the last one */
+        trace once = *t;
+        once.repeat = 0;
+        long long a = (long long)(from / t->repeat), b = (long long)(to / t->repeat);
+        return (b - a) * integral(&once, 0, t->repeat) + integral(&once, 0, to - b * t->repeat)
+               - integral(&once, 0, from - a * t->repeat);
+    }
     for (int i = 0; i < t->count; i++) {
         double a = t->at[i] > from ? t->at[i] : from;
         double b = i + 1 < t->count && t->at[i + 1] < to ? t->at[i + 1] : to;
@@ -245,6 +255,7 @@ ret nvmlDeviceGetIndex(device *d, unsigned *index) { BEGIN *index = (unsigned)(d
 ret nvmlDeviceGetCudaComputeCapability(device *d, int *major, int *minor) {
     BEGIN *major = (int)d->major; *minor = (int)d->minor; return OK;
 }
+ret nvmlDeviceGetArchitecture(device *d, unsigned *architecture) { BEGIN (void)d; *architecture = 7; return OK; }
 typedef struct { char legacy[16]; unsigned domain, bus, slot, id, subsystem; char bus_id[32]; } pci_info;
 ret nvmlDeviceGetPciInfo_v3(device *d, pci_info *info) {
     BEGIN

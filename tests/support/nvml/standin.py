@@ -41,6 +41,7 @@ class Gpu:
     name: str = "NVIDIA A100-SXM4-40GB"
     parent: int = -1
     power: Trace = field(default_factory=lambda: {0: 60.0})
+    power_repeat: float = 0  # seconds after which the trace of power begins again
     memory_used: Trace = field(default_factory=lambda: {0: 1 * GIB})
     reasons: Trace = field(default_factory=lambda: {0: 0})
     temperature: Trace = field(default_factory=lambda: {0: 45})
