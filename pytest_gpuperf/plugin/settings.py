@@ -160,8 +160,9 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
     if not isinstance(energy, bool):
         raise UsageError(f"{what}: energy is True or False, not {energy!r}.")
     budget = settings.budget
-    if "budget" in marked and not settings.budget_said:
-        budget = seconds(str(marked["budget"]), f"{what} budget")
+    if "budget" in marked:
+        wanted = seconds(str(marked["budget"]), f"{what} budget")
+        budget = settings.budget if settings.budget_said else wanted
     return TestSettings(
         tolerance=over(settings.tolerance_said, over(own, settings.tolerance)),
         margin=parse_fraction(str(marked["margin"]), f"{what} margin") if "margin" in marked else None,

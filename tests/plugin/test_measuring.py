@@ -13,7 +13,7 @@ def test_a_measurement_can_be_asserted_on(story):
             assert m.clock == "host" and m.ended == "steady"
             assert gpuperf.device == "cpu"
     """)
-    result = story.run()
+    result = story.run("--gpuperf-budget", "20")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["gpuperf: *timed by the host clock", "test_perf.py", "  test_spin *"])
     assert result.ret == 0

@@ -8,7 +8,7 @@ NOISY = """
     import random
 
     def test_noisy(gpuperf):
-        gpuperf(lambda: spin(random.choice([0.2, 0.4, 0.8])))
+        gpuperf(lambda: spin(random.uniform(0.5, 1.5)))
 """
 CALM = """
     def test_calm(gpuperf):
