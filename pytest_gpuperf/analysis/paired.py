@@ -8,6 +8,7 @@ from math import log1p
 
 import numpy as np
 
+from pytest_gpuperf.analysis.coarse_timers import change_between_steps, coarse_step
 from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.quantiles import Floats, student
 from pytest_gpuperf.analysis.reasons import ratio_of
@@ -16,11 +17,12 @@ from pytest_gpuperf.results.units import format_change
 
 FULL = 5  # launches before anything may be called regressed
 FEWEST = 2  # ... or decided at all
+TRIM_FROM = 4  # launches beyond which the slowest and the fastest of them are left out
 LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
 USUAL = 0.004  # standard deviation between launches of the same code, believed before any was seen ...
 USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
-_MEDIAN = 1.25  # a median's standard error, in those of a mean
-_MAD = 1.4826 * 1.2  # median absolute deviation -> standard deviation, of five or so
+_TRIMMED = 1.07  # the standard error of a mean without its extremes, in those of a mean
+_WINSORISED = 1.7  # standard deviation of values whose extremes were drawn in -> of the values
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +65,15 @@ def needs_more_launches(launches: Sequence[Launch], policy: Policy, max_launches
 
 
 def _change(launch: Launch) -> float:
-    a, b = _blocks(launch.a), _blocks(launch.b)
-    if _tied(launch.a) or _tied(launch.b):
-        return _middle(b) - _middle(a)
-    return _lowest(b) - _lowest(a)
+    a, b = (np.array([s for block in side for s in block]) for side in (launch.a, launch.b))
+    step = coarse_step(np.concatenate([a, b]))
+    if step:
+        return change_between_steps(a, b, step)
+    return _lowest(_blocks(launch.b)) - _lowest(_blocks(launch.a))
 
 
 def _blocks(side: Sequence[Sequence[float]]) -> Floats:
     return np.array([float(np.median(block)) for block in side if len(block)])
-
-
-def _tied(side: Sequence[Sequence[float]]) -> bool:
-    """Whether the timer's step is coarse beside the noise: then low figures differ by whole steps, by chance."""
-    samples = [s for block in side for s in block]
-    return len(set(samples)) <= len(samples) / 4
-
-
-def _middle(blocks: Floats) -> float:
-    """The log of the mean of the middle rounds: between two steps, by how many rounds fell on each."""
-    cut = blocks.size // 6
-    return float(np.log(np.sort(blocks)[cut : blocks.size - cut].mean()))
 
 
 def _lowest(blocks: Floats) -> float:
@@ -94,16 +85,21 @@ def _lowest(blocks: Floats) -> float:
 
 def _verdict(changes: Floats, policy: Policy) -> Verdict:
     count = changes.size
-    change = float(np.median(changes))
-    seen = _MAD * float(np.median(np.abs(changes - change)))
+    ordered = np.sort(changes)
     freedom = USUAL_WEIGHT + count - 1
+    if count > TRIM_FROM:
+        change = float(ordered[1:-1].mean())
+        seen = _WINSORISED * float(np.clip(ordered, ordered[1], ordered[-2]).std(ddof=1))
+        inflated = _TRIMMED
+    else:
+        change, seen, inflated = float(ordered.mean()), float(ordered.std(ddof=1)), 1.0
     spread = float(np.sqrt((USUAL_WEIGHT * USUAL**2 + (count - 1) * seen**2) / freedom))
-    error = _MEDIAN * spread / count**0.5
+    error = inflated * spread / count**0.5
     alpha = (1 - policy.confidence) / (policy.comparisons or 1)
     half = float(student(1 - alpha, freedom)) * error
     limit = max(half, log1p(policy.tolerance))
-    most_slower = float(np.sort(changes)[1]) > 0  # all launches but one, which may be an outlier
-    all_faster = float(changes.max()) < 0
+    most_slower = float(ordered[1]) > 0  # all launches but one, which may be an outlier
+    all_faster = float(ordered[-1]) < 0
     word: Word = "inconclusive"
     if count >= FULL and change > limit and most_slower:
         word = "regressed"
@@ -124,7 +120,7 @@ def _verdict(changes: Floats, policy: Policy) -> Verdict:
 def _reason(word: Word, change: float, limit: float, spread: float, count: int, policy: Policy) -> str:
     shown, seen = format_change(ratio_of(change)), f"{ratio_of(limit) - 1:.1%}"
     if word in {"regressed", "improved"}:
-        return f"{shown}, the median of {count} launches side by side, is beyond the {seen} they can tell"
+        return f"{shown}, the middle of {count} launches side by side, is beyond the {seen} they can tell"
     if word == "unchanged":
         return f"{shown}, and with 95% confidence less than {policy.unchanged_below:.1%} slower ({count} launches)"
     differ = f"{shown}; launches differ by {ratio_of(spread) - 1:.1%}, so {count} of them can tell {seen}"

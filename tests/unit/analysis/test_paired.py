@@ -68,7 +68,7 @@ def test_disturbed_rounds_do_not_speak_for_a_launch():
 
 def test_launches_that_differ_are_inconclusive_and_the_reason_helps():
     rng = np.random.default_rng(4)
-    wide = [launch(rng, r) for r in (0.95, 0.98, 1.01, 1.05, 1.02)]
+    wide = [launch(rng, r) for r in (0.95, 0.98, 1.03, 1.07, 1.04)]
     reason = judge_paired(wide, POLICY).reason
     assert "about" in reason
     assert "launches would let 3.0% be seen" in reason
@@ -81,6 +81,7 @@ def test_a_coarse_timer_is_read_between_its_steps():
     tiny = {"base": 14.2e-6, "tick": 0.5e-6}
     assert judge_paired(launches(rng, 1.0, **tiny), POLICY).word != "regressed"
     assert judge_paired(launches(rng, 1.1, **tiny), POLICY).word == "regressed"
+    assert judge_paired(launches(rng, 1.025, **tiny), POLICY).word == "regressed"  # 0.7 of a step
 
 
 def test_a_suite_needs_more_evidence_of_each():
