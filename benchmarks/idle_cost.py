@@ -2,8 +2,8 @@
 
     python benchmarks/idle_cost.py [--tests 5000] [--rounds 7]
 
-Collects and runs trivial tests in fresh processes, in turn: without plugins, with pytest-gpuperf, with pytest-benchmark.
-The ratios are taken round by round, so that a machine whose speed drifts does not decide.
+Collects and runs trivial tests in fresh processes, in turn: without plugins, with pytest-gpuperf, with
+pytest-benchmark. The ratios are taken round by round, so that a machine whose speed drifts does not decide.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
@@ -38,9 +38,10 @@ def _host_loop(iterations: int) -> None:
 
 
 def _device_spin() -> Callable[[int], None]:  # pragma: no cover - needs a GPU
-    import torch  # noqa: PLC0415 - only where the device is a GPU
+    from torch import cuda  # noqa: PLC0415 - only where the device is a GPU
 
-    return torch.cuda._sleep  # noqa: SLF001 - the one kernel that does nothing for a given number of cycles
+    untyped: Any = cuda
+    return untyped._sleep  # noqa: SLF001 - the one kernel that does nothing for a given number of cycles
 
 
 def _repeat(call: Callable[[], object], times: int) -> None:
