@@ -29,10 +29,10 @@ def card(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_stranger_is_foreign_and_our_family_is_not(machine: Machine, card: NvmlDevice) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        ours = (os.getpid(), os.getppid(), child.pid)
+        ours = (os.getpid(), child.pid)
         machine.change(processes=((STRANGER, GIB), *((pid, GIB) for pid in ours)))
         assert processes.foreign(card) == (STRANGER,)
-        assert processes.own_memory(card) == 3 * GIB
+        assert processes.own_memory(card) == 2 * GIB
     finally:
         child.communicate(b"\n")
 
