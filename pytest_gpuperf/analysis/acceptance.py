@@ -156,6 +156,7 @@ def _series(measurement: Measurement) -> Series:
         peak_memory=measurement.peak_memory,
         energy=measurement.energy,
         state=measurement.state,
+        sm_clock=measurement.sm_clock,
     )
 
 

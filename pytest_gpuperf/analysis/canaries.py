@@ -39,13 +39,14 @@ def machine_shifts(canaries: Canaries | None, sessions: Iterable[str]) -> Shifts
     return Shifts(dict(zip(wanted, (float(s) for s in shift), strict=True)), one / len(names))
 
 
-def share_explained(common: Floats, shift: Floats, noise: float) -> float:
-    """How much of the canaries' shift the suite's baseline sessions share: 1 unless they say otherwise.
+def share_explained(common: Floats, shift: Floats, noise: float) -> tuple[float, float]:
+    """How much of the canaries' shift the suite's baseline sessions share, and the variance of that.
 
-    A regression over the baseline sessions, drawn towards 1 by as much as it is itself uncertain.
+    A regression over the baseline sessions, drawn towards 1 (give or take 1/4) by as much as it is itself uncertain.
     """
     residual = common - shift
-    prior = 16 * (float(residual @ residual) / max(residual.size - 1, 1) + noise)
-    if prior <= 0:
-        return 1.0
-    return float(np.clip((common @ shift + prior) / (shift @ shift + prior), 0.0, 1.0))
+    square = float(residual @ residual) / max(residual.size - 1, 1) + noise
+    if square <= 0:
+        return 1.0, 0.0
+    known = float(shift @ shift) + 16 * square
+    return float(np.clip((common @ shift + 16 * square) / known, 0.0, 1.0)), square / known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from statistics import median
 
@@ -22,11 +22,13 @@ from pytest_gpuperf.results.records import (
     Record,
     Rule,
     Run,
+    Series,
     Verdict,
     Waiver,
 )
-from pytest_gpuperf.results.units import METRICS
+from pytest_gpuperf.results.units import METRICS, format_change
 
+_CLOCK_MOVED = 0.02  # of the SM clock: less is the ordinary wander of a card
 DECIDED = frozenset({"regressed", "improved", "unchanged"})
 
 
@@ -246,8 +248,20 @@ def _finding(kind: EvidenceKind, accepted: Accepted, case: Case, verdict: Verdic
         current_sessions=len(now),
         verdict=verdict,
         waiver=waiver,
-        notes=now[-1].notes,
+        notes=(*now[-1].notes, *(clock_note(accepted.series, now) if kind == "time" else ())),
     )
+
+
+def clock_note(series: Sequence[Series], now: Sequence[Measurement]) -> tuple[str, ...]:
+    """That the card ran at another clock. It explains a figure and excuses none: work that draws more lowers it."""
+    before = [s.sm_clock for s in series if s.sm_clock]
+    after = [m.sm_clock for m in now if m.sm_clock]
+    if not before or not after:
+        return ()
+    ratio = median(after) / median(before)
+    if abs(ratio - 1) < _CLOCK_MOVED:
+        return ()
+    return (f"SM clock {median(after):.0f} MHz, {median(before):.0f} MHz in the baseline ({format_change(ratio)})",)
 
 
 def _figure(metric: str, items: int, seconds: float) -> float:

@@ -16,11 +16,13 @@ from pytest_gpuperf.analysis.evidence import Observed
 from pytest_gpuperf.analysis.quantiles import Floats
 
 LOWEST = 3 / 16  # of the block medians
+SINGLE = -1.0  # the step of a session that is one figure (peak memory, energy): it has none
 _SAME = 1e-5  # files keep 6 digits: figures closer than this are the same figure
+_WIDEST = 0.06  # a step beyond this is a change, not a timer's: half a microsecond of eight
 
 
 def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:
-    """The log cost of each session, and the smallest step between its block medians (0: none was seen)."""
+    """The log cost of each session, and the smallest step between its block medians (0: none seen; `SINGLE`)."""
     found = np.empty(len(sessions))
     steps = np.zeros(len(sessions))
     by_length: dict[int, list[int]] = defaultdict(list)
@@ -33,7 +35,9 @@ def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:
         kept = max(1, round(length * LOWEST))
         scale = ordered[:, :1]
         found[at] = np.log(ordered[:, :kept] / scale).mean(axis=1) + np.log(scale[:, 0])
-        if length > 1:
+        if length == 1:
+            steps[at] = SINGLE
+        else:
             gaps = np.diff(np.log(ordered), axis=1)
             smallest = np.where(gaps > _SAME, gaps, np.inf).min(axis=1)
             steps[at] = np.where(np.isfinite(smallest), smallest, 0.0)
@@ -46,4 +50,4 @@ def tick(locations_of_case: Floats, steps: Floats) -> Floats:
     gaps: Floats = np.diff(np.sort(locations_of_case, axis=1), axis=1)
     between: Floats = np.where(gaps > _SAME, gaps, np.inf).min(axis=1, initial=np.inf)
     smallest = np.where(np.isfinite(within), within, between)  # a mean of three may lie between two steps
-    return np.where(np.isfinite(smallest), smallest, 0.0)
+    return np.where((smallest <= _WIDEST) & (steps.max(axis=1) >= 0), smallest, 0.0)

@@ -143,28 +143,9 @@ def unusable(why: str) -> Verdict:
 
 
 def suite(
-    *,
-    change: float,
-    raw: float,
-    error: float,
-    strict: float,
-    usual: float,
-    explained: bool,
-    gross: float | None,
-    sessions: int,
-    cases: int,
-    policy: Policy,
+    *, word: Word, change: float, half: float, limit: float, explained: bool, sessions: int, cases: int
 ) -> Verdict:
     """The whole suite's verdict."""
-    limit = max(strict * error, log1p(policy.tolerance), log1p(gross or 0.0))
-    margin = log1p(policy.unchanged_below)
-    word: Word = "inconclusive"
-    if change > limit and raw > 0:
-        word = "regressed"
-    elif -change > limit and -raw > log1p(policy.tolerance):
-        word = "improved"
-    elif change + usual * error < margin and not gross:
-        word = "unchanged"
     beyond = "beyond what the canaries explain" if explained else "and no canary explains any of it"
     reason = f"the median of {cases} cases changed by {format_change(ratio_of(change))} {beyond}"
     if word == "inconclusive":
@@ -172,8 +153,8 @@ def suite(
     return Verdict(
         word=word,
         ratio=ratio_of(change),
-        low=ratio_of(change - strict * error),
-        high=ratio_of(change + strict * error),
+        low=ratio_of(change - half),
+        high=ratio_of(change + half),
         reason=reason,
         detectable=expm1(min(limit, _MOST)),
     )

@@ -1,14 +1,12 @@
-"""How much sessions of the same code differ: what they share, what is a case's own, and what was never seen."""
+"""How much sessions of the same code differ: what they share, and what is a case's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import polygamma
 
-from pytest_gpuperf.analysis.evidence import Observed
 from pytest_gpuperf.analysis.quantiles import Floats
 
 USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
@@ -16,9 +14,6 @@ USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
 FLOOR = 0.002  # no machine is steadier than its own measurement
 POOL_FROM = 8  # cases from which on what they share can be told from what is their own
 POOL_MOST = 20.0  # degrees of freedom that the other cases may lend to one
-HOUR = 3600.0
-DAY_SPREAD = 0.005  # between clusters of sessions, until three are known
-CARD_SPREAD = 0.01  # between cards of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +40,11 @@ def spread_of(sums: Floats, freedom: Floats) -> tuple[Floats, Floats]:
     return np.maximum((weight * usual + sums) / (weight + freedom), FLOOR**2), weight + freedom
 
 
-def _usual(sums: Floats, freedom: Floats) -> tuple[float, float]:
+def _usual(sums: Floats, freedom: Floats) -> tuple[Floats | float, float]:
     known = freedom > 0
-    if known.sum() < POOL_FROM:
-        return USUAL**2, USUAL_WEIGHT
+    if known.sum() < POOL_FROM:  # by the other cases, beside what machines usually show
+        others, theirs = sums.sum() - sums, freedom.sum() - freedom
+        return (USUAL_WEIGHT * USUAL**2 + others) / (USUAL_WEIGHT + theirs), USUAL_WEIGHT
     variances = np.maximum(sums[known] / freedom[known], FLOOR**2)
     # The mean, without letting one wild case speak for all.
     high = 10 * float(np.median(variances))
@@ -64,31 +60,3 @@ def common_variance(effects: Floats, own: float, cases: float) -> tuple[float, f
     freedom = max(effects.size - 1, 1)
     seen = float((effects - effects.mean()) @ (effects - effects.mean())) / freedom
     return max(seen - 1.5 * own / cases, 0.0), float(freedom)
-
-
-def unseen(baseline: Sequence[Observed], candidate: Sequence[Observed]) -> float:
-    """The variance of days and cards that the baseline has not seen, where times and cards are given."""
-    extra = 0.0
-    times = [s.time for s in baseline if s.time is not None]
-    now = [s.time for s in candidate if s.time is not None]
-    if times and now:
-        known = clusters(times)
-        near = any(low - HOUR <= t <= high + HOUR for t in now for low, high in known)
-        if len(known) < 3 and not near:
-            extra += DAY_SPREAD**2 * (1 + 1 / len(known))
-    cards = {s.card for s in baseline if s.card}
-    here = {s.card for s in candidate if s.card}
-    if cards and here - cards:
-        extra += CARD_SPREAD**2
-    return extra
-
-
-def clusters(times: Sequence[float]) -> list[tuple[float, float]]:
-    """First and last time of every group of sessions no more than an hour apart."""
-    found: list[tuple[float, float]] = []
-    for time in sorted(times):
-        if found and time - found[-1][1] <= HOUR:
-            found[-1] = found[-1][0], time
-        else:
-            found.append((time, time))
-    return found
