@@ -272,6 +272,7 @@ class Series(Record, frozen=True, kw_only=True, gc=False):  # a hundred thousand
     peak_memory: Bytes | None = None
     energy: Joules | None = None
     state: Name | None = None  # a slow-down that the session ran in
+    sm_clock: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # MHz: explains a figure
 
 
 class Waiver(Record, frozen=True, kw_only=True):

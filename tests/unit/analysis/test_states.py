@@ -9,7 +9,7 @@ from pytest_gpuperf.results.records import Case, Device, Environment, Measuremen
 HOT = "thermal slow-down"
 
 
-def run(session: str, seconds: float, state: str | None) -> Run:
+def run(session: str, seconds: float, state: str | None, clock: int | None = None) -> Run:
     """One case that took as many seconds, in a session of its own day."""
     number = int(session[1:])
     measurement = Measurement(
@@ -21,6 +21,7 @@ def run(session: str, seconds: float, state: str | None) -> Run:
         ended="steady",
         interval=0.0,
         state=state,
+        sm_clock=clock,
     )
     return Run(
         environment=Environment(device=Device(kind="cpu", name="a processor", memory=1)),
@@ -45,3 +46,14 @@ def test_a_state_that_the_baseline_shares_is_judged() -> None:
 def test_a_state_that_the_baseline_never_saw_is_inconclusive() -> None:
     assert judged(None, HOT, 0.02) == "inconclusive"
     assert judged(HOT, None, 0.005) == "inconclusive"
+
+
+def notes(before: int | None, now: int | None) -> tuple[str, ...]:
+    baseline = accept(None, [run(f"s{i}", 0.01, None, before) for i in range(5)], {}).baseline
+    found = compare(run("s9", 0.01, None, now), baseline, name="baseline.json", rules=Rules())
+    return found.findings[0].notes
+
+
+def test_a_clock_that_moved_explains_and_says_nothing_more() -> None:
+    assert notes(1410, 1290) == ("SM clock 1290 MHz, 1410 MHz in the baseline (-8.5%)",)
+    assert notes(1410, 1405) == notes(None, 1290) == notes(1410, None) == ()
