@@ -13,7 +13,7 @@ USUAL = 0.012  # standard deviation between sessions of one case, believed befor
 USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
 FLOOR = 0.002  # no machine is steadier than its own measurement
 POOL_FROM = 8  # cases from which on what they share can be told from what is their own
-POOL_MOST = 20.0  # degrees of freedom that the other cases may lend to one
+POOL_MOST = 10.0  # degrees of freedom that the other cases may lend to one: no more, since sessions have heavy tails
 
 
 @dataclass(frozen=True, slots=True)

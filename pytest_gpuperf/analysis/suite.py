@@ -21,7 +21,8 @@ from pytest_gpuperf.results.records import Verdict, Word
 SUITE = "(suite)"  # the key of the whole suite's verdict
 SUITE_FROM = 4  # cases from which on there is one: fewer speak for themselves
 SUITE_SHOWN_BY = 16  # cases, at most, that are measured again because the suite as a whole is suspicious
-LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
+LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches ...
+LEAST_CORRECTED = 9  # ... still less so when their machine's shift is an estimate too
 COMMON_USUAL = 0.003  # what sessions share once canaries are taken off, believed before any was seen ...
 COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
 
@@ -46,8 +47,9 @@ class Suite:
             self.before, sizes
         )
         comparisons = policy.comparisons or len(cases)
-        self.alpha = (1 - policy.confidence) / max(comparisons + 1, LEAST)
         shifts = machine_shifts(canaries, index)
+        least = LEAST if shifts is None else LEAST_CORRECTED
+        self.alpha = (1 - policy.confidence) / max(comparisons + 1, least)
         self.figures = self.raw
         self.share, self.share_variance, shift_variance = 0.0, 0.0, 0.0
         self.shift: Floats = np.zeros(len(everything))
