@@ -10,6 +10,7 @@ beside a plain loop over `session.run_with_iobinding`.
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 from collections.abc import Callable
 from time import perf_counter
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=names())
     options = parser.parse_args()
     torch.set_num_threads(1)
+    gc.disable()  # for both: we always do, and the timer switches it on again between its calls
     chosen = choose_device("cpu")
     print("| model | back end | beside | ours, ms | device time / other | latency / other |\n|---|---|---|---|---|---|")
     for model in options.models:

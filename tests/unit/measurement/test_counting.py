@@ -27,6 +27,8 @@ class Counting:
 
 def test_a_plain_workload_counts_nothing():
     assert counted(MEASURED, len) is MEASURED
+    assert MEASURED.flops_per_second is None
+    assert MEASURED.ceiling_share is None
 
 
 def test_operations_and_their_share_of_the_ceiling_are_kept():
