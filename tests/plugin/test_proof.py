@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-import torch.profiler  # noqa: F401 - pytester forgets what a session imported, and this cannot be loaded twice
+import torch
 from nvml.standin import LOST, Machine
 
 from pytest_gpuperf.device import choice
@@ -14,6 +14,10 @@ from pytest_gpuperf.device.choice import Chosen, choose_device
 from pytest_gpuperf.device.sensors import card_sensors
 from pytest_gpuperf.measurement.truth import Truth
 from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.traces.capture import capture
+
+# The profiler loads more when it runs. pytester forgets what a session imported, and this cannot be loaded twice.
+capture(lambda: torch.ones(1), lambda: None, cuda=True)
 
 WAITING = """
     import time
