@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
     from pytest_gpuperf.measurement.gpu import Gpu
     from pytest_gpuperf.measurement.timer import CudaTimer
+    from pytest_gpuperf.parity.record import Parity
+    from pytest_gpuperf.plugin.agreement import ParityCheck
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.results.records import Measurement
 
@@ -44,6 +46,8 @@ __all__ = [
     "MiB",
     "MissingError",
     "OutOfMemoryError",
+    "Parity",
+    "ParityCheck",
     "SessionError",
     "UnavailableError",
     "UsageError",
@@ -56,6 +60,8 @@ _LAZY = {
     "GpuPerf": "pytest_gpuperf.plugin.fixture",
     "GpuPower": "pytest_gpuperf.device.power",
     "Measurement": "pytest_gpuperf.results.records",
+    "Parity": "pytest_gpuperf.parity.record",
+    "ParityCheck": "pytest_gpuperf.plugin.agreement",
 }
 
 

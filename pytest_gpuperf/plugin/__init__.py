@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
     from pytest_gpuperf.measurement.gpu import Gpu
     from pytest_gpuperf.measurement.timer import CudaTimer
+    from pytest_gpuperf.plugin.agreement import ParityCheck
     from pytest_gpuperf.plugin.fixture import GpuPerf
 
 GPU_MARKER = (
@@ -70,3 +71,11 @@ def gpu(request: pytest.FixtureRequest) -> Gpu:
 def gpu_power(request: pytest.FixtureRequest) -> GpuPower:
     """Measure energy: ``with gpu_power() as window: ...`` and then ``window.joules``, ``window.mean_watts``."""
     return suite.power(request)
+
+
+@pytest.fixture
+def parity() -> ParityCheck:
+    """Fail unless two computations agree: ``parity(candidate, reference, *inputs, precision="fp16") -> Parity``."""
+    from pytest_gpuperf.plugin.agreement import ParityCheck
+
+    return ParityCheck()

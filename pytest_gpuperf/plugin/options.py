@@ -111,5 +111,6 @@ OPTIONS = (
         metavar="NAME",
     ),
     Option("require-backend", "flag", "make an absent package of a model or back end an error instead of a skip"),
+    Option("parity-first", "flag", "refuse to time a back end that does not compute what its model computes"),
     Option("disable", "flag", "run each workload once; measure, record and compare nothing"),
 )

@@ -41,6 +41,7 @@ class Settings:
     confirm: Literal["process", "in-test", "off"]
     scale: Literal["full", "smoke"]
     require_backend: bool
+    parity_first: bool
     disable: bool
 
 
@@ -100,6 +101,7 @@ def resolve(config: pytest.Config) -> Settings:
         confirm=value["confirm"],
         scale=value["scale"] or ("smoke" if value["device"] == "cpu" else "full"),
         require_backend=value["require-backend"],
+        parity_first=value["parity-first"],
         disable=value["disable"],
     )
 

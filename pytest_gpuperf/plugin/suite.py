@@ -12,6 +12,7 @@ import pytest
 
 from pytest_gpuperf.errors import FileError, GpuPerfError
 from pytest_gpuperf.plugin import collection
+from pytest_gpuperf.plugin.agreement import refuse_wrong
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import Settings, TestSettings, resolve
 
@@ -181,6 +182,8 @@ class Suite:
     ) -> Measurement:
         """Measure a workload for a test and record it; a suspect is measured again, where that is to happen here."""
         __tracebackhide__ = True
+        if self.settings.parity_first:
+            refuse_wrong(fn)
         if self.settings.disable:
             return self.recorder.run_once(fn, arguments, items)
         self.recorder.read_canaries()

@@ -1,0 +1,170 @@
+"""Does a candidate compute what its reference computes? Both are held against the reference in fp64.
+
+    error(candidate) <= m x error(fp32) + k x error(rounded twin) + 1e-6        m = 2, and 3 below fp32
+
+in each of three norms (k = 2, and 3 for a single element); docs/parity.md says where the figures come from.
+"""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_of
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.parity.distances import FAR, distance, rows, worst_cosine
+from pytest_gpuperf.parity.record import Distance, Parity
+from pytest_gpuperf.parity.rounding import computed_exactly, computed_rounded
+
+_TIMES_ROUNDING = 2.0  # another order of sums costs another amount
+_TIMES_ROUNDING_OF_ONE = 3.0  # and of one element more so: a norm is a mean over many
+_FLOOR = 1e-6  # eight of fp32's steps: an fp32 result may be exact by luck
+_TELLS_APART = 6  # two classes whose scores differ by this many of the error allowed to one of them
+
+
+def compare(
+    candidate: Callable[..., Any],
+    reference: Callable[..., Any],
+    *inputs: torch.Tensor,
+    precision: str = "fp32",
+    exact: Callable[..., Any] | None = None,
+) -> Parity:
+    """Run a candidate, its reference in fp32, and that in fp64, on inputs in fp32.
+
+    The candidate gets them in its precision's type. The reference is a module, or a function that computes in the type
+    of its inputs; where it cannot compute in fp64, give one that can as `exact`.
+    """
+    held = precision_of(precision)
+    truth = Truth.of(reference, inputs, held, exact)
+    fitted = tuple(t.to(held.weights) if t.is_floating_point() else t for t in inputs)
+    with torch.no_grad():
+        return truth.judge(candidate(*fitted))
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is right on some inputs, and how nearly fp32 and a precision can say it."""
+
+    precision: Precision
+    exact: list[torch.Tensor]
+    reference: list[torch.Tensor]
+    twin: list[torch.Tensor]
+
+    @classmethod
+    def of(
+        cls,
+        reference: Callable[..., Any],
+        inputs: tuple[torch.Tensor, ...],
+        precision: Precision,
+        exact: Callable[..., Any] | None = None,
+    ) -> Truth:
+        """Run the reference in fp32, in fp64, and in fp64 rounded as the precision rounds."""
+        wide = reference if exact is None else exact
+        try:
+            truth = outputs_of(computed_exactly(wide, inputs))
+            twin = outputs_of(computed_rounded(wide, inputs, precision))
+        except RuntimeError as error:
+            raise UsageError(
+                f"The reference could not be run in fp64 ({error}). Without that nothing says which of two different "
+                f"results is wrong. Give a torch.nn.Module, or a function that can be: parity(..., exact=FUNCTION)"
+            ) from error
+        with torch.no_grad(), arithmetic(precision_of("fp32")):
+            return cls(precision, truth, outputs_of(reference(*inputs)), twin)
+
+    @property
+    def representable(self) -> bool:
+        """Whether the precision's range holds all of it: what overflows when rounded must overflow."""
+        return all(bool(t.isfinite().all()) for t in [*self.exact, *self.reference, *self.twin])
+
+    def judge(self, result: Any) -> Parity:
+        """The worst of a candidate's outputs."""
+        outputs = outputs_of(result)
+        if [t.shape for t in outputs] != [t.shape for t in self.exact]:
+            shapes = ", ".join(str(tuple(t.shape)) for t in outputs)
+            wanted = ", ".join(str(tuple(t.shape)) for t in self.exact)
+            return _wrong(self.precision, f"its outputs have other shapes: {shapes or 'none'} instead of {wanted}")
+        found = [self._judge(number, output) for number, output in enumerate(outputs)]
+        return max(found, key=lambda parity: (not parity.agrees, parity.candidate.l2 / parity.allowed.l2))
+
+    def _judge(self, number: int, output: torch.Tensor) -> Parity:
+        sound = self.exact[number].isfinite() & self.reference[number].isfinite()
+        lost = sound & ~output.isfinite()
+        overflown = int((lost & ~self.twin[number].isfinite()).sum())
+        sound &= output.isfinite() & self.twin[number].isfinite()
+        exact, mine, fp32, twin = (
+            t.where(sound, 0) for t in (self.exact[number], output, self.reference[number], self.twin[number])
+        )
+        candidate, reference, rounding = (distance(t, exact) for t in (mine, fp32, twin))
+        allowed = _allowed(self.precision, reference, rounding)
+        top1, near_ties, missed = _largest_elements(mine, exact, allowed.l2)
+        problems = [
+            f"{what}: an error of {error:.2e}, {error / limit:.3g} times what is allowed"
+            for what, error, limit in (
+                ("worst row, l2", candidate.l2, allowed.l2),
+                ("worst element", candidate.largest, allowed.largest),
+                ("worst angle", candidate.angle, allowed.angle),
+            )
+            if error > limit
+        ]
+        if missed:
+            problems.append(f"top-1: another class in {missed} of {len(rows(exact))} rows, and not by a near tie")
+        if nonfinite := int(lost.sum()):
+            problems.append(_nonfinite(nonfinite, overflown, lost.numel(), self.precision.name))
+        return Parity(
+            precision=self.precision.name,
+            candidate=candidate,
+            reference=reference,
+            rounding=rounding,
+            allowed=allowed,
+            cosine=worst_cosine(mine, exact),
+            top1=top1,
+            near_ties=near_ties,
+            nonfinite=nonfinite,
+            output=number,
+            problems=tuple(problems if len(self.exact) == 1 else (f"output {number}: {p}" for p in problems)),
+        )
+
+
+def outputs_of(result: Any) -> list[torch.Tensor]:
+    """The tensors of a result, in fp64, on the processor; a copy: a back end may overwrite what it returned."""
+    return [leaf.detach().double().cpu().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+def _allowed(precision: Precision, reference: Distance, rounding: Distance) -> Distance:
+    times = 2.0 if precision.computes_in == torch.float32 else 3.0
+
+    return Distance(
+        l2=times * reference.l2 + _TIMES_ROUNDING * rounding.l2 + _FLOOR,
+        largest=times * reference.largest + _TIMES_ROUNDING_OF_ONE * rounding.largest + _FLOOR,
+        angle=times * reference.angle + _TIMES_ROUNDING * rounding.angle + _FLOOR,
+    )
+
+
+def _largest_elements(mine: torch.Tensor, exact: torch.Tensor, allowed: float) -> tuple[float, int, int]:
+    """The share of rows whose largest element is the same, and how many others are near ties, and are not."""
+    classes = exact.shape[-1] if exact.ndim else 1
+    mine, exact = mine.reshape(-1, classes), exact.reshape(-1, classes)
+    said = mine.argmax(1, keepdim=True)
+    short = (exact.max(1, keepdim=True).values - exact.gather(1, said)).squeeze(1)
+    one = allowed * exact.norm(dim=1) / classes**0.5  # the error allowed to one element, as a root mean square
+    missed = int((short > _TELLS_APART * one).sum())
+    same = int((short == 0).sum())
+    return same / len(exact), len(exact) - same - missed, missed
+
+
+def _nonfinite(count: int, overflown: int, of: int, precision: str) -> str:
+    said = f"NaN or infinity in {count} of {of} elements, where fp32 has numbers"
+    if overflown:
+        said += f"; {overflown} of them are beyond what {precision} can hold: scale the inputs, or take bf16 or fp32"
+    return said
+
+
+def _wrong(precision: Precision, problem: str) -> Parity:
+    nan = float("nan")
+    return Parity(precision.name, FAR, FAR, FAR, FAR, nan, nan, 0, 0, 0, (problem,))
