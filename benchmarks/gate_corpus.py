@@ -2,8 +2,7 @@
 
     python benchmarks/gate_corpus.py --corpus DIRECTORY      prints one Markdown table
 
-`stored` and `paired` are also what the corpus's own score.py can call. One case has no suite to learn its machine's
-noise from, so the stored gate is given the error budget of one test among 5, not 48: see docs/gate.md.
+`stored` and `paired` are also what the corpus's own score.py can call: the product's own path with its defaults.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pytest_gpuperf.analysis.evidence import CaseEvidence, Observed, Policy
 from pytest_gpuperf.analysis.gate import judge_suite, suspects
 from pytest_gpuperf.analysis.paired import Launch, judge_paired
 
-POLICY = Policy(comparisons=5)
+POLICY = Policy()
 PAIRED_POLICY = Policy(comparisons=48)
 Sessions = Sequence[Sequence[float]]
 

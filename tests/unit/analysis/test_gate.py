@@ -311,3 +311,58 @@ def test_more_slow_down_never_turns_regressed_into_unchanged(seed, less, more, s
         for r in (less, more)
     )
     assert rank[second] >= rank[first] or (first == "improved" and second != "improved")
+
+
+def slightly_slower(rng, ratio, tests=40, c=1, **given):
+    """A suite in which everything is slower by little: no case is suspicious by much, the suite is."""
+    return suite(rng, [ratio] * tests, sd=0.002, c=c, **given)
+
+
+def test_a_suspicious_suite_has_a_bounded_number_of_typical_cases_measured_again():
+    rng = np.random.default_rng(20)
+    drawn = {f"test{i}": case(rng, 1.008, sd=0.004, c=1) for i in range(20)}
+    by_themselves = suspects(drawn | {f"fast{i}": case(rng, 0.99, sd=0.004, c=1) for i in range(30)}, None, POLICY)
+    assert len(by_themselves) < 16
+    assert len(suspects(drawn, None, POLICY)) == 16
+    assert len(suspects({n: drawn[n] for n in list(drawn)[:3]}, None, POLICY)) < 3
+
+
+def test_the_suite_is_convicted_by_fresh_sessions_or_by_twice_as_much():
+    rng = np.random.default_rng(21)
+    once = slightly_slower(rng, 1.02)
+    assert judge_suite(once, None, POLICY)[SUITE].word != "regressed"
+    assert judge_suite(slightly_slower(rng, 1.1), None, POLICY)[SUITE].word == "regressed"
+    thrice = slightly_slower(rng, 1.02, c=3)
+    some = once | {n: thrice[n] for n in list(thrice)[:16]}
+    assert judge_suite(some, None, POLICY)[SUITE].word == "regressed"
+    # The first session was slow, the fresh ones are not: the suite is acquitted.
+    calm = slightly_slower(rng, 1.0, c=3)
+    first = {n: replace(c, candidate=[session("now0", c.candidate[0].medians[0] * 1.02, rng), *c.candidate[1:]])
+             for n, c in calm.items()}  # fmt: skip
+    mixed = {n: replace(c, candidate=c.candidate[: 3 if i < 16 else 1]) for i, (n, c) in enumerate(first.items())}
+    assert judge_suite(mixed, None, POLICY)[SUITE].word != "regressed"
+
+
+@pytest.mark.parametrize("tests", [4, 12])
+def test_the_suite_honours_what_each_case_allows(tests):
+    rng = np.random.default_rng(22)
+    twice = suite(rng, [1.5] * tests)
+    assert judge_suite(twice, None, POLICY)[SUITE].word == "regressed"
+    allowed = {n: replace(c, policy=Policy(tolerance=0.6)) for n, c in twice.items()}
+    verdicts = judge_suite(allowed, None, POLICY)
+    assert set(words(verdicts)) == {"unchanged"}
+    assert verdicts[SUITE].word == "unchanged"
+
+
+def test_what_was_left_out_is_said():
+    rng = np.random.default_rng(23)
+    one = case(rng)
+    hot = [session(f"hot{i}", 1.2e-3, rng, state="thermal slow-down") for i in range(2)]
+    for baseline, candidate, side in (
+        (one.baseline, [*one.candidate, *hot], "2 of this run"),
+        ([*one.baseline, *hot], one.candidate, "2 of the baseline"),
+    ):
+        verdict = judge(baseline, candidate, POLICY)
+        assert verdict.word == "unchanged"
+        assert verdict.reason.endswith(f"(thermal slow-down): {side}")
+    assert "left out" not in judge(one.baseline, one.candidate, POLICY).reason
