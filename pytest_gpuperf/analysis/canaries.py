@@ -46,7 +46,5 @@ def share_explained(common: Floats, shift: Floats, noise: float) -> tuple[float,
     """
     residual = common - shift
     square = float(residual @ residual) / max(residual.size - 1, 1) + noise
-    if square <= 0:
-        return 1.0, 0.0
     known = float(shift @ shift) + 16 * square
     return float(np.clip((common @ shift + 16 * square) / known, 0.0, 1.0)), square / known

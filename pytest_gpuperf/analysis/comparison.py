@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from itertools import chain
 from statistics import median
 
 from pytest_gpuperf.analysis import gate
@@ -226,8 +227,8 @@ def _finding(kind: EvidenceKind, accepted: Accepted, case: Case, verdict: Verdic
     metric, tolerance = stated(merged(case.rule, override), kind)
     now = case.measurements
     if kind == "time":
-        before = _figure(metric, accepted.items, median(m for s in accepted.series for m in s.medians))
-        after = _figure(metric, accepted.items, median(s for m in now for s in m.samples))
+        before = _figure(metric, accepted.items, median(chain.from_iterable(s.medians for s in accepted.series)))
+        after = _figure(metric, accepted.items, median(chain.from_iterable(m.samples for m in now)))
     elif kind == "peak_memory":
         before = float(median(s.peak_memory for s in accepted.series if s.peak_memory))
         after = float(median(m.peak_memory for m in now if m.peak_memory))

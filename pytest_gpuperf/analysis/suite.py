@@ -81,15 +81,13 @@ class Suite:
     def _effects(self, at_least: int) -> tuple[Floats, Indices, float]:
         """What each baseline session did to all its cases; which sessions; and how many cases they had."""
         at = np.flatnonzero(self.in_baseline & (self.before >= 2)[self.owner])
-        if not at.size:
-            return np.zeros(1), np.zeros(1, dtype=np.int64), 1.0
         at = at[np.argsort(self.session[at], kind="stable")]
         residuals = self._residuals()[at]
         which, first = np.unique(self.session[at], return_index=True)
-        parts = np.split(residuals, first[1:])
+        parts = np.split(residuals, first)[1:]
         kept = [i for i, part in enumerate(parts) if part.size >= at_least]
         if not kept:
-            return np.zeros(1), which[:1], 1.0
+            return np.zeros(1), np.zeros(1, dtype=np.int64), 1.0
         sizes = float(np.mean([parts[i].size for i in kept]))
         return np.array([float(np.median(parts[i])) for i in kept]), which[kept], sizes
 

@@ -366,3 +366,17 @@ def test_what_was_left_out_is_said():
         assert verdict.word == "unchanged"
         assert verdict.reason.endswith(f"(thermal slow-down): {side}")
     assert "left out" not in judge(one.baseline, one.candidate, POLICY).reason
+
+
+@pytest.mark.parametrize("tests", [5, 12])
+def test_cases_of_one_session_each_and_cases_that_share_no_session(tests):
+    rng = np.random.default_rng(24)
+    shifts = {f"now{i}": 0.02 for i in range(3)}
+    single = suite(rng, [1.0] * tests, k=1, shifts=shifts)
+    assert set(words(judge_suite(single, readings(shifts, k=1), POLICY))) == {"inconclusive"}
+
+    def renamed(c, prefix):
+        return replace(c, baseline=[replace(s, id=f"{prefix}{s.id}") for s in c.baseline])
+
+    apart = {n: renamed(c, n) for n, c in suite(rng, [1.0] * tests).items()}
+    assert "regressed" not in {v.word for v in judge_suite(apart, None, POLICY).values()}
