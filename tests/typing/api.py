@@ -1,0 +1,35 @@
+"""How users write it, as pyright sees it: never run, only checked (`make types`)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import assert_type
+
+from pytest_gpuperf import CudaTimer, GiB, GpuPerf, Measurement
+
+
+def model(x: float, y: int) -> str:
+    return str(x * y)
+
+
+def keyword(*, x: float) -> float:
+    return x
+
+
+def test_measuring(gpuperf: GpuPerf) -> None:
+    m = gpuperf(model, 1.0, 2, items=8, name="both")
+    assert_type(m, Measurement)
+    assert_type(m.throughput, float)
+    assert m.peak_memory is None or m.peak_memory < 2 * GiB
+    gpuperf(lambda: None)
+    gpuperf(partial(keyword, x=1.0))
+    gpuperf(model, 1.0)  # pyright: ignore[reportArgumentType] - an argument is missing
+    gpuperf(model, "1", 2)  # pyright: ignore[reportArgumentType] - of a wrong type
+    m.items = 3  # pyright: ignore[reportAttributeAccessIssue] - frozen
+
+
+def test_timing(cuda_timer: CudaTimer) -> None:
+    with cuda_timer() as span:
+        model(1.0, 2)
+    assert_type(span.seconds, float)
+    assert_type(cuda_timer.time(model, 1.0, 2), float)
