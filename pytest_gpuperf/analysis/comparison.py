@@ -13,6 +13,7 @@ from pytest_gpuperf.analysis.matching import Match, match, merged, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
 from pytest_gpuperf.results.records import (
+    SESSIONS_KEPT,
     Accepted,
     Baseline,
     Case,
@@ -119,8 +120,15 @@ class Comparison(Record, frozen=True, kw_only=True):
             found.append((6, f"Nothing was compared: no case of this run is in {self.baseline}."))
         elif self.decided < share * len(self.timed):
             count = f"{self.decided} of {len(self.timed)}"
-            found.append((7, f"Only {count} compared cases got a verdict; at least {share:.0%} must."))
+            found.append((7, f"Only {count} compared cases got a verdict; at least {share:.0%} must. {self._advice()}"))
         return found
+
+    def _advice(self) -> str:
+        """What lets more cases be decided on this machine."""
+        fewest = min(f.baseline_sessions for f in self.timed)
+        if fewest < SESSIONS_KEPT:
+            return f"Add sessions: gpuperf calibrate --sessions {SESSIONS_KEPT - fewest} --into {self.baseline}"
+        return "Lock the clocks, or give noisy cases a margin: @pytest.mark.gpuperf(margin='5%')"
 
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []

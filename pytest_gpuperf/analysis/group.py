@@ -79,6 +79,7 @@ class Group:
         words = self._gross() if self.k in GROSS else self._words()
         further = reasons.further_sessions(self.k, self.variance, self.extra, self.strict, self.margin)
         spread, limit = np.sqrt(self.variance), self.limit
+        needed = np.expm1(np.minimum(self.change + self.usual * self.error, 10.0))
         return {
             name: reasons.verdict(
                 Judged(
@@ -87,6 +88,7 @@ class Group:
                     raw=float(self.raw_change[i]),
                     half=float(self.strict[i] * self.error[i]),
                     limit=float(limit[i]),
+                    needed=float(needed[i]),
                     spread=float(spread[i]),
                     baseline=self.k,
                     candidate=self.c,

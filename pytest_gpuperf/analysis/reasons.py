@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, expm1, log1p
+from math import ceil, exp, expm1, log1p
 from statistics import median
 
 import numpy as np
@@ -28,6 +28,7 @@ class Judged:
     raw: float  # before the canaries' correction
     half: float  # half width of the interval
     limit: float  # the smallest change that could have convicted
+    needed: float  # the margin that these sessions could have acquitted with
     spread: float  # standard deviation between sessions
     baseline: int
     candidate: int
@@ -91,8 +92,8 @@ def _undecided(j: Judged, change: str) -> str:
     if j.further:
         return f"{differ}; {_more(j.further)} would let {margin} be seen"
     return (
-        f"{differ}; no number of sessions would let {margin} be seen: lock the clocks, or compare the two revisions "
-        f"side by side on one machine"
+        f"{differ}; no number of sessions would let {margin} be seen: lock the clocks, compare the two revisions "
+        f"side by side on one machine, or let less be seen: @pytest.mark.gpuperf(margin='{ceil(j.needed * 100)}%')"
     )
 
 

@@ -254,7 +254,10 @@ def test_reasons_name_figures_and_the_next_step():
     hopeless = case(rng, 1.0, sd=0.2)
     assert any("--gpuperf-confirm" in r for r in single)
     assert any("gpuperf calibrate --sessions" in r for r in reasons)
-    assert "lock the clocks" in judge(hopeless.baseline, hopeless.candidate, POLICY).reason
+    reason = judge(hopeless.baseline, hopeless.candidate, POLICY).reason
+    assert "lock the clocks" in reason
+    suggested = int(reason.rsplit("margin='")[1].split("%")[0]) / 100
+    assert judge(hopeless.baseline, hopeless.candidate, replace(POLICY, margin=suggested)).word == "unchanged"
 
 
 def test_cases_without_one_noise_are_not_pooled_into_one():
