@@ -260,3 +260,26 @@ def test_a_rule_is_shown_in_the_metric_it_names():
 )
 def test_only_what_was_asked_for_can_vanish(scope, covered):
     assert covers(Scope(**scope), A) is covered
+
+
+def test_a_suite_that_regressed_as_a_whole_is_a_problem_of_its_own():
+    names = [f"tests/test_all.py::test_{i}" for i in range(8)]
+    known = baseline(*(accepted(n, 1e-3) for n in names))
+    comparison = judged(run(*(case(n, *[1.2e-3] * 3) for n in names)), known)
+    assert comparison.suite.word == "regressed"
+    assert any("The suite as a whole regressed" in problem for problem in comparison.problems)
+    assert comparison.exit_code == 1
+
+
+@pytest.mark.parametrize(("sessions", "advice"), [(5, "calibrate --sessions 5"), (10, "Lock the clocks")])
+def test_too_little_decided_says_what_to_type_next(sessions, advice):
+    known = accepted(A, 1e-3)
+    found = judged(run(case(A, 1e-3)), baseline(known))
+    finding = msgspec.structs.replace(
+        found.findings[0],
+        baseline_sessions=sessions,
+        verdict=msgspec.structs.replace(found.findings[0].verdict, word="inconclusive"),
+    )
+    undecided = msgspec.structs.replace(found, findings=(finding,))
+    assert undecided.exit_code == 7
+    assert any(advice in problem for problem in undecided.problems)
