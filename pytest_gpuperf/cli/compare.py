@@ -32,14 +32,20 @@ def run(options: Namespace) -> int:
     import gc
 
     from pytest_gpuperf.analysis.comparison import Rules, compare
-    from pytest_gpuperf.cli.policy import rule, share
     from pytest_gpuperf.reports.formats import FORMATS
     from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
     from pytest_gpuperf.results.files import read_baseline, read_run
+    from pytest_gpuperf.results.records import Rule
+    from pytest_gpuperf.results.tolerances import one_each, parse_share, parse_tolerance
 
     gc.disable()  # a million records, none of them garbage before the process ends: looking costs a sixth of the time
-    override = rule(options.tolerance)
-    rules = Rules(strict=options.strict, allow_missing=options.allow_missing, min_decided=share(options.min_decided))
+    what = "--tolerance"
+    override = Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
+    rules = Rules(
+        strict=options.strict,
+        allow_missing=options.allow_missing,
+        min_decided=parse_share(options.min_decided, "--min-decided"),
+    )
     baseline = read_baseline(options.baseline)
     candidate = read_run(options.candidate)
     pinned = read_baseline(options.reference) if options.reference else None

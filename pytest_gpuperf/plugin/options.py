@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.results.units import METRICS, parse_fraction
+from pytest_gpuperf.results.tolerances import parse_share, parse_tolerance
 
 
 def _text(value: str, _what: str) -> str:
@@ -25,10 +25,6 @@ def seconds(value: str, what: str) -> float:
     return number
 
 
-def _share(value: str, what: str) -> float:
-    return 1.0 if value.strip() == "100%" else parse_fraction(value, what)
-
-
 def _device(value: str, what: str) -> str:
     if value in {"auto", "cpu", "cuda"} or (value.startswith("cuda:") and value[5:].isdecimal()):
         return value
@@ -42,21 +38,6 @@ def _choice(*choices: str) -> Callable[[str, str], str]:
         return value
 
     return convert
-
-
-def tolerance(value: str, what: str) -> tuple[str, float]:
-    """``throughput=3%`` -> ("throughput", 0.03)."""
-    metric, equals, fraction = value.partition("=")
-    if not equals:
-        raise UsageError(f"{what}: {value!r} names no metric. Write it like throughput=3%.")
-    return known_metric(metric.strip(), what), parse_fraction(fraction, f"{what} {metric.strip()}")
-
-
-def known_metric(metric: str, what: str) -> str:
-    """A metric's name, or an error that lists them."""
-    if metric not in METRICS:
-        raise UsageError(f"{what}: unknown metric {metric!r}. The metrics are: {', '.join(METRICS)}.")
-    return metric
 
 
 @dataclass(frozen=True)
@@ -87,12 +68,16 @@ OPTIONS = (
     Option("reference", "value", "judge against a pinned baseline too: small accepted losses add up", metavar="FILE"),
     Option("save", "value", "record this run in a file", metavar="FILE"),
     Option(
-        "tolerance", "list", "how much worse a metric may become: throughput=3%", tolerance, metavar="METRIC=PERCENT"
+        "tolerance",
+        "list",
+        "how much worse a metric may become: throughput=3%",
+        parse_tolerance,
+        metavar="METRIC=PERCENT",
     ),
     Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),
     Option("require-proof", "flag", "let a result fail whose device is not proven to have done the work"),
     Option("strict", "flag", "let an inconclusive verdict fail"),
-    Option("min-decided", "value", "share of compared cases that must get a verdict", _share, "80%", "PERCENT"),
+    Option("min-decided", "value", "share of compared cases that must get a verdict", parse_share, "80%", "PERCENT"),
     Option("allow-missing", "flag", "let cases of the baseline vanish or go unmeasured"),
     Option("budget", "value", "cap of one measurement", seconds, "10", "SECONDS"),
     Option(

@@ -10,7 +10,8 @@ from typing import Any, Literal, cast
 import pytest
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.plugin.options import OPTIONS, Option, known_metric, seconds
+from pytest_gpuperf.plugin.options import OPTIONS, Option, seconds
+from pytest_gpuperf.results.tolerances import known_metric, one_each, parse_tolerance
 from pytest_gpuperf.results.units import METRICS, parse_fraction
 
 _INI_TYPES: Mapping[str, Literal["string", "bool", "linelist"]] = {
@@ -77,8 +78,8 @@ def add_options(parser: pytest.Parser) -> None:
 def resolve(config: pytest.Config) -> Settings:
     """Every option's value, converted; an error names the option that is wrong."""
     value = {option.name: _value(config, option) for option in OPTIONS}
-    said = _consistent(_converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance"), "--gpuperf-tolerance")
-    inis = _consistent(_converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance"), "gpuperf_tolerance")
+    said = _converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance")
+    inis = _converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance")
     if value["reference"] and not value["compare"]:
         raise UsageError(
             "--gpuperf-reference goes with --gpuperf-compare: the reference shows what accepted losses add up to, "
@@ -117,22 +118,8 @@ def _value(config: pytest.Config, option: Option) -> Any:
     return None if text is None else option.convert(text, what)
 
 
-def _converted(texts: list[str] | None, what: str) -> list[tuple[str, float]]:
-    (option,) = (o for o in OPTIONS if o.name == "tolerance")
-    return [option.convert(text, what) for text in texts or ()]
-
-
-def _consistent(tolerances: list[tuple[str, float]], what: str) -> dict[str, float]:
-    """Throughput, device time and latency are one evidence: naming two of them is naming one thing twice."""
-    by_evidence: dict[str, tuple[str, float]] = {}
-    for metric, fraction in tolerances:
-        evidence = METRICS[metric].evidence
-        other = by_evidence.setdefault(evidence, (metric, fraction))
-        if other != (metric, fraction):
-            raise UsageError(
-                f"{what}: {other[0]} and {metric} are judged as one ({evidence}). Give a tolerance for one of them."
-            )
-    return dict(by_evidence.values())
+def _converted(texts: list[str] | None, what: str) -> dict[str, float]:
+    return one_each([parse_tolerance(text, what) for text in texts or ()], what)
 
 
 def over(upper: Mapping[str, float], lower: Mapping[str, float]) -> dict[str, float]:
@@ -154,7 +141,7 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
             raise UsageError(f"{item.nodeid}: @gpuperf does not take {wrong}. It takes: {', '.join(_MARKER_KEYS)}.")
         marked = dict(marker.kwargs) | marked
     what = f"{item.nodeid}: @gpuperf"
-    own = _consistent(_marked_tolerances(marked.get("tolerance", {}), what), what)
+    own = one_each(_marked_tolerances(marked.get("tolerance", {}), what), what)
     cache = marked.get("cache", "warm")
     if cache not in CACHES:
         raise UsageError(f"{what}: cache {cache!r} is no choice. Choose one of: {', '.join(CACHES)}.")

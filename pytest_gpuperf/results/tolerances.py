@@ -1,0 +1,41 @@
+"""Tolerances and shares as people write them, on either command line, in an ini file or in a marker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.results.units import METRICS, parse_fraction
+
+
+def known_metric(metric: str, what: str) -> str:
+    """A metric's name, or an error that lists them."""
+    if metric not in METRICS:
+        raise UsageError(f"{what}: unknown metric {metric!r}. The metrics are: {', '.join(METRICS)}.")
+    return metric
+
+
+def parse_tolerance(text: str, what: str) -> tuple[str, float]:
+    """``throughput=3%`` -> ("throughput", 0.03)."""
+    metric, equals, fraction = text.partition("=")
+    if not equals:
+        raise UsageError(f"{what}: {text!r} names no metric. Write it like throughput=3%.")
+    return known_metric(metric.strip(), what), parse_fraction(fraction, f"{what} {metric.strip()}")
+
+
+def one_each(tolerances: Iterable[tuple[str, float]], what: str) -> dict[str, float]:
+    """Throughput, device time and latency are one evidence: naming two of them is naming one thing twice."""
+    by_evidence: dict[str, tuple[str, float]] = {}
+    for metric, fraction in tolerances:
+        evidence = METRICS[metric].evidence
+        other = by_evidence.setdefault(evidence, (metric, fraction))
+        if other != (metric, fraction):
+            raise UsageError(
+                f"{what}: {other[0]} and {metric} are judged as one ({evidence}). Give one tolerance for them."
+            )
+    return dict(by_evidence.values())
+
+
+def parse_share(text: str, what: str) -> float:
+    """``80%`` -> 0.8, and all of it is a share too."""
+    return 1.0 if text.strip() == "100%" else parse_fraction(text, what)
