@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_of
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.parity.distances import FAR, distance, rows, worst_cosine
+from pytest_gpuperf.parity.distances import FAR, distance, rows
 from pytest_gpuperf.parity.record import Distance, Parity
 from pytest_gpuperf.parity.rounding import computed_exactly, computed_rounded
 
@@ -122,7 +122,6 @@ class Truth:
             reference=reference,
             rounding=rounding,
             allowed=allowed,
-            cosine=worst_cosine(mine, exact),
             top1=top1,
             near_ties=near_ties,
             nonfinite=nonfinite,
@@ -166,5 +165,15 @@ def _nonfinite(count: int, overflown: int, of: int, precision: str) -> str:
 
 
 def _wrong(precision: Precision, problem: str) -> Parity:
-    nan = float("nan")
-    return Parity(precision.name, FAR, FAR, FAR, FAR, nan, nan, 0, 0, 0, (problem,))
+    return Parity(
+        precision=precision.name,
+        candidate=FAR,
+        reference=FAR,
+        rounding=FAR,
+        allowed=FAR,
+        top1=0.0,
+        near_ties=0,
+        nonfinite=0,
+        output=0,
+        problems=(problem,),
+    )

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from pytest_gpuperf.parity.record import Distance
 
-FAR = Distance(float("inf"), float("inf"), float("inf"))
+FAR = Distance(math.inf, math.inf, math.pi)
 _NOTHING = float(torch.finfo(torch.float32).smallest_normal)  # smaller errors are none in any precision
 _SILENT_ROW = 1e-3  # a row this small beside the others is measured by theirs
 
@@ -23,11 +25,6 @@ def distance(output: torch.Tensor, exact: torch.Tensor) -> Distance:
     )
 
 
-def worst_cosine(output: torch.Tensor, exact: torch.Tensor) -> float:
-    """Of the row in which it is smallest."""
-    return float((_turned(rows(output)) * _turned(rows(exact))).sum(dim=1).min())
-
-
 def rows(tensor: torch.Tensor) -> torch.Tensor:
     """One for each item of the batch."""
     return tensor.reshape(1, -1) if tensor.ndim < 2 else tensor.flatten(1)
@@ -39,9 +36,8 @@ def _sizes(true: torch.Tensor) -> torch.Tensor:
 
 
 def _turned(true: torch.Tensor) -> torch.Tensor:
-    """Rows of length one; an empty direction is the same as another."""
-    sizes = true.norm(dim=1, keepdim=True)
-    return torch.where(sizes > _NOTHING, true / sizes.clamp_min(_NOTHING), 0)
+    """Rows of length one, or less where next to nothing is left of them: such a direction is noise."""
+    return true / _sizes(true)[:, None]
 
 
 def _largest(values: torch.Tensor) -> float:

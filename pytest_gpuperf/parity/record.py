@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -23,7 +24,6 @@ class Parity:
     reference: Distance  # the fp32 computation's own
     rounding: Distance  # what the precision costs this model on these inputs: fp64, rounded as it rounds
     allowed: Distance
-    cosine: float  # of the candidate and the exact output, in the worst row
     top1: float  # share of the rows whose largest element is the same
     near_ties: int  # rows whose largest element is another, by less than the precision can tell apart
     nonfinite: int  # NaN or infinity where the reference has a number
@@ -34,6 +34,11 @@ class Parity:
     def agrees(self) -> bool:
         """Whether the candidate is right, as far as its precision can be."""
         return not self.problems
+
+    @property
+    def cosine(self) -> float:
+        """Of the candidate and the exact output, in the worst row."""
+        return math.cos(self.candidate.angle)
 
     @property
     def message(self) -> str:
