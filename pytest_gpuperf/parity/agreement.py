@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_of
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.parity.distances import FAR, distance, rows
+from pytest_gpuperf.parity.distances import FAR, distance, rows, sizes
 from pytest_gpuperf.parity.record import Distance, Parity
 from pytest_gpuperf.parity.rounding import computed_exactly, computed_rounded
 
@@ -151,7 +151,7 @@ def _largest_elements(mine: torch.Tensor, exact: torch.Tensor, allowed: float) -
     mine, exact = mine.reshape(-1, classes), exact.reshape(-1, classes)
     said = mine.argmax(1, keepdim=True)
     short = (exact.max(1, keepdim=True).values - exact.gather(1, said)).squeeze(1)
-    one = allowed * exact.norm(dim=1) / classes**0.5  # the error allowed to one element, as a root mean square
+    one = allowed * sizes(exact) / classes**0.5  # the error allowed to one element, as a root mean square
     missed = int((short > _TELLS_APART * one).sum())
     same = int((short == 0).sum())
     return same / len(exact), len(exact) - same - missed, missed

@@ -19,7 +19,7 @@ def distance(output: torch.Tensor, exact: torch.Tensor) -> Distance:
     mine, true = rows(output), rows(exact)
     errors = (mine - true).norm(dim=1)
     return Distance(
-        l2=_largest(errors / _sizes(true)),
+        l2=_largest(errors / sizes(true)),
         largest=_largest((mine - true).abs() / true.abs().max().clamp_min(_NOTHING)),
         angle=_largest(2 * torch.asin(((_turned(mine) - _turned(true)).norm(dim=1) / 2).clamp(max=1))),
     )
@@ -30,14 +30,15 @@ def rows(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(1, -1) if tensor.ndim < 2 else tensor.flatten(1)
 
 
-def _sizes(true: torch.Tensor) -> torch.Tensor:
-    sizes: torch.Tensor = true.norm(dim=1)
-    return sizes.clamp_min(_SILENT_ROW * float(sizes.max())).clamp_min(_NOTHING)
+def sizes(true: torch.Tensor) -> torch.Tensor:
+    """How large each row is, for errors to be shares of."""
+    norms: torch.Tensor = true.norm(dim=1)
+    return norms.clamp_min(_SILENT_ROW * float(norms.max())).clamp_min(_NOTHING)
 
 
 def _turned(true: torch.Tensor) -> torch.Tensor:
     """Rows of length one, or less where next to nothing is left of them: such a direction is noise."""
-    return true / _sizes(true)[:, None]
+    return true / sizes(true)[:, None]
 
 
 def _largest(values: torch.Tensor) -> float:

@@ -7,8 +7,11 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
+from pytest_gpuperf.backends import PRECISIONS, opened
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.parity import compare
+from pytest_gpuperf.models import Built, Workload
+from pytest_gpuperf.parity import compare, compare_network
+from pytest_gpuperf.parity.agreement import Truth
 
 
 def double(x):
@@ -93,6 +96,25 @@ def test_a_number_alone_and_nothing_at_all_are_outputs_too():
 def test_a_row_of_next_to_nothing_is_measured_by_the_others():
     dark = torch.cat([X, X[:1] * 1e-9])
     assert compare(lambda x: double(x) + 1e-9, double, dark).agrees
+
+
+def test_a_range_that_is_too_small_is_known():
+    assert Truth.of(double, (X,), PRECISIONS["fp16"]).representable
+    assert not Truth.of(double, (X * 1e4,), PRECISIONS["fp16"]).representable
+
+
+def test_int8_has_one_scale_for_a_batch_and_loses_its_dark_image():
+    torch.manual_seed(1)
+    layers = torch.nn.Sequential(torch.nn.Linear(8, 9), torch.nn.Linear(9, 10, bias=False))
+    torch.nn.init.zeros_(layers[0].bias)
+    images = torch.randn(2, 8)
+    images[0] *= 1e-5
+    with opened(
+        Workload("dark", "smoke", Built(layers, lambda *_: (images,))), 2, precision="int8", device="cpu"
+    ) as net:
+        found = compare_network(net, images)
+    assert (found.top1, found.near_ties) == (0.5, 1)
+    assert found.agrees, found.message
 
 
 def test_a_module_is_left_as_it_was():
