@@ -140,6 +140,17 @@ def test_too_little_decided_is_exit_7_and_the_share_can_be_chosen():
     assert judged(current, baseline(accepted(A, 1e-3)), rules=Rules(strict=True)).exit_code == 1
 
 
+def test_a_full_baseline_is_not_told_to_grow():
+    five = accepted(A, 1e-3)
+    more = tuple(msgspec.structs.replace(s, session=f"more{n}") for n, s in enumerate(five.series))
+    headers = [Session(id=s.session, time=f"2026-04-1{n}T12:00:00Z") for n, s in enumerate(more)]
+    known = baseline(msgspec.structs.replace(five, series=five.series + more))
+    known = msgspec.structs.replace(known, sessions=known.sessions + tuple(headers))
+    current = run(case(A, 1e-3, ended="cap", interval=0.2))
+    assert "Lock the clocks" in judged(current, known).problems[0]
+    assert "gpuperf calibrate --sessions 5 --into base.json" in judged(current, baseline(five)).problems[0]
+
+
 def test_a_cap_that_is_nearly_steady_may_be_judged():
     current = run(case(A, *[1e-3] * 3, ended="cap", interval=0.011))
     assert words(judged(current, baseline(accepted(A, 1e-3)))) == {A: "unchanged"}
