@@ -9,6 +9,7 @@ INSTALLED := .venv/installed
 .PHONY: perf test lint types unit pytest8 docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
+	test -f $@ || rm -rf .venv  # what a stopped installation left cannot be built upon
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,test]"
 	touch $@

@@ -29,6 +29,11 @@ class Sensors:
     idle_watts: Reading[float]  # before any work of this session
     memory_in_use: Callable[[], Reading[int]]  # bytes, ours
 
+    @property
+    def one_process(self) -> bool:
+        """Whether the device serves one process alone (compute mode "exclusive process")."""
+        return self.card is not None and self.card.exclusive() is True
+
 
 def cpu_sensors(process: Path = Path("/proc/self")) -> Sensors:
     """The processor's. Its idle power is everybody's business and changes with them: it is not taken here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ def open_gate(config: pytest.Config, settings: Settings, chosen: Chosen) -> Gate
     reference = None
     if settings.reference is not None:
         reference = _read(config.invocation_params.dir / settings.reference, settings.reference, chosen)
+    if settings.confirm == "process" and chosen.sensors.one_process:  # a fresh process would not get the card
+        settings = replace(settings, confirm="in-test")
     return Gate(config, settings, name, baseline, reference)
 
 

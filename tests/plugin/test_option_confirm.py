@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from pytest_gpuperf.device import choice
+from pytest_gpuperf.device.choice import choose_device
+from pytest_gpuperf.device.sensors import card_sensors
 from pytest_gpuperf.results.files import read_run
 
 # Slow in its first process, as on a machine that was busy for a moment; as ever in a fresh one.
@@ -55,6 +60,22 @@ def test_in_the_test_itself_where_a_card_serves_one_process_alone(recorded):
     by_test = {c.test: len(c.measurements) for c in run.cases}
     assert by_test["test_perf.py::test_once"] == 3
     assert len({s.id for s in run.sessions}) == 3
+
+
+def test_a_card_that_serves_one_process_alone_is_measured_again_in_the_test(recorded, machine, monkeypatch):
+    machine.change(compute_mode=3)
+
+    def choose(request):
+        return replace(choose_device(request), sensors=card_sensors(machine.gpus[0].uuid, None))
+
+    monkeypatch.setattr(choice, "choose_device", choose)
+    result = recorded.run("--gpuperf-compare", "base.json")
+    assert "fresh process" not in result.stdout.str()
+    assert result.ret == 1  # the same process stays slow
+    machine.change(compute_mode=0)
+    (recorded.path / "seen").unlink()
+    result = recorded.run("--gpuperf-compare", "base.json")
+    result.stdout.fnmatch_lines(["gpuperf: *measured again in a fresh process (1 of 2) ..."])
 
 
 def test_a_suspect_that_cannot_be_measured_again_neither_passes_nor_fails_alone(story):
