@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
 
-PROBES = 15  # timings whose median counts
+PROBES = 25  # timings whose least counts: what neighbours add is neither's cost
 CALLS = 20  # calls of the workload to one timing
 ITERATIONS = 20_000  # of the extra loop, to learn what one costs
 
@@ -57,4 +56,4 @@ def _seconds(do: Callable[[], object], chosen: Chosen) -> float:
         chosen.clock.synchronize()
         return perf_counter() - start
 
-    return median(timed() for _ in range(PROBES))
+    return min(timed() for _ in range(PROBES))
