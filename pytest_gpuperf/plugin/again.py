@@ -24,5 +24,7 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
         options += ["-c", str(config.inipath)]
     if config.getoption("xmlpath", None):
         options += [f"--junitxml={scratch}/junit.xml"]
-    options += [f"--rootdir={config.rootpath}", "-o", f"cache_dir={scratch}/cache"]
+    if config.pluginmanager.hasplugin("cacheprovider"):  # else its key is unknown, and an error in a strict project
+        options += ["-o", f"cache_dir={scratch}/cache"]
+    options += [f"--rootdir={config.rootpath}"]
     return options + [str(config.rootpath / test) for test in tests]

@@ -44,6 +44,15 @@ def test_a_slow_moment_is_forgiven_by_fresh_processes(recorded):
     assert all(len(c.measurements) == 3 for c in run.cases)  # the calm one went along as a reference
 
 
+@pytest.mark.parametrize(
+    "own", [("-p", "no:cacheprovider", "--strict-config"), ("--junitxml", "junit.xml", "-x", "--lf")]
+)
+def test_the_fresh_process_keeps_the_sessions_own_options(recorded, own):
+    result = recorded.run("--gpuperf-compare", "base.json", *own)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["gpuperf: measured again in * s"])
+
+
 def test_without_confirmation_one_session_decides(recorded):
     result = recorded.run("--gpuperf-compare", "base.json", "--gpuperf-confirm", "off")
     assert result.ret == 1
