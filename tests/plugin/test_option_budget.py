@@ -40,7 +40,7 @@ def test_a_marker_sets_the_budget_below_the_command_line(story):
     budget = []
     marked = timed()
     budget = ["--gpuperf-budget", "2"]
-    assert timed() > 2 * marked
+    assert timed() > 1.2 * marked  # no less than the 0.3 s a measurement wants, against a cap of 0.2
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "100000"])
