@@ -9,7 +9,8 @@ GpuPerfError
 │   ├── OutOfMemoryError              the workload needs more memory than the device has
 │   ├── ContradictedError             the evidence says that another device did the work
 │   ├── DeviceLostError               the GPU is gone, in the middle of a session
-│   └── UnavailableError              a figure that was asked for cannot be measured here
+│   ├── UnavailableError              a figure that was asked for cannot be measured here
+│   └── ServerError                   a model server did not start, died, hung or answered wrongly
 ├── MissingError             exit 4   a model or back end needs what is not here; a suite skips with this reason
 └── SessionError             exit 3   a fresh pytest process did not do what it was started for
 
@@ -65,6 +66,10 @@ class DeviceLostError(MeasurementError):
 
 class UnavailableError(MeasurementError):
     """A figure that was asked for cannot be measured here."""
+
+
+class ServerError(MeasurementError):
+    """A model server did not start, died, hung or answered wrongly; the message ends with its last lines."""
 
 
 class MissingError(GpuPerfError):

@@ -1,0 +1,93 @@
+"""What can go wrong between a client and a server, told apart by what the client saw, and told in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pytest_gpuperf.errors import ServerError
+from pytest_gpuperf.serving.server import LAST_LINES, Server
+
+Fault = Literal["refused", "disconnected", "timeout", "status", "wrong shape", "wrong dtype", "unreadable", "other"]
+
+_WHY: dict[Fault, str] = {
+    "refused": "nothing listens there",
+    "disconnected": "the connection broke before the answer was whole",
+    "timeout": "no answer came in time: it hangs, or it is slower than the time-out",
+    "status": "the server answered with an error",
+    "wrong shape": "the answer has another shape than the model's",
+    "wrong dtype": "the answer has another type of number than the model's",
+    "unreadable": "the answer is not what the protocol allows",
+    "other": "the client failed",
+}
+_NEXT: dict[Fault, str] = {
+    "refused": "Start the server, or give the URL of one that runs as HOST:PORT.",
+    "disconnected": "Look for a crash in the server's log; too little memory is the usual cause.",
+    "timeout": "Lower the load or raise the time-out; if one request alone hangs, the model does.",
+    "status": "Read the server's message; send one request by hand to see it again.",
+    "wrong shape": "Compare the served model with the workload: write its model repository anew.",
+    "wrong dtype": "Compare the served model with the workload: write its model repository anew.",
+    "unreadable": "See that the URL is a KServe v2 server's HTTP port, and not its gRPC or metrics port.",
+    "other": "The cause is chained below.",
+}
+
+
+# By name, the closest class first: a client's package need not be loaded to tell what its exception means.
+_BY_CLASS: dict[str, Fault] = {
+    "ConnectionRefusedError": "refused",
+    "TimeoutError": "timeout",
+    "ConnectionError": "disconnected",
+    "EOFError": "disconnected",
+    "HTTPConnectionClosed": "disconnected",
+    "HTTPParseError": "unreadable",
+    "JSONDecodeError": "unreadable",
+    "UnicodeDecodeError": "unreadable",
+}
+
+
+class WrongAnswerError(Exception):
+    """An answer that arrived whole and is not what the model gives."""
+
+    def __init__(self, fault: Literal["wrong shape", "wrong dtype"], message: str) -> None:
+        super().__init__(message)
+        self.fault: Fault = fault
+
+
+def check_answer(name: str, shape: Sequence[int], datatype: str, expected: tuple[Sequence[int], str]) -> None:
+    """Refuse an output whose shape or KServe datatype (``FP32``) is not the expected one."""
+    wanted, wanted_type = expected
+    if datatype != wanted_type:
+        raise WrongAnswerError("wrong dtype", f"output {name!r} is {datatype}; the model gives {wanted_type}")
+    if list(shape) != list(wanted):
+        raise WrongAnswerError("wrong shape", f"output {name!r} is {list(shape)}; the model gives {list(wanted)}")
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Which fault an exception of tritonclient, of a socket or of `check_answer` stands for."""
+    if isinstance(error, WrongAnswerError):
+        return error.fault
+    classes = [c.__name__ for c in type(error).__mro__]
+    if "InferenceServerException" in classes:
+        status = getattr(error, "status", lambda: None)()
+        return "unreadable" if status is None else "timeout" if status == "499" else "status"
+    return next((_BY_CLASS[name] for name in classes if name in _BY_CLASS), "other")
+
+
+def failure(server: Server, doing: str, error: BaseException) -> ServerError:
+    """The error to raise: what happened while doing what, why, what to type next, and the server's last lines."""
+    fault = fault_of(error)
+    dead = not server.alive()
+    why = "its process has ended" if dead else _WHY[fault]
+    remedy = "Read its last lines." if dead else _NEXT[fault]
+    said = str(error).strip() or type(error).__name__
+    return ServerError(
+        f"The server {server.name!r} at {server.url} failed {doing}: {fault}; {why} ({said}). {remedy}"
+        f"{last_lines(server.log_tail(LAST_LINES))}"
+    )
+
+
+def last_lines(log: str) -> str:
+    """A log's end, as it stands below an error."""
+    if not log.strip():
+        return ""
+    return "\n  The server's last lines:\n" + "\n".join(f"    {line}" for line in log.rstrip().splitlines())

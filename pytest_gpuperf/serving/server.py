@@ -1,0 +1,65 @@
+"""A model server, as those who load it see it: where it answers, how it was configured, and how to stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Kind = Literal["triton", "torch", "remote"]  # remote: some KServe v2 server of which nothing else is known
+Plain = str | int | float | bool | None | list["Plain"] | Mapping[str, "Plain"]  # what a result file can hold
+
+LAST_LINES = 25
+
+
+class Running(Protocol):
+    """The process behind a local server."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process that leads its group."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        ...
+
+    def log_tail(self, lines: int = LAST_LINES) -> str:
+        """The last lines it wrote."""
+        ...
+
+    def stop(self) -> None:
+        """End it and everything it started; a second call does nothing."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that was ready to answer for one model when it was handed out."""
+
+    name: str  # for reports: "triton-onnx", "torch"
+    kind: Kind
+    url: str  # host:port, as tritonclient.http takes it
+    model: str
+    metrics_url: str | None = None  # the whole URL of the Prometheus text; None: not known to have any
+    started: float | None = None  # seconds from the start of its process until it was ready; None: it was running
+    configuration: Mapping[str, Plain] = field(default_factory=dict[str, Plain])  # as it was told to serve
+    process: Running | None = field(default=None, repr=False)  # None: it was not started here
+
+    @property
+    def local(self) -> bool:
+        """Whether it was started here, and so is stopped here."""
+        return self.process is not None
+
+    def alive(self) -> bool:
+        """Whether its process runs; of a server that was not started here nobody can say no."""
+        return self.process is None or self.process.alive()
+
+    def log_tail(self, lines: int = LAST_LINES) -> str:
+        """The last lines of its log; empty where it was not started here."""
+        return "" if self.process is None else self.process.log_tail(lines)
+
+    def stop(self) -> None:
+        """End a server that was started here; one that was given by its URL is left alone."""
+        if self.process is not None:
+            self.process.stop()
