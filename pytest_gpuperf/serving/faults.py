@@ -70,7 +70,8 @@ def fault_of(error: BaseException) -> Fault:
     if "InferenceServerException" in classes:
         status = getattr(error, "status", lambda: None)()
         return "unreadable" if status is None else "timeout" if status == "499" else "status"
-    return next((_BY_CLASS[name] for name in classes if name in _BY_CLASS), "other")
+    unknown: Fault = "other"
+    return next((_BY_CLASS[name] for name in classes if name in _BY_CLASS), unknown)
 
 
 def failure(server: Server, doing: str, error: BaseException) -> ServerError:
