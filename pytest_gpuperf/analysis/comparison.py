@@ -8,6 +8,7 @@ from itertools import chain
 from statistics import median
 
 from pytest_gpuperf.analysis import gate
+from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.analysis.matching import Match, match, merged, stated
 from pytest_gpuperf.errors import DeviceError
@@ -77,6 +78,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     vanished: tuple[str, ...] = ()  # cases of the baseline that are in scope and gone
     unmeasured: dict[str, str] = {}  # cases of the baseline whose tests ran but measured nothing -> why
     expired: dict[str, Waiver] = {}  # waivers whose day has passed
+    explanations: dict[str, Explanation] = {}  # why, by case: of those that regressed or improved
     rules: Rules = Rules()
 
     @property

@@ -4,8 +4,9 @@
     ├── Environment ── Device                                  ├── Environment ── Device
     ├── Session ...    one process: id, time, revision, card   ├── Session ...
     ├── Scope          what was collected and what was not     └── Accepted ...   one case
-    └── Case ...       one measured call                           └── Series ...  its 16 block medians in one session
-        └── Measurement ...  what one session measured of it
+    └── Case ...       one measured call                           ├── Series ...  its 16 block medians in one session
+        ├── Measurement ...  what one session measured of it       └── Profile     what one call of it ran
+        └── Profile     what one call of it ran, untimed
 
 Times are seconds per call, memory is bytes, energy is joules per item.
 """
@@ -16,29 +17,21 @@ from itertools import chain
 from statistics import median
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from pytest_gpuperf.results.fields import Block, Bytes, Count, Fraction, Joules, Name, Rate, Record, Seconds, Time
+from pytest_gpuperf.results.latency import Latency, latency_of
+from pytest_gpuperf.results.load import Load
 
 MEDIANS = 16  # block medians a baseline keeps of each session
 SESSIONS_KEPT = 10  # sessions a baseline keeps of each case
+KERNELS_KEPT = 20  # those that took longest, of each profile
 
-Seconds = Annotated[float, Meta(gt=0, le=1e6)]
-Joules = Annotated[float, Meta(gt=0, le=1e12)]
-Bytes = Annotated[int, Meta(ge=0, le=2**50)]
-Rate = Annotated[float, Meta(gt=0, le=1e24)]  # a second
-Count = Annotated[int, Meta(ge=1, le=2**40)]
-Block = Annotated[tuple[Seconds, ...], Meta(min_length=1)]
-Fraction = Annotated[float, Meta(ge=0, lt=1)]
-Name = Annotated[str, Meta(min_length=1, max_length=4096)]
-Time = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]  # UTC, to the second
 Provenance = Literal["measured", "published"]
 EvidenceKind = Literal["time", "peak_memory", "energy"]
 Rating = Literal["proves", "supports", "says nothing", "speaks against", "contradicts"]
 Proof = Literal["proven", "contradicted", "unknown"]
 Word = Literal["regressed", "improved", "unchanged", "inconclusive", "reference"]
-
-
-class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The base of everything kept in a file (type checkers want `frozen` and `kw_only` said again below)."""
 
 
 class Device(Record, frozen=True, kw_only=True):
@@ -97,17 +90,6 @@ class Summary(Record, frozen=True, kw_only=True):
     count: int
 
 
-class Latency(Record, frozen=True, kw_only=True):
-    """Percentiles of single calls, each only from enough of them (else None)."""
-
-    mean: float
-    p50: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    count: int
-
-
 class Witness(Record, frozen=True, kw_only=True):
     """One thing that was looked at to learn which device did the work."""
 
@@ -156,6 +138,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     evidence: Evidence | None = None
     flops: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None  # of one call, counted on the eager model
     ceiling: Ceiling | None = None
+    load: Load | None = None  # of a server, where that was measured
     notes: tuple[str, ...] = ()
 
     @property
@@ -207,26 +190,33 @@ class Measurement(Record, frozen=True, kw_only=True):
         return median(self.walls) - median(self.samples) if self.walls else None
 
 
-# Samples needed for 99 % confidence in a percentile (MLPerf LoadGen's table).
-PERCENTILE_NEEDS = {50: 11, 90: 64, 95: 130, 99: 662}
+class Kernel(Record, frozen=True, kw_only=True, gc=False):
+    """All launches of one kernel in one call, or all runs of one operator on the host."""
+
+    name: Name  # shortened so that a person reads it
+    within: Name | None = None  # the outermost operator it ran for, where that has another name: "contiguous"
+    count: Count
+    seconds: Annotated[float, Meta(ge=0, le=1e6)]  # in all
+    inputs: dict[Name, Count] = {}  # "bf16 channels_last" -> how often its largest input was such
+    shape: Name | None = None  # of the largest input: "8x3x224x224"
 
 
-def latency_of(latencies: tuple[float, ...]) -> Latency:
-    """Percentiles by nearest rank, each only from enough samples."""
-    ordered = sorted(latencies)
-    count = len(ordered)
+class Profile(Record, frozen=True, kw_only=True):
+    """What torch's profiler saw in one call that was not timed: it tells causes, never figures."""
 
-    def percentile(p: int) -> float | None:
-        return ordered[-(-p * count // 100) - 1] if count >= PERCENTILE_NEEDS[p] else None
+    session: Name
+    unit: Literal["kernel", "operator"]  # of the GPU, or of the host
+    launches: Annotated[int, Meta(ge=0, le=2**40)]
+    busy: Annotated[float, Meta(ge=0, le=1e6)]  # seconds in which some of them ran
+    idle: Annotated[float, Meta(ge=0, le=1e6)]  # seconds between the first's start and the last's end in which none did
+    kernels: Annotated[tuple[Kernel, ...], Meta(max_length=KERNELS_KEPT)] = ()  # the longest first
+    parameters: dict[Name, Bytes] = {}  # "fp16" -> bytes of the workload's parameters
+    settings: dict[Name, str] = {}  # what torch was set to in that call: "threads", "tf32", "cudnn.benchmark", ...
 
-    return Latency(
-        mean=sum(ordered) / count,
-        p50=percentile(50),
-        p90=percentile(90),
-        p95=percentile(95),
-        p99=percentile(99),
-        count=count,
-    )
+    @property
+    def unlisted(self) -> int:
+        """Launches beyond those of the kernels that are kept."""
+        return self.launches - sum(k.count for k in self.kernels)
 
 
 class Case(Record, frozen=True, kw_only=True):
@@ -238,6 +228,7 @@ class Case(Record, frozen=True, kw_only=True):
     parameters: dict[Name, str] = {}  # what the test was parametrized with, as text: {"precision": "fp16"}
     rule: Rule = Rule()
     measurements: Annotated[tuple[Measurement, ...], Meta(min_length=1)]
+    profile: Profile | None = None  # None: nobody asked why, or nothing of torch ran
 
     @property
     def file(self) -> str:
@@ -292,6 +283,7 @@ class Accepted(Record, frozen=True, kw_only=True):
     clock: Name
     series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=SESSIONS_KEPT)]
     waiver: Waiver | None = None
+    profile: Profile | None = None  # of one session: the causes of a change are read off it
 
 
 class Baseline(Record, frozen=True, kw_only=True):
