@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
 from pytest_gpuperf.analysis.kernel_changes import KernelChange
@@ -59,7 +59,7 @@ def _with_share(cause: Cause, explanation: Explanation) -> str:
     return f"{cause.sentence} ({format_change(1 + cause.seconds / explanation.seconds[0])} of the call)"
 
 
-def _pair(name: str, pair: tuple[float, float] | None, shown, unit: str = "") -> Iterator[str]:  # type: ignore[no-untyped-def]
+def _pair(name: str, pair: tuple[float, float] | None, shown: Callable[[float], str], unit: str = "") -> Iterator[str]:
     if pair is not None:
         yield f"{name} {shown(pair[0])} -> {shown(pair[1])}{unit}"
 
