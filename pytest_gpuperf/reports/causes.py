@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
+from pytest_gpuperf.analysis.comparison import Comparison, Finding
 from pytest_gpuperf.analysis.kernel_changes import KernelChange
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.results.units import format_change, format_seconds
@@ -16,6 +17,12 @@ _LEAST = 1e-9  # seconds: less is nothing
 def why(explanation: Explanation) -> str:
     """One line: ``why: 1 new copy ... (+41%); launches 52 -> 53; torch unchanged; SM clock 1,980 -> 1,980 MHz``."""
     return f"why: {'; '.join([*_first(explanation), *context(explanation)])}"
+
+
+def why_of(finding: Finding, comparison: Comparison) -> str | None:
+    """That line of a case whose time changed; None where nothing is known."""
+    explanation = comparison.explanations.get(finding.case)
+    return None if explanation is None or finding.evidence != "time" else why(explanation)
 
 
 def sentences(explanation: Explanation) -> list[str]:
