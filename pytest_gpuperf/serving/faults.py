@@ -70,8 +70,8 @@ def fault_of(error: BaseException) -> Fault:
     if "InferenceServerException" in classes:
         status = getattr(error, "status", lambda: None)()
         return "unreadable" if status is None else "timeout" if status == "499" else "status"
-    unknown: Fault = "other"
-    return next((_BY_CLASS[name] for name in classes if name in _BY_CLASS), unknown)
+    known: list[Fault] = [_BY_CLASS[name] for name in classes if name in _BY_CLASS]
+    return known[0] if known else "other"
 
 
 def failure(server: Server, doing: str, error: BaseException) -> ServerError:
