@@ -112,6 +112,7 @@ def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
         memory=AllocatorMemory(
             reset_peak=partial(torch.cuda.reset_peak_memory_stats, index),
             read_peak=partial(torch.cuda.max_memory_allocated, index),
+            read_allocated=partial(torch.cuda.memory_allocated, index),
             empty_cache=torch.cuda.empty_cache,
         ),
     )

@@ -27,6 +27,10 @@ class MemoryMeter(Protocol):
         """The largest number of bytes in use since `reset`; None where this cannot be known."""
         ...
 
+    def allocated(self) -> int | None:
+        """Bytes that tensors hold now; None where nobody counts them."""
+        ...
+
     def release(self) -> None:
         """Give back what is cached but unused, after the device ran out of memory."""
         ...
@@ -58,6 +62,9 @@ class ResidentMemory:
         kibibytes = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), None)
         return None if kibibytes is None else int(kibibytes) * 1024
 
+    def allocated(self) -> int | None:
+        return None  # pages are counted here, whoever holds them
+
     def release(self) -> None:
         """The host's memory is given back by the allocator itself."""
 
@@ -68,6 +75,7 @@ class AllocatorMemory:
 
     reset_peak: Callable[[], None]
     read_peak: Callable[[], int]
+    read_allocated: Callable[[], int]
     empty_cache: Callable[[], None]
     source: str = "torch allocator"
 
@@ -76,6 +84,9 @@ class AllocatorMemory:
 
     def peak(self) -> int | None:
         return self.read_peak()
+
+    def allocated(self) -> int | None:
+        return self.read_allocated()
 
     def release(self) -> None:
         # After a failed allocation the device may be in a state in which even this raises: the first error is the news.

@@ -27,6 +27,16 @@ _POWER_RISE_WATTS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes on the GPU before a test made anything, and after its measurement. None: not to be had."""
+
+    held_before: int | None = None  # by our processes, says NVML
+    held: int | None = None
+    allocated_before: int | None = None  # says torch's allocator
+    peak_allocated: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observations:
     """What was seen of one measurement. None: not looked at, or not to be had."""
 
@@ -39,8 +49,7 @@ class Observations:
     placement: Placement | None = None
     capture: Capture | None = None
     profiler_works: bool = False  # it saw a kernel that certainly ran
-    memory_held: int | None = None  # by this process on the GPU, everything, says NVML
-    peak_allocated: int | None = None  # says the allocator
+    memory: Memory = field(default_factory=Memory)
     idle_watts: float | None = None
     busy_watts: float | None = None
     utilizations: tuple[int, ...] = ()
@@ -130,20 +139,30 @@ def _placement(seen: Observations) -> list[Witness]:
 
 
 def _memory(seen: Observations) -> list[Witness]:
+    """Whether the parameters are there. What was held before may be anybody's: only a rise speaks for them."""
     needed = sum(seen.parameters.values())
-    amounts = {"NVML": seen.memory_held, "allocator peak": seen.peak_allocated}
-    told = {who: amount for who, amount in amounts.items() if amount is not None}
+    memory = seen.memory
+    sources = {
+        "NVML": (memory.held_before, memory.held),
+        "allocator peak": (memory.allocated_before, memory.peak_allocated),
+    }
+    told = {who: (before, after) for who, (before, after) in sources.items() if after is not None}
     if not told:
         return []
-    figure = ", ".join(f"{who} {format_bytes(amount)}" for who, amount in told.items())
+    figure = ", ".join(f"{who} {_rise(before, after)}" for who, (before, after) in told.items())
     if not needed:
         return [_witness("memory", "says nothing", f"{figure}; no parameters to compare with")]
-    enough = max(told.values()) >= needed
-    return [
-        _witness(
-            "memory", "supports" if enough else "speaks against", f"{figure}; parameters need {format_bytes(needed)}"
-        )
-    ]
+    figure = f"{figure}; parameters need {format_bytes(needed)}"
+    if max(after for _, after in told.values()) < needed:
+        return [_witness("memory", "speaks against", figure)]
+    rises = [after - before for before, after in told.values() if before is not None]
+    if rises and max(rises) >= needed:
+        return [_witness("memory", "supports", figure)]
+    return [_witness("memory", "says nothing", f"{figure}, and may have been there before the test began")]
+
+
+def _rise(before: int | None, after: int) -> str:
+    return format_bytes(after) if before is None else f"{format_bytes(before)} -> {format_bytes(after)}"
 
 
 def _power(seen: Observations) -> list[Witness]:

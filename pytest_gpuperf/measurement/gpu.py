@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVarTuple
 
@@ -35,6 +36,7 @@ class Gpu:
         self._prover = Prover(chosen.device.kind, chosen.index, chosen.clock, chosen.sensors)
         chosen.memory.reset()
         self._memory_at_start = chosen.sensors.memory_in_use()
+        self._before = self._prover.memory_before(chosen.memory)
         self._conditions_at_start = self._conditions()
 
     @property
@@ -58,7 +60,8 @@ class Gpu:
 
     def evidence(self, fn: Callable[[*Ts], object], *args: *Ts) -> Evidence:
         """Run ``fn(*args)`` a few times and see which device does the work."""
-        return self._prover.prove(lambda: fn(*args), (fn, args), peak_allocated=self._chosen.memory.peak())
+        peak = self._chosen.memory.peak() if self.device.kind == "cuda" else None
+        return self._prover.prove(lambda: fn(*args), (fn, args), memory=replace(self._before, peak_allocated=peak))
 
     def assert_executed(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
         """``fn(*args)`` does its work on this device, and that is proven."""

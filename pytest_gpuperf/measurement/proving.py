@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from time import process_time
 
 from pytest_gpuperf.device.clocks import Call, Clock
 from pytest_gpuperf.device.health import Health
+from pytest_gpuperf.device.memory import MemoryMeter
 from pytest_gpuperf.device.readings import known
 from pytest_gpuperf.device.sensors import Sensors
-from pytest_gpuperf.measurement.evidence import Observations, judge
+from pytest_gpuperf.measurement.evidence import Memory, Observations, judge
 from pytest_gpuperf.measurement.reach import devices_of, reach
 from pytest_gpuperf.results.records import Evidence
 from pytest_gpuperf.traces.capture import capture, sees_kernels
@@ -37,14 +38,16 @@ class Prover:
         return self.kind == "cuda" and sees_kernels(self.index or 0)
 
     def prove(
-        self, call: Call, held: tuple[object, ...], health: Health | None = None, peak_allocated: int | None = None
+        self, call: Call, held: tuple[object, ...], health: Health | None = None, memory: Memory | None = None
     ) -> Evidence:
-        """Run the call a little more, untimed. `held` is what it is made of: the function and its arguments."""
+        """Run the call a little more, untimed. `held` is what it is made of: the function and its arguments.
+
+        `memory` is what was in use when its test began, and the peak since.
+        """
         reached = reach(*held)
         output, seconds, share = self._watched(call)
         profiled = self.kind == "cuda" and seconds <= _LONGEST_PROFILED
         trace = capture(call, self.clock.synchronize, cuda=True) if profiled else None
-        card = self.sensors.card
         return judge(
             Observations(
                 expected=self.kind,
@@ -56,13 +59,20 @@ class Prover:
                 placement=reached.placement,
                 capture=trace,
                 profiler_works=trace is not None and (bool(trace.kernels) or self.profiler_works),
-                memory_held=None if card is None else known(self.sensors.memory_in_use()),
-                peak_allocated=peak_allocated if self.kind == "cuda" else None,
+                memory=replace(memory or Memory(), held=self.held()),
                 idle_watts=known(self.sensors.idle_watts),
                 busy_watts=health.watts if health else None,
                 utilizations=health.utilizations if health else (),
             )
         )
+
+    def memory_before(self, allocator: MemoryMeter) -> Memory:
+        """What is in use before a test makes anything: only what comes to it can be the test's."""
+        return Memory(held_before=self.held(), allocated_before=allocator.allocated())
+
+    def held(self) -> int | None:
+        """Bytes that our processes hold on the GPU, as NVML says."""
+        return None if self.sensors.card is None else known(self.sensors.memory_in_use())
 
     def _watched(self, call: Call) -> tuple[object, float, float]:
         """The result of a call, its seconds, and the processor's share of them."""

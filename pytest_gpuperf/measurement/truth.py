@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -11,6 +11,7 @@ from pytest_gpuperf.device.clocks import Call
 from pytest_gpuperf.device.health import CardWatch, Health, Watch
 from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.measurement.energy import measure_energy
+from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.proving import Prover
 from pytest_gpuperf.results.records import Evidence, Measurement
 
@@ -37,11 +38,19 @@ class Truth:
         return None if card is None else CardWatch(card)
 
     def told(
-        self, measurement: Measurement, call: Call, held: tuple[object, ...], health: Health | None, *, energy: bool
+        self,
+        measurement: Measurement,
+        call: Call,
+        held: tuple[object, ...],
+        health: Health | None,
+        before: Memory,
+        *,
+        energy: bool,
     ) -> Measurement:
         """The measurement with its evidence, its health, and its energy where it was asked for."""
         health = health or Health()
-        evidence = self.prover.prove(call, held, health, measurement.peak_memory)
+        memory = replace(before, peak_allocated=measurement.peak_memory if self.prover.kind == "cuda" else None)
+        evidence = self.prover.prove(call, held, health, memory)
         told = structs.replace(
             measurement,
             evidence=evidence,

@@ -14,6 +14,7 @@ from pytest_gpuperf.device.canaries import Canaries
 from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.counting import counted
+from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth
@@ -49,10 +50,15 @@ class Recorder:
     repeats: int = 0  # the most often one case was measured in this process
     readings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     canaries: Canaries | None = None
+    memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
     def __post_init__(self) -> None:
         self.truth = Truth.of(self.chosen)
         self.unmeasured = dict.fromkeys(self.tests, "not run: the session stopped before it")
+
+    def test_begins(self) -> None:
+        """Before its fixtures make anything."""
+        self.memory_before = self.truth.prover.memory_before(self.chosen.memory)
 
     def read_canaries(self) -> None:
         """Time the fixed work once more: at the start, between cases and at the end."""
@@ -87,7 +93,8 @@ class Recorder:
             workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
 
         def told(measured: Measurement, health: Health | None) -> Measurement:
-            return self.truth.told(measured, workload.call, (fn, arguments), health, energy=settings.energy)
+            held = (fn, arguments)
+            return self.truth.told(measured, workload.call, held, health, self.memory_before, energy=settings.energy)
 
         measured = measure(
             workload,

@@ -13,6 +13,7 @@ import pytest
 from pytest_gpuperf.errors import FileError, GpuPerfError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.agreement import refuse_wrong
+from pytest_gpuperf.plugin.described import describe
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import Settings, TestSettings, resolve
 
@@ -37,7 +38,7 @@ def prepare(config: pytest.Config) -> None:
     settings = refused(lambda: resolve(config))
     order = _order()
     if order is not None:
-        settings = replace(settings, compare=None, save=Path(order.save), disable=False)
+        settings = replace(settings, compare=None, save=Path(order.save), markdown=None, csv=None, disable=False)
     config.stash[SETTINGS], config.stash[ORDER] = settings, order
 
 
@@ -92,8 +93,9 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     if settings.require_gpu:
         collection.require_gpu(chosen)
     collection.skip_what_cannot_run(items, chosen, settings.device)
-    if settings.save is not None:
-        _refuse_unwritable(settings.save)
+    for path, what in ((settings.save, "the run"), (settings.markdown, "the report"), (settings.csv, "the table")):
+        if path is not None:
+            _refuse_unwritable(path, what)
     gate = None
     if settings.compare and not settings.disable:
         gate = open_gate(config, settings, chosen)
@@ -103,11 +105,11 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     return Suite(config, settings, recorder, gate)
 
 
-def _refuse_unwritable(path: Path) -> None:
+def _refuse_unwritable(path: Path, what: str) -> None:
     """Better now than after the measuring."""
     there = next(p for p in (path, *path.parents) if p.exists())
     if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
-        raise FileError(f"{path}: cannot be written, so the run could not be saved. Choose another file.")
+        raise FileError(f"{path}: cannot be written, so {what} could not be saved. Choose another file.")
 
 
 def _suite_of(request: pytest.FixtureRequest) -> Suite:
@@ -155,6 +157,7 @@ class Suite:
         self.settings = settings
         self.recorder = recorder
         self.gate = gate
+        self.started_for_us = config.stash[ORDER] is not None
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None
@@ -194,11 +197,17 @@ class Suite:
             repeat = self.recorder.measure(fn, arguments, items, settings, repeat=len(case.measurements))
             case = self.recorder.case_of(item, name, settings, (*case.measurements, repeat))
         self.recorder.keep(case)
+        describe(item, case, self.recorder.chosen.device.name)
         return first
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         return self.gate.run(item, nextitem, self.recorder) if self.gate and collection.measures(item) else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if collection.measures(item):
+            self.recorder.test_begins()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.run is None:
@@ -239,6 +248,7 @@ class Suite:
             if self.gate is not None:
                 self.gate.report()
             self._save(self.run)
+            self._write_reports()
 
     def _save(self, run: Run) -> None:
         if self.settings.save is None or self.settings.disable or not run.cases:
@@ -248,5 +258,13 @@ class Suite:
         try:
             write_run(self.settings.save, run)
             self.saved = run
+        except FileError as error:
+            self.failure = error
+
+    def _write_reports(self) -> None:
+        from pytest_gpuperf.plugin.written import write_reports
+
+        try:
+            write_reports(self)
         except FileError as error:
             self.failure = error

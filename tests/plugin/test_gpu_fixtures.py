@@ -10,6 +10,7 @@ from nvml.standin import Machine
 from pytest_gpuperf.device import choice
 from pytest_gpuperf.device.choice import Chosen, choose_device
 from pytest_gpuperf.device.sensors import card_sensors
+from pytest_gpuperf.plugin.recorder import Recorder
 
 
 @pytest.fixture
@@ -98,3 +99,25 @@ def test_a_project_with_a_fixture_of_that_name_notices_nothing(story):
     result = story.run()
     assert result.ret == 0
     result.stdout.no_fnmatch_line("gpuperf:*")
+
+
+def test_memory_is_read_before_a_test_makes_anything(story, monkeypatch):
+    """Else a rise by a model's parameters could not be told from what was there."""
+    happened: list[str] = []
+    monkeypatch.setattr(Recorder, "test_begins", lambda self: happened.append("read"))
+    monkeypatch.setattr("builtins.happened", happened, raising=False)
+    story.suite(
+        """
+        @pytest.fixture(autouse=True)
+        def model():
+            happened.append("made")
+
+        def test_measures(gpuperf):
+            gpuperf(spin, 1)
+
+        def test_measures_nothing():
+            pass
+        """
+    )
+    story.run().assert_outcomes(passed=2)
+    assert happened == ["read", "made", "made"]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from command import gpuperf
@@ -53,7 +54,9 @@ def test_ctrl_c_changes_nothing(suite):
         "import pathlib, time\ndef test_slow(gpuperf):\n    pathlib.Path('started').touch()\n    time.sleep(300)\n"
     )
     command = [sys.executable, "-m", "pytest_gpuperf", "calibrate", "--into", "base.json", *PYTEST]
-    process = subprocess.Popen(command, cwd=suite, stderr=subprocess.PIPE, text=True)
+    # A test run that was started in the background ignores Ctrl-C, and so would what it starts.
+    listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=suite, stderr=subprocess.PIPE, text=True, preexec_fn=listens)  # noqa: PLW1509 - no thread
     while not (suite / "started").exists() and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)

@@ -58,9 +58,9 @@ def test_the_allocators_figure():
         did.append("empty")
         raise RuntimeError("the device is lost")
 
-    meter = AllocatorMemory(lambda: did.append("reset"), lambda: 123, fail)
+    meter = AllocatorMemory(lambda: did.append("reset"), lambda: 123, lambda: 45, fail)
     meter.reset()
-    assert (meter.peak(), meter.source) == (123, "torch allocator")
+    assert (meter.peak(), meter.allocated(), meter.source) == (123, 45, "torch allocator")
     meter.release()  # the workload's own error is the news
     assert did == ["reset", "empty"]
 

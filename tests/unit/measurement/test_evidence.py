@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_gpuperf.measurement.evidence import Observations, judge
+from pytest_gpuperf.measurement.evidence import Memory, Observations, judge
 from pytest_gpuperf.results.records import Evidence
 from pytest_gpuperf.traces.capture import Activity, Capture
 
@@ -66,11 +66,11 @@ def test_no_kernel_in_this_process_may_mean_another_one() -> None:
 
 def test_without_a_profile_two_witnesses_prove_and_one_does_not() -> None:
     """As study S3 had to: memory rose by the parameters' bytes, and power rose; utilisation was 0.9 %."""
-    memory = {"parameters": {"cuda": 5 * GIB}, "memory_held": 6 * GIB}
+    memory = {"parameters": {"cuda": 5 * GIB}, "memory": Memory(held_before=0, held=6 * GIB)}
     power = {"idle_watts": 17.8, "busy_watts": 125.4}
     assert judge(seen(**memory, **power, utilizations=(0, 1))).verdict == "proven"
     assert judge(seen(**power)).verdict == "unknown"
-    assert judge(seen(**power, memory_held=6 * GIB)).verdict == "unknown"
+    assert judge(seen(**power, memory=Memory(held_before=0, held=6 * GIB))).verdict == "unknown"
     shown = judge(seen(**power, utilizations=(0, 1)))
     assert [w.figure for w in shown.witnesses][1:] == ["17.8 W idle, 125.4 W at work", "0-1 % in 2 samples"]
 
@@ -85,13 +85,20 @@ def test_power_that_stays_says_nothing() -> None:
     assert rating(judge(seen(idle_watts=5, busy_watts=8)), "power") == "says nothing"  # 60 % of very little
 
 
-def test_memory_is_compared_with_the_parameters() -> None:
-    def memory(held: int | None, peak: int | None) -> str:
-        return rating(judge(seen(parameters={"cuda": GIB}, memory_held=held, peak_allocated=peak)), "memory")
+def test_memory_rises_by_the_parameters() -> None:
+    def memory(**amounts: int) -> tuple[str, str]:
+        found = judge(seen(parameters={"cuda": GIB}, memory=Memory(**amounts)))
+        return next((w.rating, w.figure) for w in found.witnesses if w.name == "memory")
 
-    assert memory(2 * GIB, None) == "supports"
-    assert memory(None, 2 * GIB) == "supports"
-    assert memory(GIB // 2, GIB // 4) == "speaks against"
+    assert memory(held_before=GIB // 2, held=2 * GIB)[0] == "supports"
+    assert memory(allocated_before=0, peak_allocated=2 * GIB)[0] == "supports"
+    assert memory(held_before=3 * GIB, held=3 * GIB, allocated_before=0, peak_allocated=GIB)[0] == "supports"
+    assert memory(held=GIB // 2, peak_allocated=GIB // 4)[0] == "speaks against"
+    there, figure = memory(held_before=3 * GIB, held=3 * GIB)
+    assert there == "says nothing", "study S3 found 89.6 GB resident before its model was loaded"
+    assert figure.endswith(
+        "3.00 GiB -> 3.00 GiB; parameters need 1.00 GiB, and may have been there before the test began"
+    )
 
 
 def test_parameters_that_are_moved_for_the_call_are_no_contradiction() -> None:

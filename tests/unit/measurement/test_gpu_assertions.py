@@ -86,6 +86,9 @@ class Meter:
     def peak(self) -> int | None:
         return self._peak
 
+    def allocated(self) -> int | None:
+        return None
+
     def release(self) -> None: ...
 
 

@@ -12,6 +12,7 @@ from nvml.standin import GIB, Machine
 from pytest_gpuperf.device.clocks import HostClock
 from pytest_gpuperf.device.health import Health
 from pytest_gpuperf.device.sensors import Sensors, card_sensors, cpu_sensors
+from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.proving import Prover
 from pytest_gpuperf.results.records import Evidence
 
@@ -64,7 +65,7 @@ def test_a_model_left_on_the_processor_is_contradicted_where_a_gpu_was_expected(
     machine.change(memory_used=3 * GIB)
     model, x = torch.nn.Linear(256, 256), torch.ones(64, 256)
     seen = prover("cuda", card_sensors(machine.gpus[0].uuid, None)).prove(
-        lambda: model(x), (model, x), Health(watts=61.0, utilizations=(0, 0, 0)), 0
+        lambda: model(x), (model, x), Health(watts=61.0, utilizations=(0, 0, 0)), Memory(peak_allocated=0)
     )
     assert seen.verdict == "contradicted"
     found = figures(seen)

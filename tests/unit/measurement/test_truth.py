@@ -13,6 +13,7 @@ from pytest_gpuperf.device.choice import Chosen, choose_device
 from pytest_gpuperf.device.health import CardWatch, Health
 from pytest_gpuperf.device.sensors import card_sensors
 from pytest_gpuperf.errors import DeviceLostError
+from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth
@@ -35,7 +36,7 @@ def measured(chosen: Chosen, call=work, *, energy: bool = False) -> Measurement:
     truth = Truth.of(chosen)
 
     def told(measurement: Measurement, health: Health | None) -> Measurement:
-        return truth.told(measurement, call, (call,), health, energy=energy)
+        return truth.told(measurement, call, (call,), health, Memory(), energy=energy)
 
     return measure(
         call,
