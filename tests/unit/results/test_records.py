@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from examples import DEVICE, a_measurement, a_run
 
-from pytest_gpuperf.results.records import Device, latency_of
+from pytest_gpuperf.results.latency import latency_of
+from pytest_gpuperf.results.records import Device
 
 
 @pytest.mark.parametrize(
