@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Kind = Literal["triton", "torch", "remote"]  # remote: some KServe v2 server of which nothing else is known
-Plain = str | int | float | bool | None | list["Plain"] | Mapping[str, "Plain"]  # what a result file can hold
+Plain = str | int | float | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]  # what a result file can hold
 
 LAST_LINES = 25
 

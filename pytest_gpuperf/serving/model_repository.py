@@ -1,0 +1,173 @@
+"""A workload as Triton's model repository: its file, its config.pbtxt and, for the Python back end, its model.py."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytest_gpuperf.backends import why_not
+from pytest_gpuperf.backends.onnx_export import exported
+from pytest_gpuperf.errors import FileError, MissingError, UsageError
+from pytest_gpuperf.models.workload import Workload
+from pytest_gpuperf.serving.deployment import Deployment, served_name
+from pytest_gpuperf.serving.signature import Signature, Tensor, signature_of
+
+_MODEL = Path(__file__).with_name("served_model.py")
+_NATIVE = "onnxruntime"  # the back end that reads an ONNX file itself
+_GRAPHS = {  # what optimization.cuda.graphs does, by back end
+    "python": "not effective: Triton's Python back end has none",
+    _NATIVE: "not effective: Triton's ONNX Runtime back end does not read this setting",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model repository with one model in it."""
+
+    folder: Path
+    model: str
+    backend: str  # Triton's
+    signature: Signature
+    cuda_graphs: str  # "off", or whether the setting acts
+
+
+def write(workload: Workload, deployment: Deployment, into: Path, backends: Collection[str] = ("python",)) -> Written:
+    """Write it for a server that has these back ends. Another model in the folder stays; the same one is replaced."""
+    backend = _NATIVE if deployment.runtime == "onnx" and _NATIVE in backends else "python"
+    _refuse_impossible(workload, deployment, backends, backend)
+    model = served_name(workload.name)
+    signature = signature_of(workload, deployment.wire)
+    place = into / model
+    try:
+        shutil.rmtree(place, ignore_errors=True)
+        version = place / "1"
+        version.mkdir(parents=True)
+        if deployment.runtime == "onnx":
+            file = _onnx(workload, deployment, version)
+            signature = _as_in_file(signature, file) if backend == _NATIVE else signature
+        else:
+            file = _torch(workload, deployment, version)
+        if backend == "python":
+            shutil.copyfile(_MODEL, version / "model.py")
+        config = "\n".join(_config(model, backend, file.name, deployment, signature))
+        (place / "config.pbtxt").write_text(config + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FileError(
+            f"The model repository could not be written to {into}: {error}. Choose another folder."
+        ) from error
+    graphs = _GRAPHS[backend] if deployment.cuda_graphs else "off"
+    return Written(into, model, backend, signature, graphs)
+
+
+def _refuse_impossible(workload: Workload, deployment: Deployment, backends: Collection[str], backend: str) -> None:
+    if backend not in backends:
+        raise UsageError(
+            f"This Triton has the back ends {', '.join(sorted(backends))}; {deployment.runtime} needs python."
+        )
+    runner = "onnxruntime" if deployment.runtime == "onnx" else "eager"
+    kind = deployment.devices[0].partition(":")[0]
+    # A repository for a GPU may be written where there is none: only what holds of the processor is asked here.
+    reason = why_not(runner, deployment.precision, "cpu") if kind == "cpu" else None
+    if deployment.how.quantised and deployment.runtime == "torch":
+        reason = "torch cannot export its dynamically quantised modules; serve int8 with the onnx runtime"
+    if reason is not None:
+        raise MissingError(f"{workload.name} cannot be served: {reason}")
+
+
+def _onnx(workload: Workload, deployment: Deployment, version: Path) -> Path:
+    """The file the back end `onnxruntime` would run, with the weights beside it where they are large."""
+    how = deployment.how
+    module = deepcopy(workload.module).to(how.weights)
+    inputs = tuple(t.to(how.weights) if t.is_floating_point() else t for t in workload.inputs(1))
+    made = exported(module, inputs, quantised=how.quantised)
+    for part in made.parent.iterdir():
+        shutil.copyfile(part, version / part.name)
+    return version / made.name
+
+
+def _torch(workload: Workload, deployment: Deployment, version: Path) -> Path:
+    """The module as torch exports it: operators and weights, without the classes that made them."""
+    weights = deployment.how.weights
+    module = deepcopy(workload.module).to(weights)
+    # Two of everything: of a batch of one the exporter would conclude that it is always one.
+    inputs = tuple(t.to(weights) if t.is_floating_point() else t for t in workload.inputs(2))
+    batch = torch.export.Dim("batch")
+    try:
+        with torch.no_grad():
+            program: Any = torch.export.export(module, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs))
+    except Exception as error:  # torch raises of every kind here
+        raise MissingError(
+            f"{workload.name} cannot be served by torch in Triton: torch.export refuses the module ({error}). Make its "
+            f"forward depend on no value of its tensors, or serve it with torch_server, which runs the module itself."
+        ) from error
+    file = version / "model.pt2"
+    torch.export.save(program, file)
+    return file
+
+
+def _as_in_file(signature: Signature, file: Path) -> Signature:
+    """The native back end takes the file's own names."""
+    import onnx  # noqa: PLC0415 - an extra
+
+    graph: Any = onnx.load(file, load_external_data=False).graph
+    return Signature(_renamed(signature.inputs, graph.input), _renamed(signature.outputs, graph.output))
+
+
+def _renamed(tensors: Sequence[Tensor], slots: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(slot.name, t.datatype, t.shape) for t, slot in zip(tensors, slots, strict=True))
+
+
+def _config(model: str, backend: str, file: str, deployment: Deployment, signature: Signature) -> Iterator[str]:
+    yield f"name: {json.dumps(model)}"
+    yield f"backend: {json.dumps(backend)}"
+    yield f"max_batch_size: {deployment.max_batch}"
+    for word, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        for t in tensors:
+            dims = ", ".join(map(str, t.shape))
+            yield f"{word} [ {{ name: {json.dumps(t.name)} data_type: TYPE_{t.datatype} dims: [ {dims} ] }} ]"
+    yield from _instances(deployment)
+    if deployment.batching:
+        yield "dynamic_batching {"
+        yield f"  preferred_batch_size: [ {', '.join(map(str, deployment.preferred))} ]"
+        yield f"  max_queue_delay_microseconds: {round(deployment.queue_delay * 1e6)}"
+        yield "}"
+    if deployment.cuda_graphs:
+        yield "optimization { cuda { graphs: true } }"
+    parameters = {"intra_op_thread_count": str(deployment.threads)} if backend == _NATIVE else _told(deployment, file)
+    for key, value in parameters.items():
+        yield f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
+
+
+def _instances(deployment: Deployment) -> Iterator[str]:
+    if deployment.on_gpu:
+        gpus = ", ".join(device[5:] for device in deployment.devices)
+        yield f"instance_group [ {{ kind: KIND_GPU count: {deployment.instances} gpus: [ {gpus} ] }} ]"
+    else:
+        yield f"instance_group [ {{ kind: KIND_CPU count: {deployment.instances} }} ]"
+
+
+def _told(deployment: Deployment, file: str) -> Mapping[str, str]:
+    """What served_model.py asks for."""
+    how = deployment.how
+    return {
+        "runtime": deployment.runtime,
+        "file": file,
+        "threads": str(deployment.threads),
+        "tf32": str(int(how.tf32)),
+        "weights": _plain(how.weights),
+        "wire": _plain(deployment.wire),
+        "autocast": "" if how.autocast is None else _plain(how.autocast),
+    }
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
