@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.parity.record import Parity
     from pytest_gpuperf.plugin.agreement import ParityCheck
     from pytest_gpuperf.plugin.fixture import GpuPerf
+    from pytest_gpuperf.plugin.load import GpuPerfLoad
+    from pytest_gpuperf.results.load import Load
     from pytest_gpuperf.results.records import Measurement
 
 __all__ = [
@@ -40,8 +42,10 @@ __all__ = [
     "Gpu",
     "GpuPerf",
     "GpuPerfError",
+    "GpuPerfLoad",
     "GpuPower",
     "KiB",
+    "Load",
     "Measurement",
     "MeasurementError",
     "MiB",
@@ -60,7 +64,9 @@ _LAZY = {
     "CudaTimer": "pytest_gpuperf.measurement.timer",
     "Gpu": "pytest_gpuperf.measurement.gpu",
     "GpuPerf": "pytest_gpuperf.plugin.fixture",
+    "GpuPerfLoad": "pytest_gpuperf.plugin.load",
     "GpuPower": "pytest_gpuperf.device.power",
+    "Load": "pytest_gpuperf.results.load",
     "Measurement": "pytest_gpuperf.results.records",
     "Parity": "pytest_gpuperf.parity.record",
     "ParityCheck": "pytest_gpuperf.plugin.agreement",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.agreement import ParityCheck
     from pytest_gpuperf.plugin.fixture import GpuPerf
+    from pytest_gpuperf.plugin.load import GpuPerfLoad
 
 GPU_MARKER = (
     "gpu(min_memory=BYTES, min_capability='8.0', count=1, cuda_only=False): "
@@ -53,6 +54,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def gpuperf(request: pytest.FixtureRequest) -> GpuPerf:
     """Measure a workload: ``gpuperf(fn, *args, items=1, name=None, energy=None) -> Measurement``."""
     return suite.fixture(request)
+
+
+@pytest.fixture
+def gpuperf_load(request: pytest.FixtureRequest) -> GpuPerfLoad:
+    """Load a server: ``gpuperf_load(server, workload, batch=1, concurrency=16, requests=200) -> Load``."""
+    return suite.load(request)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.results.records import Scope
 
 DESELECTED = pytest.StashKey[list[str]]()
-FIXTURES = ("gpuperf", "cuda_timer", "gpu", "gpu_power")
+MEASURING = ("gpuperf", "gpuperf_load")
+FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")
 
 
 def note_deselected(items: Sequence[pytest.Item]) -> None:
@@ -32,7 +33,7 @@ def fixtures_of(item: pytest.Item) -> Sequence[str]:
 
 def measures(item: pytest.Item) -> bool:
     """Whether a test can measure."""
-    return "gpuperf" in fixtures_of(item)
+    return not set(MEASURING).isdisjoint(fixtures_of(item))
 
 
 def _asks_for_ours(item: pytest.Item) -> bool:

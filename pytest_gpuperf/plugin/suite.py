@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.plugin.gate import Gate
+    from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.results.records import Measurement, Run
     from pytest_gpuperf.sessions.order import Order
@@ -128,6 +129,13 @@ def fixture(request: pytest.FixtureRequest) -> GpuPerf:
     from pytest_gpuperf.plugin.fixture import GpuPerf
 
     return GpuPerf(request.node, _suite_of(request))
+
+
+def load(request: pytest.FixtureRequest) -> GpuPerfLoad:
+    """What the fixture `gpuperf_load` gives a test."""
+    from pytest_gpuperf.plugin.load import GpuPerfLoad
+
+    return GpuPerfLoad(request.node, _suite_of(request))
 
 
 def timer(request: pytest.FixtureRequest) -> CudaTimer:

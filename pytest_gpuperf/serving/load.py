@@ -15,6 +15,7 @@ from pytest_gpuperf.results.latency import latency_of
 from pytest_gpuperf.results.load import Arrivals, Load, Protocol, RoundTrip
 from pytest_gpuperf.results.records import Evidence, Measurement
 from pytest_gpuperf.serving import windows as w
+from pytest_gpuperf.serving.agreement import Check
 from pytest_gpuperf.serving.faults import Fault, WrongAnswerError, failure
 from pytest_gpuperf.serving.pacing import Pace
 from pytest_gpuperf.serving.requests import Array, FirstAnswer, ask, build
@@ -104,10 +105,17 @@ class Loaded:
         )
 
 
-def load_server(server: Server, inputs: Sequence[Array], plan: LoadPlan) -> Loaded:
-    """Load it. What the server does wrong as a whole is a `ServerError`; single faults are counted."""
+def load_server(
+    server: Server, inputs: Sequence[Array], plan: LoadPlan, *, check: Check | None = None
+) -> Loaded:
+    """Load it. What the server does wrong as a whole is a `ServerError`; single faults are counted.
+
+    `check` looks at the first answer's arrays, and raises where they are wrong.
+    """
     request = build(server, inputs, plan.protocol, plan.timeout)
     first = ask(server, request, plan.timeout)
+    if check is not None:
+        check(list(first.outputs.values()))
     trip = round_trip(server)
     with started(_orders(server, plan, first), request.http) as workers:
         watch = _Watch(server, workers, plan, begun=workers.go())

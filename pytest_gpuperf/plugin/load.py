@@ -1,0 +1,131 @@
+"""The fixture `gpuperf_load`: many clients at once, against a server, as a case like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.plugin.proof import refuse_unproven
+from pytest_gpuperf.plugin.settings import TestSettings, of_test
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.models import Workload
+    from pytest_gpuperf.plugin.suite import Suite
+    from pytest_gpuperf.results.load import Arrivals, Load, Protocol
+    from pytest_gpuperf.results.records import Measurement
+    from pytest_gpuperf.serving.load import LoadPlan
+    from pytest_gpuperf.serving.server import Server
+
+
+@dataclass
+class GpuPerfLoad:
+    """Loads a server for a test; records it and has it compared."""
+
+    _item: pytest.Item
+    _suite: Suite
+    _names: set[str | None] = field(default_factory=set[str | None])
+
+    def __call__(
+        self,
+        server: Server,
+        workload: Workload | Sequence[Any],
+        *,
+        batch: int = 1,
+        concurrency: int = 16,
+        requests: int = 200,
+        rate: float | None = None,
+        arrivals: Arrivals = "poisson",
+        protocol: Protocol = "binary",
+        processes: int | None = None,
+        timeout: float = 60.0,
+        window_seconds: float = 1.0,
+        name: str | None = None,
+    ) -> Load:
+        """Keep `concurrency` requests in flight until three windows of at least `requests` answers agree.
+
+        With a `rate`, requests arrive by themselves, so many a second, and at most `concurrency` are in flight: such a
+        load is there to be asserted on, and is not recorded. Arrays in place of a workload are sent as they are.
+        """
+        __tracebackhide__ = True
+        from pytest_gpuperf.serving.load import LoadPlan
+
+        if name in self._names:
+            pytest.fail(
+                f"{self._item.nodeid} loads twice under the same name, so the two cannot be told apart. Give each its "
+                f'own: gpuperf_load(server, workload, name="burst").',
+                pytrace=False,
+            )
+        self._names.add(name)
+        try:
+            settings = of_test(self._item, self._suite.settings)
+            plan = LoadPlan(
+                batch=batch,
+                concurrency=concurrency,
+                requests=requests,
+                rate=rate,
+                arrivals=arrivals,
+                protocol=protocol,
+                processes=processes,
+                timeout=timeout,
+                window_seconds=window_seconds,
+                budget=settings.budget,
+            )
+            return self._measure(server, workload, plan, name, settings)
+        except UsageError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def _measure(
+        self,
+        server: Server,
+        workload: Workload | Sequence[Any],
+        plan: LoadPlan,
+        name: str | None,
+        settings: TestSettings,
+    ) -> Load:
+        __tracebackhide__ = True
+        take = _taking(server, workload, plan, disabled=self._suite.settings.disable)
+        suite, recorder = self._suite, self._suite.recorder
+        if suite.settings.disable or plan.rate is not None:
+            return _load_of(take(recorder.session))
+        recorder.read_canaries()
+        first = take(recorder.session)
+        refuse_unproven(first, recorder.chosen, require=suite.settings.require_proof)
+        case = recorder.case_of(self._item, name, settings, (first,))
+        while suite.gate is not None and suite.gate.wants_repeat(recorder, case):
+            repeat = len(case.measurements)
+            recorder.repeats = max(recorder.repeats, repeat)
+            again = take(recorder.name_of(repeat))
+            case = recorder.case_of(self._item, name, settings, (*case.measurements, again))
+        recorder.keep(case)
+        return _load_of(first)
+
+
+def _taking(
+    server: Server, workload: Workload | Sequence[Any], plan: LoadPlan, *, disabled: bool
+) -> Callable[[str], Measurement]:
+    """What loads the server once, for the session of that name."""
+    from dataclasses import replace
+
+    from pytest_gpuperf.models import Workload
+    from pytest_gpuperf.serving.agreement import check_of, inputs_of
+    from pytest_gpuperf.serving.load import load_server
+
+    check = None
+    if isinstance(workload, Workload):
+        inputs: Sequence[Any] = inputs_of(workload, plan.batch)
+        plan = replace(plan, batch=workload.items(plan.batch))
+        check = check_of(server, workload, inputs)
+    else:
+        inputs = workload
+    if disabled:
+        plan = replace(plan, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
+    return lambda session: load_server(server, inputs, plan, check=check).measurement(session)
+
+
+def _load_of(measurement: Measurement) -> Load:
+    assert measurement.load is not None
+    return measurement.load

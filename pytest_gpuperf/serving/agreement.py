@@ -1,0 +1,51 @@
+"""Whether a server computes what its model computes: how fast it gives wrong numbers need not be known."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from pytest_gpuperf.errors import ServerError
+from pytest_gpuperf.models import Workload
+from pytest_gpuperf.serving.requests import Array
+from pytest_gpuperf.serving.server import Server
+
+Check = Callable[[Sequence[Array]], None]
+
+LARGEST = 0.05  # of the largest number: half precision differs by less, other weights by far more
+
+
+def inputs_of(workload: Workload, batch: int) -> list[Array]:
+    """A batch of a workload, as requests carry it."""
+    return [np.asarray(tensor.numpy()) for tensor in workload.inputs(batch)]
+
+
+def answers_of(workload: Workload, inputs: Sequence[Array]) -> list[Array]:
+    """What the model itself gives for the first item."""
+    with torch.inference_mode():
+        given = workload.module(*(torch.from_numpy(np.array(a[:1])) for a in inputs))
+    return [np.asarray(tensor.float().numpy()) for tensor in ([given] if isinstance(given, torch.Tensor) else given)]
+
+
+def check_of(server: Server, workload: Workload, inputs: Sequence[Array]) -> Check | None:
+    """What looks at the first answer; None for a remote server, whose weights may be others."""
+    if not server.local:
+        return None
+    expected = answers_of(workload, inputs)
+    return lambda answers: refuse_wrong_numbers(server, answers, expected)
+
+
+def refuse_wrong_numbers(server: Server, answers: Sequence[Array], expected: Sequence[Array]) -> None:
+    """Raise where the first item of an answer is not, within a few percent, the model's."""
+    for answer, wanted in zip(answers, expected, strict=False):
+        scale = float(np.abs(wanted).max())
+        off = float(np.abs(np.asarray(answer[:1], np.float64).reshape(wanted.shape) - wanted).max())
+        if not off <= LARGEST * scale:  # not a number is not agreement either
+            raise ServerError(
+                f"The server {server.name!r} at {server.url} does not compute what its model {server.model!r} does: "
+                f"the first item is off by {off:.3g}, and its largest number is {scale:.3g}. How fast that is says "
+                f"nothing. Write its model repository anew, or load it with plain arrays to leave this check out."
+            )
