@@ -11,6 +11,7 @@ from pytest_gpuperf.analysis import gate
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.analysis.matching import Match, match, merged, stated
+from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
 from pytest_gpuperf.results.records import (
@@ -80,6 +81,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     expired: dict[str, Waiver] = {}  # waivers whose day has passed
     explanations: dict[str, Explanation] = {}  # why, by case: of those that regressed or improved
     rules: Rules = Rules()
+    sides: Sides | None = None  # two revisions in turns, and not a run beside a baseline
 
     @property
     def timed(self) -> tuple[Finding, ...]:
@@ -102,7 +104,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         return next((code for code, _ in self._problems()), 0)
 
     def _problems(self) -> list[tuple[int, str]]:
-        found: list[tuple[int, str]] = []
+        found = [(1, sentence) for sentence in (self.sides.problems if self.sides else ())]
         regressed = sum(f.fails for f in self.findings)
         if regressed:
             found.append((1, f"{regressed} of {len(self.findings)} compared figures regressed."))
@@ -119,7 +121,8 @@ class Comparison(Record, frozen=True, kw_only=True):
             found += self._missing()
         share = self.rules.min_decided
         if not self.timed:
-            found.append((6, f"Nothing was compared: no case of this run is in {self.baseline}."))
+            none = "neither has a case of the other" if self.sides else f"no case of this run is in {self.baseline}"
+            found.append((6, f"Nothing was compared: {none}."))
         elif self.decided < share * len(self.timed):
             count = f"{self.decided} of {len(self.timed)}"
             found.append((7, f"Only {count} compared cases got a verdict; at least {share:.0%} must. {self._advice()}"))
@@ -127,6 +130,8 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     def _advice(self) -> str:
         """What lets more cases be decided on this machine."""
+        if self.sides:
+            return "Let more launches tell: --budget SECONDS; or give noisy cases a margin"
         fewest = min(f.baseline_sessions for f in self.timed)
         if fewest < SESSIONS_KEPT:
             return f"Add sessions: gpuperf calibrate --sessions {SESSIONS_KEPT - fewest} --into {self.baseline}"
@@ -135,8 +140,9 @@ class Comparison(Record, frozen=True, kw_only=True):
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
         if self.vanished:
-            what = f"{len(self.vanished)} cases of the baseline vanished. If that is meant, drop them"
-            found.append((1, f"{what}: gpuperf accept RUN --into {self.baseline} --prune"))
+            what = f"{len(self.vanished)} cases of {'the baseline' if not self.sides else self.baseline} vanished"
+            how = "allow it: --allow-missing" if self.sides else f"drop them: gpuperf accept RUN --into {self.baseline} --prune"
+            found.append((1, f"{what}. If that is meant, {how}"))
         if self.unmeasured:
             found.append((1, f"{len(self.unmeasured)} cases of the baseline were not measured."))
         return found

@@ -132,7 +132,8 @@ def stated(rule: Rule, kind: EvidenceKind) -> tuple[str, float]:
     return SHOWN[kind], DEFAULT_TOLERANCE
 
 
-def _policy(rule: Rule, kind: EvidenceKind) -> Policy:
+def policy_of(rule: Rule, kind: EvidenceKind) -> Policy:
+    """How a rule has an evidence judged."""
     metric, fraction = stated(rule, kind)
     return Policy(tolerance=expm1(log_tolerance(metric, fraction)), margin=rule.margin)
 
@@ -146,7 +147,7 @@ def _evidence(
         found["time"][name] = CaseEvidence(
             baseline=[when.observed(s, s.medians) for s in accepted.series],
             candidate=[when.observed(m, block_medians(m.samples)) for m in case.measurements],
-            policy=_policy(rule, "time"),
+            policy=policy_of(rule, "time"),
             published=published,
         )
         # The resident set of a CPU process wanders by itself: it is judged where a test asks for it.
@@ -170,7 +171,7 @@ def _add_scalar(
     baseline = [when.observed(s, (v,)) for s in accepted.series if (v := scalar(s, kind))]
     candidate = [when.observed(m, (v,)) for m in case.measurements if (v := scalar(m, kind))]
     if baseline and candidate:
-        found[name] = CaseEvidence(baseline, candidate, _policy(rule, kind), published)
+        found[name] = CaseEvidence(baseline, candidate, policy_of(rule, kind), published)
 
 
 def scalar(record: Series | Measurement, kind: EvidenceKind) -> float | None:

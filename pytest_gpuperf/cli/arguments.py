@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from pytest_gpuperf.cli.ab import AB
 from pytest_gpuperf.cli.accept import ACCEPT
 from pytest_gpuperf.cli.calibrate import CALIBRATE
 from pytest_gpuperf.cli.compare import COMPARE
@@ -26,6 +27,7 @@ COMMANDS = (
     SHOW,
     RATIOS,
     WAIVE,
+    AB,
     IMPORT,
     EXPORT,
     DOCTOR,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 CachePolicy = Literal["warm", "flush", "rotate"]
-Pace = Callable[[int], None]  # called before each block but the first, with the block's number
+Pace = Callable[[int], bool]  # called before each block but the first, with the blocks so far: True ends it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def measure(
     watch: Watch | None = None,
     told: Callable[[Measurement, Health | None], Measurement] | None = None,
 ) -> Measurement:
-    """Measure one call; `pace` is called between blocks, where other code may run.
+    """Measure one call; `pace` is called between blocks, where other code may run, and may say that they are enough.
 
     `watch` looks at the device around each block; `told` adds what is learned by calling once more, untimed.
     """
@@ -177,8 +177,8 @@ def _sample(
         if clock.now() - start + span > plan.budget:
             return "cap"
         spans = plan.spans_per_block(span)
-        if pace is not None:
-            pace(len(timed.blocks))
+        if pace is not None and pace(len(timed.blocks)):
+            return "steady"
 
 
 def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock) -> bool:

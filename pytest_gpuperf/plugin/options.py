@@ -7,22 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.results.tolerances import parse_seconds as seconds
 from pytest_gpuperf.results.tolerances import parse_share, parse_tolerance
 
 
 def _text(value: str, _what: str) -> str:
     return value
-
-
-def seconds(value: str, what: str) -> float:
-    """``10`` or ``10s`` -> 10.0."""
-    try:
-        number = float(value.removesuffix("s"))
-    except ValueError:
-        raise UsageError(f"{what}: {value!r} is not a number of seconds. Write it like 10.") from None
-    if not 0 < number <= 86400:
-        raise UsageError(f"{what}: {value!r} is out of range. Write seconds above 0 and at most 86400, a day.")
-    return number
 
 
 def _device(value: str, what: str) -> str:

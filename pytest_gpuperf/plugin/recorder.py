@@ -15,7 +15,7 @@ from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.counting import counted
 from pytest_gpuperf.measurement.evidence import Memory
-from pytest_gpuperf.measurement.plan import Plan
+from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth
 from pytest_gpuperf.plugin.parameters import parameters_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gpuperf.device.choice import Chosen
+    from pytest_gpuperf.device.clocks import Call
     from pytest_gpuperf.device.health import Health
     from pytest_gpuperf.plugin.settings import TestSettings
 
@@ -67,6 +68,11 @@ class Recorder:
         for name, seconds in self.canaries.read().items():
             self.readings.setdefault(name, []).append(seconds)
 
+    def id_of(self, item: pytest.Item, name: str | None, settings: TestSettings) -> str:
+        """What a measurement's case is called."""
+        cache = f"#{settings.cache}" if settings.cache != "warm" else ""
+        return item.nodeid + (f"#{name}" if name else "") + cache
+
     def case_of(
         self, item: pytest.Item, name: str | None, settings: TestSettings, measurements: tuple[Measurement, ...]
     ) -> Case:
@@ -74,7 +80,7 @@ class Recorder:
         suffix = (f"#{name}" if name else "") + (f"#{settings.cache}" if settings.cache != "warm" else "")
         line = item.location[1]
         return Case(
-            id=item.nodeid + suffix,
+            id=self.id_of(item, name, settings),
             test=item.nodeid,
             line=None if line is None else line + 1,
             parameters=parameters_of(item),
@@ -83,11 +89,19 @@ class Recorder:
         )
 
     def measure(
-        self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int, settings: TestSettings, repeat: int = 0
+        self,
+        fn: Callable[..., object],
+        arguments: tuple[Any, ...],
+        items: int,
+        settings: TestSettings,
+        repeat: int = 0,
+        *,
+        plan: Plan | None = None,
+        paced: Callable[[Call], Pace] | None = None,
     ) -> Measurement:
         """Measure one workload. A repeat in the same process counts as a session of its own."""
         self.repeats = max(self.repeats, repeat)
-        plan = Plan(budget=settings.budget, cache=settings.cache)
+        plan = plan or Plan(budget=settings.budget, cache=settings.cache)
         workload = workload_call(fn, arguments, plan, self.chosen)
         if self.slowdown:
             workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
@@ -103,6 +117,7 @@ class Recorder:
             clock=self.chosen.clock,
             memory=self.chosen.memory,
             session=self.name_of(repeat),
+            pace=None if paced is None else paced(workload.call),
             watch=self.truth.watch(),
             told=told,
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.plugin.gate import Gate
+    from pytest_gpuperf.plugin.paired import Arrival, Partner
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.results.records import Measurement, Run
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SETTINGS = pytest.StashKey[Settings]()
 ORDER = pytest.StashKey["Order | None"]()
 SUITE = pytest.StashKey["Suite"]()
+ARRIVAL = pytest.StashKey["Arrival"]()
 T = TypeVar("T")
 
 
@@ -39,7 +41,14 @@ def prepare(config: pytest.Config) -> None:
     settings = refused(lambda: resolve(config))
     order = _order()
     if order is not None:
-        settings = replace(settings, compare=None, save=Path(order.save), markdown=None, csv=None, disable=False)
+        save = None if order.save is None else Path(order.save)
+        settings = replace(settings, compare=None, save=save, markdown=None, csv=None, disable=False)
+        if order.turns is not None:
+            from pytest_gpuperf.plugin.paired import Arrival, refuse_distribution
+
+            refused(lambda: refuse_distribution(config))
+            config.stash[ARRIVAL] = Arrival(order.turns)
+            config.pluginmanager.register(config.stash[ARRIVAL], "gpuperf-arrival")
     config.stash[SETTINGS], config.stash[ORDER] = settings, order
 
 
@@ -75,10 +84,17 @@ def begin(session: pytest.Session) -> None:
     config = session.config
     settings = config.stash[SETTINGS]
     items = collection.involved(session.items)
-    if config.getoption("collectonly") or not (items or settings.compare):
+    arrival = config.stash.get(ARRIVAL, None)
+    if config.getoption("collectonly") or not (items or settings.compare or arrival):
         return
     suite = refused(lambda: _open(config, settings, items))
     config.stash[SUITE] = suite
+    if arrival is not None:
+        from pytest_gpuperf.plugin.paired import Partner
+
+        suite.partner = Partner(arrival, suite.recorder, require_proof=settings.require_proof)
+        suite.partner.present(session)
+        config.pluginmanager.register(suite.partner, "gpuperf-partner")
     if not suite.shared:
         config.pluginmanager.register(suite, "gpuperf-suite")
         suite.announce()
@@ -167,6 +183,7 @@ class Suite:
         self.gate = gate
         self.started_for_us = config.stash[ORDER] is not None
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
+        self.partner: Partner | None = None  # measures in turns with another process
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None
         self.failure: GpuPerfError | None = None  # why the run could not be saved or judged
@@ -197,6 +214,8 @@ class Suite:
             refuse_wrong(fn)
         if self.settings.disable:
             return self.recorder.run_once(fn, arguments, items)
+        if self.partner is not None:
+            return self.partner.measure(item, fn, arguments, items, name, settings)
         self.recorder.read_canaries()
         first = self.recorder.measure(fn, arguments, items, settings)
         refuse_unproven(first, self.recorder.chosen, require=self.settings.require_proof)

@@ -39,3 +39,14 @@ def one_each(tolerances: Iterable[tuple[str, float]], what: str) -> dict[str, fl
 def parse_share(text: str, what: str) -> float:
     """``80%`` -> 0.8, and all of it is a share too."""
     return 1.0 if text.strip() == "100%" else parse_fraction(text, what)
+
+
+def parse_seconds(text: str, what: str) -> float:
+    """``10`` or ``10s`` -> 10.0."""
+    try:
+        number = float(text.removesuffix("s"))
+    except ValueError:
+        raise UsageError(f"{what}: {text!r} is not a number of seconds. Write it like 10.") from None
+    if not 0 < number <= 86400:
+        raise UsageError(f"{what}: {text!r} is out of range. Write seconds above 0 and at most 86400, a day.")
+    return number

@@ -13,12 +13,21 @@ import msgspec
 VARIABLE = "GPUPERF_SESSION"
 
 
+class Turns(msgspec.Struct, frozen=True, kw_only=True):
+    """Measure in turns with another process: what the conductor of both says comes over a socket."""
+
+    socket: int  # the file descriptor of this end
+    tree: str  # the folder of the revision under test
+    names: tuple[str, ...]  # what can be imported from it
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Record into `save`; run only the tests `only`, or all that are selected; make every workload slower."""
 
-    save: str
+    save: str | None = None  # None: nothing is recorded, it is told in `turns`
     only: tuple[str, ...] | None = None
     slowdown: float = 0.0  # 0.03: 3 % of real extra work in the timed region
+    turns: Turns | None = None
 
     def environment(self) -> dict[str, str]:
         """The environment of the process that gets this order."""

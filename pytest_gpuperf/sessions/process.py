@@ -71,6 +71,9 @@ def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None
 
 
 def _failure(command: Sequence[str], what: str, said: str) -> str:
-    lines = said.rstrip().splitlines()[-LAST_LINES:]
-    tail = "\n".join(f"    {line}" for line in lines)
-    return f"A fresh pytest process {what}.\n  {' '.join(command)}\n  Its last lines:\n{tail}"
+    return f"A fresh pytest process {what}.\n  {' '.join(command)}\n  Its last lines:\n{last_lines(said)}"
+
+
+def last_lines(said: str) -> str:
+    """What a process said last, indented."""
+    return "\n".join(f"    {line}" for line in said.rstrip().splitlines()[-LAST_LINES:])

@@ -17,7 +17,7 @@ def revision(directory: Path) -> str | None:
 def _git(directory: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", *arguments],  # noqa: S607 - the user's git
+            ["git", "--no-optional-locks", *arguments],  # noqa: S607 - the user's git; its index stays as it is
             cwd=directory,
             capture_output=True,
             text=True,

@@ -1,0 +1,88 @@
+"""``gpuperf ab``: two git revisions, measured in turns on this machine."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from pytest_gpuperf.cli.command import Command
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare them."""
+    parser.add_argument("base", metavar="BASE", help="a branch, a tag or a commit")
+    parser.add_argument("head", metavar="HEAD", nargs="?", default="HEAD", help="HEAD: with uncommitted changes (HEAD)")
+    parser.add_argument(
+        "--tests", choices=("head", "each"), default="head", help="HEAD's tests for both, or each side's own (head)"
+    )
+    parser.add_argument("--setup", metavar="CMD", help="builds a side, in its folder; may make .venv there")
+    parser.add_argument(
+        "--source", action="append", default=[], metavar="DIR", help="goes first on the path (src, then the top)"
+    )
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="PATH", help="belongs to the tests, though its name does not say"
+    )
+    parser.add_argument("--allow-same", action="store_true", help="both sides may measure the same code")
+    parser.add_argument("--apart", action="store_true", help="one side after the other: both do not fit into memory")
+    parser.add_argument("--budget", metavar="SECONDS", help="time for more than 5 launches of what stays open")
+    parser.add_argument("--limit", default="600", metavar="SECONDS", help="a process silent for so long hangs (600)")
+    parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    parser.add_argument("--strict", action="store_true", help="let an inconclusive verdict fail")
+    parser.add_argument(
+        "--min-decided", default="80%", metavar="PERCENT", help="share of compared cases that must get a verdict (80%%)"
+    )
+    parser.add_argument("--allow-missing", action="store_true", help="let cases vanish")
+    parser.add_argument(
+        "--tolerance",
+        action="append",
+        default=[],
+        metavar="METRIC=3%",
+        help="how much worse a metric may become; may be repeated; goes above what the tests say",
+    )
+
+
+def run(options: Namespace) -> int:
+    """Print the report; the exit code is the gate's."""
+    from pytest_gpuperf.analysis.comparison import Rules
+    from pytest_gpuperf.reports.formats import FORMATS
+    from pytest_gpuperf.results.records import Rule
+    from pytest_gpuperf.results.tolerances import one_each, parse_seconds, parse_share, parse_tolerance
+    from pytest_gpuperf.revisions.conductor import Comparing, compare_revisions
+    from pytest_gpuperf.revisions.side import Preparation
+
+    what = "--tolerance"
+    override = Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
+    rules = Rules(
+        strict=options.strict,
+        allow_missing=options.allow_missing,
+        min_decided=parse_share(options.min_decided, "--min-decided"),
+    )
+    judged = compare_revisions(
+        Comparing(
+            base=options.base,
+            head=options.head,
+            preparation=Preparation(
+                setup=options.setup,
+                tests=options.tests,
+                sources=tuple(options.source),
+                also=tuple(options.also),
+                arguments=tuple(options.pytest_arguments),
+            ),
+            allow_same=options.allow_same,
+            apart=options.apart,
+            budget=None if options.budget is None else parse_seconds(options.budget, "--budget"),
+            limit=parse_seconds(options.limit, "--limit"),
+            rules=rules,
+            override=override,
+            progress=_progress,
+        )
+    )
+    print(FORMATS[options.format](judged))
+    return judged.exit_code
+
+
+def _progress(text: str) -> None:
+    print(f"gpuperf: {text}", file=sys.stderr, flush=True)
+
+
+AB = Command("ab", "measure two git revisions in turns", add_arguments, run, takes_pytest_arguments=True)

@@ -1,0 +1,1 @@
+"""Two git revisions, interleaved on one machine: the comparison that needs no stored baseline."""

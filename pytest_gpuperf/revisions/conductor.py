@@ -1,0 +1,198 @@
+"""Two revisions measured in turns, launch after launch, until every case is decided or has had its launches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest_gpuperf
+from pytest_gpuperf.analysis.comparison import Rules
+from pytest_gpuperf.analysis.paired import FULL
+from pytest_gpuperf.errors import SessionError, UsageError
+from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.results.records import Rule
+from pytest_gpuperf.revisions import imports
+from pytest_gpuperf.revisions.gathered import LOOKS, SIDES, Gathered
+from pytest_gpuperf.revisions.git import Repository
+from pytest_gpuperf.revisions.party import Lost, Party
+from pytest_gpuperf.revisions.side import Name, Preparation, Side, prepare
+from pytest_gpuperf.revisions.suite_files import SuiteFiles
+from pytest_gpuperf.revisions.turns import Heard, Launch
+from pytest_gpuperf.revisions.verdicts import judged
+from pytest_gpuperf.revisions.workplace import workplace
+
+Progress = Callable[[str], None]
+_NOTHING_COLLECTED = 5  # pytest's exit code
+_WRONG_USAGE = 4
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing:
+    """What is compared, and how."""
+
+    base: str
+    head: str = "HEAD"
+    preparation: Preparation = Preparation()
+    folder: Path = field(default_factory=Path.cwd)
+    allow_same: bool = False
+    apart: bool = False  # one side after the other: both do not fit into the device's memory
+    budget: float | None = None  # seconds in which cases that are open after the usual launches get more
+    limit: float = 600.0  # seconds a process may say nothing
+    rules: Rules = Rules()
+    override: Rule = Rule()
+    progress: Progress = _silent
+
+
+def compare_revisions(asked: Comparing) -> Judged:
+    """Check out, measure in turns, judge; nothing is left behind."""
+    repository = Repository.around(asked.folder)
+    with workplace(repository.root) as place:
+        base, head, suite = prepare(repository, asked.base, asked.head, asked.folder, place, asked.preparation)
+        return _Comparison(asked, place, {"base": base, "head": head}, suite).run()
+
+
+class _Comparison:
+    """One comparison under way."""
+
+    def __init__(self, asked: Comparing, place: Path, sides: Mapping[Name, Side], suite: SuiteFiles) -> None:
+        self.asked = asked
+        self.place = place
+        self.sides = sides
+        self.suite = suite
+        self.started = time.monotonic()
+        self.gathered = Gathered(override=asked.override, extended=asked.budget is not None)
+        self.files: dict[Name, dict[str, str]] = {"base": {}, "head": {}}
+        self.imported: tuple[str, ...] = ()
+
+    def run(self) -> Judged:
+        """Launch until nothing is open."""
+        for number in range(1, LOOKS[-1] + 1):
+            todo = self.gathered.open() if self.gathered.collected else None
+            if (todo is not None and not todo) or not self._may_launch(number):
+                break
+            self._say(number, todo)
+            self._launch(number, todo)
+            self.gathered.launches = number
+            if number == 1:
+                self._verify()
+        labels = {name: side.revision.label for name, side in self.sides.items()}
+        return judged(
+            self.gathered, labels, self.asked.rules, self.imported, seconds=time.monotonic() - self.started
+        )
+
+    def _launch(self, number: int, todo: list[str] | None) -> None:
+        """One launch of every open test. A test at which a process was lost is out; the others start anew."""
+        flip = number % 2 == 0
+        together = None if todo is None else [t for t in todo if t not in self.gathered.apart]
+        if self.asked.apart:
+            together = []
+        while together is None or together:
+            heard = self._together(together, flip=flip)
+            self.gathered.add(heard, alone=False)
+            ended = {t for name in SIDES for t in heard.ended[name]} | heard.lost.keys()
+            left = self.gathered.tests if together is None else together
+            together = [t for t in left if t not in ended and t not in self.gathered.apart] if heard.lost else []
+        apart = [t for t in (todo or self.gathered.apart) if t in self.gathered.apart and t not in self.gathered.out]
+        if self.asked.apart and todo is None:
+            apart = self._learn_apart()
+        while apart:
+            heard = Heard()
+            for name in SIDES[::-1] if flip else SIDES:
+                self._alone(name, apart, heard)
+            self.gathered.add(heard, alone=True)
+            apart = [t for t in apart if heard.lost and t not in heard.lost and t not in heard.ended["head"]]
+
+    def _together(self, todo: list[str] | None, *, flip: bool) -> Heard:
+        """A pair of processes through these tests; all there are, where none are named yet."""
+        with ExitStack() as ending:
+            parties = [self._start(name, todo, ending) for name in SIDES]
+            launch = Launch(parties, self.asked.limit, flip=flip, known=self.gathered.orders)
+            self._present(launch, parties)
+            if any(side.one_process for side in self.gathered.collected.values()):
+                why = "the card serves one process at a time"
+                self.gathered.apart |= dict.fromkeys(self.gathered.tests, why)
+                return Heard()
+            heard = launch.run(self.gathered.tests if todo is None else todo)
+            self._note_files(heard)
+            return heard
+
+    def _alone(self, name: Name, tests: Sequence[str], into: Heard) -> None:
+        """One side's process through these tests, while the other does not exist."""
+        left = [t for t in tests if t not in into.lost]
+        with ExitStack() as ending:
+            launch = Launch([self._start(name, left, ending)], self.asked.limit, flip=False, known=self.gathered.orders)
+            self._present(launch, launch.parties)
+            heard = launch.run(left)
+        self._note_files(heard)
+        into.cases[name] |= heard.cases[name]
+        into.ended[name] |= heard.ended[name]
+        into.orders[name] |= heard.orders[name]
+        into.lost |= heard.lost
+
+    def _learn_apart(self) -> list[str]:
+        """--apart: each side is asked for its tests by itself."""
+        for name in SIDES:
+            with ExitStack() as ending:
+                launch = Launch([self._start(name, None, ending)], self.asked.limit, flip=False, known={})
+                self._present(launch, launch.parties)
+                self._note_files(launch.run(()))
+        self.gathered.apart |= dict.fromkeys(self.gathered.tests, "asked for: --apart")
+        return self.gathered.tests
+
+    def _start(self, name: Name, tests: Sequence[str] | None, ending: ExitStack) -> Party:
+        del tests  # the process is told them when it has collected: its command line stays the user's own
+        party = Party(self.sides[name], self.asked.preparation.arguments, self.place)
+        ending.callback(party.end)
+        return party
+
+    def _present(self, launch: Launch, parties: Sequence[Party]) -> None:
+        """Wait until both have collected; what is wrong by then is refused before anything is measured."""
+        try:
+            collected = launch.collected()
+        except Lost as lost:
+            raise self._unstarted(lost) from None
+        for party in parties:
+            plugin = collected[party.name].plugin
+            if Path(plugin) != Path(str(pytest_gpuperf.__file__)).resolve():
+                raise UsageError(
+                    f"{party.side.revision.label} measures with another pytest-gpuperf, {plugin}: both sides must be "
+                    f"measured by the one that is installed here. Do not install it in --setup; it is lent."
+                )
+        self.gathered.present(collected)
+        imports.early(self.sides, {name: side.files for name, side in collected.items()})
+
+    def _unstarted(self, lost: Lost) -> Exception:
+        label, output = lost.party.side.revision.label, lost.party.output()
+        code = lost.party.process.poll()
+        what = f"pytest on {label} {lost.why} before it had collected its tests. Its last lines:\n{output}"
+        if code == _WRONG_USAGE:
+            return UsageError(what)
+        return SessionError(what)
+
+    def _note_files(self, heard: Heard) -> None:
+        for name in SIDES:
+            self.files[name] |= heard.files[name]
+
+    def _verify(self) -> None:
+        if self.gathered.tests:
+            self.imported = imports.verified(self.sides, self.files, self.suite, allow_same=self.asked.allow_same)
+            for sentence in self.imported:
+                self.asked.progress(sentence)
+
+    def _may_launch(self, number: int) -> bool:
+        """The usual launches are always made; further ones while there is time for another."""
+        if number <= FULL or self.asked.budget is None:
+            return number <= FULL
+        spent = time.monotonic() - self.started
+        return spent * number / (number - 1) <= self.asked.budget
+
+    def _say(self, number: int, todo: Sequence[str] | None) -> None:
+        what = "all tests" if todo is None else "1 test" if len(todo) == 1 else f"{len(todo)} tests"
+        self.asked.progress(f"launch {number}: {what} ({time.monotonic() - self.started:.0f} s so far)")

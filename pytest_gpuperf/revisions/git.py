@@ -1,0 +1,163 @@
+"""Reading a git repository without touching it: its index, its stashes and its list of work trees stay as they are.
+
+A revision is read into a folder with a repository of its own that borrows the objects. `git worktree` would add an entry
+to the user's repository, and a killed process would leave it there.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_gpuperf.errors import UsageError
+
+WORKING_STATE = "HEAD"  # the word that means what stands in the folder now, uncommitted changes included
+_SHORT = 10
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One revision: as the user named it, and which commit that is."""
+
+    name: str
+    commit: str
+    dirty: bool = False  # with changes that no commit has
+
+    @property
+    def label(self) -> str:
+        """``main (1a2b3c4d5e)``."""
+        return f"{self.name} ({self.commit[:_SHORT]}{'+dirty' if self.dirty else ''})"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The user's repository. Nothing here writes to it."""
+
+    root: Path  # of the work tree
+    git_dir: Path
+
+    @classmethod
+    def around(cls, folder: Path) -> Repository:
+        """The repository that a folder belongs to."""
+        try:
+            root = _git("rev-parse", "--show-toplevel", cwd=folder)
+            git_dir = _git("rev-parse", "--absolute-git-dir", cwd=folder)
+        except UsageError as error:
+            raise UsageError(
+                f"{folder} is in no git work tree, so there are no revisions to compare ({error}). Run it in a clone, "
+                f"or judge against a recorded baseline: gpuperf calibrate --help"
+            ) from None
+        return cls(Path(root.strip()), Path(git_dir.strip()))
+
+    def resolve(self, name: str) -> Revision:
+        """The commit that a branch, a tag or an abbreviation names."""
+        try:
+            commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", cwd=self.root)
+        except UsageError:
+            raise UsageError(
+                f"{name!r} names no commit of {self.root}. See what there is: git branch --all; git tag. A shallow "
+                f"clone may lack it: git fetch --depth 1 origin {name}:{name}"
+            ) from None
+        return Revision(name, commit.strip())
+
+    def check_out(self, revision: Revision, folder: Path) -> None:
+        """Write a commit's files into a new folder, with a repository of its own that borrows the objects."""
+        kind = _git("rev-parse", "--show-object-format", cwd=self.root).strip()
+        _git("-c", "init.defaultBranch=none", "init", "--quiet", "--template=", f"--object-format={kind}", str(folder))
+        own = folder / ".git"
+        (own / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        (own / "objects" / "info" / "alternates").write_text(f"{self._path('objects')}\n", encoding="utf-8")
+        if self._path("shallow").exists():
+            shutil.copyfile(self._path("shallow"), own / "shallow")
+        tags = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", cwd=self.root)
+        (own / "packed-refs").write_text(tags, encoding="utf-8")  # what builds ask for their version number
+        (own / "HEAD").write_text(f"{revision.commit}\n", encoding="utf-8")
+        # By the user's repository, so that its filters (LFS, line ends) and its promised objects are at hand.
+        into = {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(own / "index")}
+        _git("read-tree", "--reset", "-u", revision.commit, cwd=folder, environment=into)
+
+    def copy_working_state(self, folder: Path) -> bool:
+        """Bring a folder that holds HEAD's commit to what stands in the work tree; whether anything differed."""
+        changed = False
+        for name in files_of(folder):
+            if not os.path.lexists(self.root / name):
+                (folder / name).unlink(missing_ok=True)
+                changed = True
+        for name in files_of(self.root, others=True):
+            changed |= _copied(self.root / name, folder / name)
+        return changed
+
+    def _path(self, inside: str) -> Path:
+        return Path(_git("rev-parse", "--path-format=absolute", "--git-path", inside, cwd=self.root).strip())
+
+
+def files_of(root: Path, *, others: bool = False) -> list[str]:
+    """The files git tracks there, and others that it does not ignore; no submodules."""
+    asked = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
+    listed = _git("ls-files", "-z", *asked, cwd=root).split("\0")
+    return sorted({name for name in listed if name and not _is_folder(root / name)})
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what points git at a repository: a hook's GIT_DIR is the user's."""
+    return {k: v for k, v in os.environ.items() if k not in _LOCAL}
+
+
+_LOCAL = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE",
+})  # fmt: skip
+
+
+def _git(*arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    # Without optional locks even `git status` leaves the index alone.
+    variables = {**clean_environment(), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8", **(environment or {})}
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", *arguments],  # noqa: S607 - the user's git
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:
+        raise UsageError(f"git could not be started: {error}. Install git.") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise UsageError(f"git {arguments[0]}: {said or f'exit code {done.returncode}'}")
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _copied(source: Path, target: Path) -> bool:
+    """Make a file like another; whether it was not."""
+    if not os.path.lexists(source):
+        return False
+    if os.path.lexists(target):
+        if _alike(source, target):
+            return False
+        if _is_folder(target):
+            shutil.rmtree(target)
+        else:
+            target.unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)
+    return True
+
+
+def _alike(a: Path, b: Path) -> bool:
+    if a.is_symlink() or b.is_symlink():
+        return a.is_symlink() and b.is_symlink() and a.readlink() == b.readlink()
+    if _is_folder(b):
+        return False
+    same_mode = (a.stat().st_mode & 0o100) == (b.stat().st_mode & 0o100)
+    return same_mode and filecmp.cmp(a, b, shallow=False)

@@ -1,0 +1,111 @@
+"""Did the two sides measure two revisions? Testing the same code twice is the classic mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.revisions.git import files_of
+from pytest_gpuperf.revisions.side import Name, Side
+from pytest_gpuperf.revisions.suite_files import SuiteFiles
+
+_DOCUMENTS = frozenset({".md", ".rst", ".txt", ".ipynb", ".html", ".svg", ".png", ".jpg", ".gif", ".yml", ".yaml"})
+_NAMED = 4  # files named in a sentence
+_INSTALLED = "site-packages"
+
+
+def verified(
+    sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]], suite: SuiteFiles, *, allow_same: bool
+) -> tuple[str, ...]:
+    """What each side imported, in sentences; refused where that is not two revisions."""
+    own = {name: _own(side, files[name], suite) for name, side in sides.items()}
+    for name, side in sides.items():
+        _refuse_elsewhere(side, files[name])
+    differing = sorted(
+        path
+        for path in own["base"].keys() | own["head"].keys()
+        if own["base"].get(path) != own["head"].get(path)
+    )
+    said = [_said(side, own[name]) for name, side in sides.items()]
+    if differing:
+        return (*said, f"{_of(differing, own)} of the imported files differ: {_listed(differing)}")
+    others = _others(sides, suite)
+    if others and any(own.values()):
+        return (*said, f"the imported files are the same; other files differ: {_listed(others)}")
+    if not allow_same:
+        raise UsageError(_same(sides, own, files))
+    return (*said, "both sides measured the same code (--allow-same)")
+
+
+def early(sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]]) -> None:
+    """Refuse, before anything is measured, what is wrong already when the tests are collected."""
+    for name, side in sides.items():
+        _refuse_elsewhere(side, files[name])
+
+
+def _own(side: Side, files: Mapping[str, str], suite: SuiteFiles) -> dict[str, str]:
+    """What was imported from the side's own folder, and is no test: path -> digest."""
+    tree = side.tree.resolve()
+    inside = (Path(file) for file in files.values())
+    relative = {str(f.relative_to(tree)) for f in inside if f.is_relative_to(tree) and f.exists()}
+    return {path: sha256((tree / path).read_bytes()).hexdigest() for path in relative if path not in suite}
+
+
+def _refuse_elsewhere(side: Side, files: Mapping[str, str]) -> None:
+    tree = side.tree.resolve()
+    for module, file in sorted(files.items()):
+        if not Path(file).is_relative_to(tree):
+            raise UsageError(
+                f"{side.revision.label} imported {module} from {file}, and not from its own files: both sides would "
+                f"measure the same code. Something goes above the path (an editable installation with an import "
+                f"hook, a sys.path of the tests' own). Give each side an installation of its own: --setup 'python -m "
+                f"venv .venv && .venv/bin/pip install -e .'"
+            )
+
+
+def _same(sides: Mapping[Name, Side], own: Mapping[Name, Mapping[str, str]], files: Mapping[Name, Mapping[str, str]]) -> str:
+    base, head = (sides[name].revision.label for name in ("base", "head"))
+    if any(own.values()):
+        what = f"{base} and {head}: the files that the tests import are the same on both sides ({_listed(own['head'])})"
+        return f"{what}. A comparison would measure one code twice. If that is meant: --allow-same"
+    installed = sorted({str(Path(f)) for f in files["head"].values()})
+    where = f" (they import {_listed(installed)})" if installed else ""
+    return (
+        f"{base} and {head}: the tests import nothing of either revision's files{where}, so both sides would measure "
+        f"what is installed. Where the package lies in another folder: --source FOLDER. Where it must be built: "
+        f"--setup. If it is meant: --allow-same"
+    )
+
+
+def _others(sides: Mapping[Name, Side], suite: SuiteFiles) -> list[str]:
+    """Files that differ and could be code: kernels, libraries, tables; no Python that nobody imported, no documents."""
+    names = {name: set(files_of(side.tree, others=True)) for name, side in sides.items()}
+    return sorted(
+        path
+        for path in names["base"] | names["head"]
+        if path not in suite
+        and Path(path).suffix not in _DOCUMENTS | {".py", ".pyi"}
+        and not path.startswith((".", "docs/"))
+        and _digest(sides["base"].tree / path) != _digest(sides["head"].tree / path)
+    )
+
+
+def _digest(path: Path) -> str | None:
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _said(side: Side, own: Mapping[str, str]) -> str:
+    shown = sorted(p for p in own if _INSTALLED not in p) or sorted(own)
+    return f"{side.name} {side.revision.label} imported {len(own)} of its files: {_listed(shown)}"
+
+
+def _of(differing: Iterable[str], own: Mapping[Name, Mapping[str, str]]) -> str:
+    return f"{len(list(differing))} of {len(own['base'].keys() | own['head'].keys())}"
+
+
+def _listed(paths: Iterable[str]) -> str:
+    every = sorted(paths)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return (", ".join(every[:_NAMED]) or "none") + more

@@ -1,0 +1,146 @@
+"""The temporary folder of one comparison, and everything that runs in it: both are gone afterwards, however it ends.
+
+    gpuperf-ab-UID-xxxx/
+    ├── lock        held as long as its conductor lives: what is not held was left by one that was killed
+    ├── base/       one side's files
+    └── head/
+
+Every process started here carries the folder's path in its environment, and its children inherit it: that is how strays
+are told, and never by a process id that may be another's by now.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from pytest_gpuperf.errors import UsageError
+
+VARIABLE = "GPUPERF_AB_PLACE"
+_ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
+_GONE_WITHIN = 5.0  # seconds after SIGKILL
+
+
+class Ended(KeyboardInterrupt):
+    """The process was asked to end: it cleans up as after Ctrl-C."""
+
+
+@contextmanager
+def workplace(repository: Path) -> Generator[Path]:
+    """A new folder outside the repository. Whatever happens, it and every process started in it are gone afterwards."""
+    above = _outside(repository)
+    sweep(above)
+    with _ending_in_order():
+        place = Path(tempfile.mkdtemp(prefix=_prefix(), dir=above))
+        try:
+            with (place / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield place
+        finally:
+            with _undisturbed():
+                end_processes(place)
+                _remove(place)
+
+
+def sweep(above: Path) -> None:
+    """Clear what conductors left that were killed."""
+    for place in above.glob(f"{_prefix()}*"):
+        try:
+            with (place / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                end_processes(place)
+                _remove(place)
+        except FileNotFoundError:  # killed before it had a lock, or being made this moment
+            if time.time() - place.stat().st_mtime > 3600:
+                _remove(place)
+        except OSError:  # held: its conductor lives
+            continue
+
+
+def end_processes(place: Path) -> None:
+    """Kill every process that was started for this place, or by one that was."""
+    give_up = time.monotonic() + _GONE_WITHIN
+    while (strays := list(_processes(place))) and time.monotonic() < give_up:
+        for pid in strays:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _processes(place: Path) -> Iterator[int]:
+    mark = f"{VARIABLE}={place}".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):  # another user's, or gone meanwhile; a zombie's is empty
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                yield int(entry.name)
+
+
+def _prefix() -> str:
+    return f"gpuperf-ab-{os.getuid()}-"
+
+
+def _outside(repository: Path) -> Path:
+    """Inside the repository pytest would find its settings and its conftest files above ours."""
+    for above in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - mkdtemp makes it private
+        if above.is_dir() and not above.resolve().is_relative_to(repository.resolve()):
+            return above.resolve()
+    raise UsageError(
+        f"Every temporary folder lies inside {repository}, where the two revisions would find each other's files. "
+        f"Point TMPDIR elsewhere: TMPDIR=~/tmp gpuperf ab ..."
+    )
+
+
+def _remove(place: Path) -> None:
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(place, onexc=lambda do, path, _: _made_writable(do, path))
+    else:  # pragma: no cover - Python 3.11
+        shutil.rmtree(place, onerror=lambda do, path, _: _made_writable(do, path))
+
+
+def _made_writable(do: object, path: str) -> None:
+    """A read-only folder keeps its files: make it writable and try once more."""
+    with suppress(OSError):
+        parent = Path(path).parent
+        parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
+        Path(path).chmod(Path(path).lstat().st_mode | stat.S_IRWXU)
+    with suppress(OSError):
+        do(path)  # type: ignore[operator]
+
+
+@contextmanager
+def _ending_in_order() -> Generator[None]:
+    """Being asked to end is an exception here, so that what must be cleaned up is."""
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
+        raise Ended(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, end) for number in _ENDED_BY}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """A second Ctrl-C does not stop the clearing up, which takes a moment."""
+    numbers = (signal.SIGINT, *_ENDED_BY)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
