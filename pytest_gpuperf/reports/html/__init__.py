@@ -1,0 +1,1 @@
+"""The report as one HTML file: it opens from a disk, without a network."""

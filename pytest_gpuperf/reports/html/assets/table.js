@@ -1,0 +1,150 @@
+// The table of all cases: filtered, sorted, and made a hundred rows at a time, as far as somebody scrolls.
+
+const CHUNK = 100;
+const GRAVITY = ['regressed', 'waived', 'inconclusive', 'improved', 'reference', 'unchanged', 'new', 'measured'];
+const missing = (value) => (value === undefined || value === null);
+
+const COLUMNS = [
+  { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, cell: (e) => [verdict(e.word), elsewhere(e)] },
+  { key: 'case', title: 'Case', of: (e) => e.id, first: 1, cell: null },
+  { key: 'change', title: 'Change', hint: 'of the time a call takes: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
+  { key: 'time', title: 'Time a call', of: (e) => e.time, first: -1, number: true, cell: (e) => seconds(e.time) },
+  { key: 'throughput', title: 'Throughput', of: (e) => e.throughput, first: -1, number: true, cell: (e) => rate(e.throughput) },
+  { key: 'latency', title: 'Latency p50', hint: 'of single calls, by the host’s clock', of: (e) => e.latency?.p50, first: -1, number: true, cell: (e) => said(e.latency?.p50, seconds) },
+  { key: 'memory', title: 'Peak memory', of: (e) => e.memory, first: -1, number: true, cell: (e) => said(e.memory, bytes) },
+  { key: 'energy', title: 'Energy', of: (e) => e.energy, first: -1, number: true, cell: (e) => said(e.energy, joules) },
+  { key: 'device', title: 'Device', hint: 'is it proven which device did the work?', of: (e) => e.proof?.verdict, first: 1, cell: proven },
+];
+
+const said = (value, say) => (missing(value) ? NONE : say(value));
+
+// The figure a verdict is about, where it is not time.
+function elsewhere(entry) {
+  const about = entry.judged.filter((j) => j.word === entry.word && METRICS[j.metric].cost !== 'time a call');
+  const time = ofTime(entry);
+  return about.length && time && time.word !== entry.word ? h('span', { class: 'muted small about' }, METRICS[about[0].metric].name) : null;
+}
+
+function proven(entry) {
+  if (!entry.proof) return NONE;
+  return entry.proof.verdict === 'proven' ? h('span', { class: 'muted' }, 'proven') : h('span', { class: 'word unvalidated' }, '! unvalidated');
+}
+
+const REACH = Math.log(1.25); // of the small intervals: a quarter slower or faster fills them
+
+function changed(entry) {
+  const j = ofTime(entry);
+  if (!j) return NONE;
+  const at = (ratio) => 50 + (Math.max(-REACH, Math.min(REACH, Math.log(Math.max(ratio, 1e-9)))) / REACH) * 48;
+  const shown = s('svg', { class: `interval ${j.word}`, viewBox: '0 0 100 14', width: 100, height: 14, 'aria-hidden': 'true' },
+    s('rect', { class: 'tolerance', x: at(1 / (1 + j.tolerance)), width: at(1 + j.tolerance) - at(1 / (1 + j.tolerance)), y: 0, height: 14 }),
+    s('line', { class: 'zero', x1: 50, x2: 50, y1: 0, y2: 14 }),
+    j.low === undefined ? null : s('line', { class: 'span', x1: at(j.low), x2: at(j.high), y1: 7, y2: 7 }),
+    s('circle', { cx: at(j.ratio), cy: 7, r: 3.2 }));
+  return h('span', { class: 'changed' }, shown, h('span', { class: 'number' }, change(j.ratio), ' ',
+    h('span', { class: 'muted ci' }, j.low === undefined ? '' : `[${change(j.low)}, ${change(j.high)}]`)));
+}
+
+function caseTable(page, onOpen) {
+  const columns = COLUMNS.filter((c) => (!c.compared || page.compared) && page.cases.some((e) => !missing(c.of(e))));
+  const several = new Set(page.cases.map((e) => split(e.id)[0])).size > 1; // else it is said once, above
+  let order = { key: 'verdict', way: 1 };
+  let shown = page.cases;
+  let made = 0;
+  const opened = new Set();
+  const body = h('tbody', { role: 'rowgroup' });
+  const more = h('button', { type: 'button', class: 'quiet', onclick: () => grow(true) });
+  const heads = columns.map((column) => {
+    const button = h('button', { type: 'button', title: column.hint, onclick: () => sort(column) }, column.title, h('span', { class: 'arrow', 'aria-hidden': 'true' }));
+    return h('th', { scope: 'col', role: 'columnheader', class: column.number ? 'number' : `at-${column.key}`, 'data-key': column.key }, button);
+  });
+  const table = h('table', { id: 'table', class: 'cases', role: 'table', 'aria-label': 'Cases' },
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, heads)), body);
+
+  function sort(column) {
+    order = { key: column.key, way: order.key === column.key ? -order.way : column.first };
+    refresh();
+  }
+
+  function sorted(entries) {
+    const column = columns.find((c) => c.key === order.key);
+    const keyed = entries.map((entry, i) => [column.of(entry), entry, i]);
+    keyed.sort(([a, , i], [b, , j]) => {
+      if (missing(a) || missing(b)) return missing(a) - missing(b) || i - j; // what is not known stands last, either way
+      const less = typeof a === 'string' ? a.localeCompare(b, 'en', { numeric: true }) : a - b;
+      return less * order.way || i - j;
+    });
+    return keyed.map(([, entry]) => entry);
+  }
+
+  function refresh(entries) {
+    if (entries) shown = entries;
+    heads.forEach((head) => {
+      const mine = head.dataset.key === order.key;
+      if (mine) head.setAttribute('aria-sort', order.way > 0 ? 'ascending' : 'descending');
+      else head.removeAttribute('aria-sort');
+      head.querySelector('.arrow').textContent = mine ? (order.way > 0 ? ' ↑' : ' ↓') : '';
+    });
+    shown = sorted(shown);
+    body.replaceChildren();
+    made = 0;
+    grow(false);
+    if (!shown.length) body.append(h('tr', { role: 'row' }, h('td', { role: 'cell', colspan: columns.length, class: 'none' }, 'No case matches. Clear the filters to see all of them.')));
+  }
+
+  function grow(byHand) {
+    const next = shown.slice(made, made + CHUNK);
+    const first = made;
+    body.append(...next.flatMap((entry, i) => rows(entry, first + i)));
+    made += next.length;
+    table.setAttribute('aria-rowcount', String(shown.length + 1));
+    more.hidden = made >= shown.length;
+    more.textContent = `Show more (${(shown.length - made).toLocaleString('en')} left)`;
+    if (byHand && next.length) body.querySelector(`[data-at="${first}"] button`).focus();
+  }
+
+  function rows(entry, at) {
+    const open = opened.has(entry);
+    const [file, name] = split(entry.id);
+    const button = h('button', { type: 'button', class: 'name', 'aria-expanded': String(open) }, breakable(name));
+    const row = h('tr', { role: 'row', class: `case ${entry.word}`, 'data-at': at, 'aria-rowindex': at + 2 }, columns.map((column) =>
+      (column.key === 'case'
+        ? h('th', { scope: 'row', role: 'rowheader', class: 'case' }, button, several && h('span', { class: 'muted small file' }, breakable(file)))
+        : h('td', { role: 'cell', class: column.number ? 'number' : `at-${column.key}`, 'data-title': column.title }, column.cell(entry)))));
+    button.addEventListener('click', () => toggle(entry, row, button));
+    return open ? [row, panel(entry)] : [row];
+  }
+
+  const panel = (entry) => h('tr', { role: 'row', class: 'panel' }, h('td', { role: 'cell', colspan: columns.length }, details(entry)));
+
+  function toggle(entry, row, button) {
+    const open = !opened.has(entry);
+    if (open) { opened.add(entry); row.after(panel(entry)); } else { opened.delete(entry); row.nextSibling.remove(); }
+    button.setAttribute('aria-expanded', String(open));
+    if (open) onOpen(entry);
+    hideTip();
+  }
+
+  // Shows one case, wherever it stands.
+  function reveal(entry) {
+    const at = shown.indexOf(entry);
+    if (at < 0) return false;
+    while (made <= at) grow(false);
+    const row = body.querySelector(`[data-at="${at}"]`);
+    const button = row.querySelector('button');
+    if (!opened.has(entry)) toggle(entry, row, button);
+    row.scrollIntoView({ block: 'start' });
+    button.focus({ preventScroll: true });
+    return true;
+  }
+
+  new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting) && !more.hidden) grow(false); },
+    { rootMargin: '600px' }).observe(more);
+  addEventListener('beforeprint', () => { while (made < shown.length) grow(false); });
+  return { element: h('div', {}, table, h('p', { class: 'more' }, more)), refresh, reveal };
+}
+
+function split(id) {
+  const at = id.indexOf('::');
+  return at < 0 ? ['', id] : [id.slice(0, at), id.slice(at + 2)];
+}

@@ -1,0 +1,43 @@
+// Figures in words, as the terminal says them (results/units.py; a test holds the two together).
+
+const NONE = '–';
+
+function significant(value, digits = 3) {
+  if (value === 0 || !Number.isFinite(value)) return String(value);
+  const shown = Number(value.toPrecision(digits));
+  const decimals = digits - 1 - Math.floor(Math.log10(Math.abs(shown)));
+  if (decimals > 9) return String(shown);
+  return decimals >= 0 ? shown.toFixed(decimals) : value.toFixed(0);
+}
+
+function scaled(value, scales) {
+  const [scale, unit] = scales.find(([, , least]) => value >= least) || scales[scales.length - 1];
+  return significant(value / scale) + unit;
+}
+
+const SECONDS = [[1, ' s', 0.9995], [1e-3, ' ms', 0.9995e-3], [1e-6, ' us', 0.9995e-6], [1e-9, ' ns', 0]];
+const RATES = [[1e9, ' G/s', 0.9995e9], [1e6, ' M/s', 0.9995e6], [1e3, ' k/s', 0.9995e4], [1, ' /s', 0]];
+const BYTES = [[2 ** 30, ' GiB', 2 ** 30], [2 ** 20, ' MiB', 2 ** 20], [2 ** 10, ' KiB', 2 ** 10]];
+
+const seconds = (value) => scaled(value, SECONDS);
+const rate = (value) => scaled(value, RATES);
+const bytes = (value) => (value >= 1024 ? scaled(value, BYTES) : `${value.toFixed(0)} B`);
+const joules = (value) => `${significant(value)} J/item`;
+
+// A ratio as a signed percentage; from twice on as a factor.
+function change(ratio) {
+  if (ratio >= 2) return `x${significant(ratio)}`;
+  const percent = (ratio - 1) * 100;
+  return `${percent < 0 || Object.is(percent, -0) ? '' : '+'}${percent.toFixed(1)}%`;
+}
+
+const interval = (j) => change(j.ratio) + (j.low === undefined ? '' : ` [${change(j.low)}, ${change(j.high)}]`);
+const many = (count, one, several = `${one}s`) => `${count.toLocaleString('en')} ${count === 1 ? one : several}`;
+
+const METRICS = {
+  throughput: { name: 'throughput', cost: 'time a call', say: rate },
+  device_time: { name: 'device time', cost: 'time a call', say: seconds },
+  latency: { name: 'latency', cost: 'time a call', say: seconds },
+  peak_memory: { name: 'peak memory', cost: 'peak memory', say: bytes },
+  energy: { name: 'energy', cost: 'energy an item', say: joules },
+};

@@ -1,0 +1,186 @@
+"""One case of a run as the page's script is given it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import median
+
+from pytest_gpuperf.analysis.causes import Explanation
+from pytest_gpuperf.analysis.compaction import block_medians
+from pytest_gpuperf.analysis.comparison import Finding
+from pytest_gpuperf.analysis.evidence import Policy
+from pytest_gpuperf.analysis.ratios import Figures
+from pytest_gpuperf.reports.figures import word
+from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof
+from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profiled
+from pytest_gpuperf.reports.html.shared import Shared
+from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.results.records import Accepted, Case, Evidence, Measurement
+from pytest_gpuperf.results.units import format_seconds, log_tolerance, significant
+
+GRAVEST_FIRST = ("regressed", "waived", "inconclusive", "improved", "reference", "unchanged")
+DIGITS = 5  # of a figure on the page: nothing is shown with more than four
+
+
+def entry(
+    case: Case,
+    figures: Figures,
+    findings: Sequence[Finding],
+    accepted: Accepted | None,
+    *,
+    explanation: Explanation | None,
+    page: Shared,
+    new: bool,
+) -> Entry:
+    """A case with everything that was measured and judged of it."""
+    same = [m for m in case.measurements if (m.items, m.clock) == (figures_of_newest(case))]
+    series = accepted.series if accepted and (accepted.items, accepted.clock) == figures_of_newest(case) else ()
+    middle = median(x for s in series for x in s.medians) if series else figures.time
+    newest = case.measurements[-1]
+    energies = [m.energy for m in same if m.energy is not None]
+    words = {word(f) for f in findings}
+    return Entry(
+        id=visible(case.id),
+        function=page.text(figures.function),
+        word=next((w for w in GRAVEST_FIRST if w in words), "new" if new else "measured"),
+        items=newest.items,
+        clock=page.text(newest.clock),
+        time=rounded(figures.time),
+        range=_range(same, lambda m: m.device_time.median),
+        throughput=rounded(figures.throughput),
+        rates=_range(same, lambda m: m.throughput),
+        rate_clock=page.text(figures.throughput_clock),
+        sessions=len(case.measurements),
+        middle=rounded(middle),
+        strips=(
+            *((page.sessions[s.session, True], *_parts(s.medians, middle)) for s in series),
+            *((page.sessions[m.session, False], *_parts(block_medians(m.samples), middle)) for m in same),
+        ),
+        parameters=tuple(
+            page.text(t) if (t := figures.parameters.get(n)) is not None else None for n in page.parameters
+        ),
+        line=case.line,
+        judged=tuple(_judgement(f, case) for f in findings),
+        latency=_percentiles(same),
+        memory=None if figures.peak_memory is None else rounded(figures.peak_memory),
+        energy=rounded(median(energies)) if energies else None,
+        facts=tuple((page.text(name), said) for name, said in _facts(newest, figures)),
+        notes=tuple(page.text(note) for note in _notes(same, findings)),
+        proof=_proof(same, page),
+        causes=tuple(map(visible, causes(explanation))),
+        ran=changed_kernels(explanation, page) or profiled(case.profile, page),
+        accept=_accept(case, page.baseline) if words & {"regressed", "waived"} else None,
+    )
+
+
+def _notes(measured: Sequence[Measurement], findings: Sequence[Finding]) -> Iterable[str]:
+    """Each once, in the order they were taken."""
+    return dict.fromkeys([n for m in measured for n in m.notes] + [n for f in findings for n in f.notes])
+
+
+def figures_of_newest(case: Case) -> tuple[int, str]:
+    """Figures of another count of items, or another clock, are not the same measurement."""
+    newest = case.measurements[-1]
+    return newest.items, newest.clock
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _range(measured: Sequence[Measurement], figure: Callable[[Measurement], float]) -> tuple[float, float]:
+    low = min(figure(m) * (1 - min(m.interval, 0.999)) for m in measured)
+    high = max(figure(m) * (1 + m.interval) for m in measured)
+    return rounded(low), rounded(high)
+
+
+def _parts(medians: Sequence[float], middle: float) -> tuple[int, ...]:
+    return tuple(round((seconds / middle - 1) * SCALE) for seconds in medians)
+
+
+def _judgement(finding: Finding, case: Case) -> Judgement:
+    verdict = finding.verdict
+    tolerance = math.expm1(log_tolerance(finding.metric, finding.tolerance))
+    told = verdict.low > 0 and verdict.high < math.inf
+    waiver = finding.waiver
+    return Judgement(
+        metric=finding.metric,
+        word=word(finding),
+        before=rounded(finding.baseline),
+        now=rounded(finding.current),
+        ratio=rounded(verdict.ratio),
+        low=rounded(verdict.low) if told else None,
+        high=rounded(verdict.high) if told else None,
+        tolerance=rounded(tolerance),
+        margin=rounded(Policy(tolerance=tolerance, margin=case.rule.margin).unchanged_below),
+        reason=visible(verdict.reason),
+        sessions=(finding.baseline_sessions, finding.current_sessions),
+        detectable=None if verdict.detectable is None else rounded(verdict.detectable),
+        waived=f"until {waiver.until}: {visible(waiver.reason)}" if waiver else None,
+    )
+
+
+def _percentiles(measured: Sequence[Measurement]) -> Percentiles | None:
+    """Medians over the sessions; a percentile that no session had calls enough for is left out."""
+    every = [calls for m in measured if (calls := m.latency)]
+    if not every:
+        return None
+
+    def middle(values: Sequence[float | None]) -> float | None:
+        known = [v for v in values if v is not None]
+        return rounded(median(known)) if known else None
+
+    return Percentiles(
+        mean=rounded(median(calls.mean for calls in every)),
+        count=sum(calls.count for calls in every),
+        p50=middle([calls.p50 for calls in every]),
+        p90=middle([calls.p90 for calls in every]),
+        p95=middle([calls.p95 for calls in every]),
+        p99=middle([calls.p99 for calls in every]),
+    )
+
+
+def _proof(measured: Sequence[Measurement], page: Shared) -> Proof | None:
+    """The newest session's evidence, or the first that does not prove it."""
+    told: list[Evidence] = [m.evidence for m in reversed(measured) if m.evidence is not None]
+    if not told:
+        return None
+    shown = next((e for e in told if e.verdict != "proven"), told[0])
+    return Proof(
+        verdict=shown.verdict,
+        witnesses=tuple((page.text(w.name), page.text(w.rating), visible(w.figure)) for w in shown.witnesses),
+        diagnosis=visible(shown.diagnosis) if shown.diagnosis else None,
+    )
+
+
+def _facts(m: Measurement, figures: Figures) -> Iterator[tuple[str, str]]:
+    """Of the newest session: what explains a figure, in words."""
+    samples, blocks = len(m.samples), len(m.blocks)
+    ended = "until its median was known" if m.ended == "steady" else "stopped by its cap"
+    yield "sampling", f"{samples} spans of {m.span_calls} calls in {blocks} blocks, {ended}"
+    yield "median known to", f"\u00b1{m.interval:.2%}"
+    if m.warmup_calls:
+        yield "warm-up", f"{m.warmup_calls} calls, {format_seconds(m.warmup_seconds)}"
+    if m.first_call is not None:
+        yield "first call", format_seconds(m.first_call)
+    if m.host_gap is not None:
+        yield "host beyond device", f"{significant(m.host_gap * 1e6)} us a call"
+    if figures.memory_source:
+        yield "memory by", visible(figures.memory_source)
+    if m.energy_above_idle is not None:
+        yield "energy above idle", f"{significant(m.energy_above_idle)} J/item"
+    if m.flops_per_second is not None:
+        share = "" if m.ceiling_share is None else f", {m.ceiling_share:.0%} of what the device does"
+        yield "arithmetic", f"{significant(m.flops_per_second / 1e12)} TFLOP/s{share}"
+    if m.sm_clock is not None:
+        yield "SM clock", f"{m.sm_clock} MHz"
+    if m.temperature is not None:
+        yield "temperature", f"{m.temperature} \u00b0C"
+    if m.state is not None:
+        yield "state", visible(m.state)
+
+
+def _accept(case: Case, baseline: str) -> str:
+    return visible(shlex.join(["gpuperf", "calibrate", "--sessions", "5", "--into", baseline, "--", case.test]))

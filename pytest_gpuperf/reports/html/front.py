@@ -1,0 +1,154 @@
+"""What stands above everything else, readable without a script: the verdict in one sentence, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.reports.causes import why_of
+from pytest_gpuperf.reports.figures import NONE, counts, figure, metric_name, word
+from pytest_gpuperf.reports.html.subject import Subject
+from pytest_gpuperf.results.records import Run, Verdict
+from pytest_gpuperf.results.units import format_bytes, format_change
+
+NAMED = 5  # regressed cases that are spelled out above the table
+COSTS = {"time": "time a call", "peak_memory": "peak memory", "energy": "energy an item"}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A regressed figure."""
+
+    case: str
+    what: str
+    change: str
+    figures: str
+    reason: str
+    why: str | None
+
+    @property
+    def name(self) -> str:
+        """Without the file, where there is one."""
+        return self.case.split("::", 1)[-1]
+
+    @property
+    def file(self) -> str:
+        """Where its test stands."""
+        return self.case.removesuffix(self.name).removesuffix("::")
+
+
+@dataclass(frozen=True)
+class Front:
+    """The head of the page."""
+
+    state: Literal["failed", "passed", "measured"]
+    headline: str
+    worst: Loss | None
+    others: tuple[Loss, ...]
+    more: int  # regressed figures beyond those
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def front_of(subject: Subject) -> Front:
+    """The verdict first."""
+    comparison = subject.comparison
+    problems = subject.judged.problems if subject.judged else ()
+    failing: list[Finding] = []
+    losses: list[Loss] = []
+    if comparison is not None:
+        failing = sorted((f for f in comparison.findings if f.fails), key=lambda f: -f.verdict.ratio)
+        losses = [_loss(f, comparison) for f in failing[:NAMED]]
+    return Front(
+        state="failed" if problems else "passed" if comparison else "measured",
+        headline=_headline(subject, failing),
+        worst=losses[0] if losses else None,
+        others=tuple(losses[1:]),
+        more=len(failing) - len(losses),
+        problems=problems[1:] if failing else problems,  # how many regressed stands in the headline
+        remarks=tuple(_remarks(subject)),
+        facts=tuple(_facts(subject)),
+    )
+
+
+def interval(verdict: Verdict) -> str:
+    """The change of the cost, with its interval: ``+11.7% [+9.2%, +14.3%]``."""
+    middle = format_change(verdict.ratio)
+    if not (verdict.low > 0 and verdict.high < float("inf")):
+        return middle
+    return f"{middle} [{format_change(verdict.low)}, {format_change(verdict.high)}]"
+
+
+def _loss(f: Finding, comparison: Comparison) -> Loss:
+    return Loss(
+        case=f.case,
+        what=COSTS[f.evidence],
+        change=interval(f.verdict),
+        figures=f"{metric_name(f)} {figure(f.metric, f.baseline)} \u2192 {figure(f.metric, f.current)}",
+        reason=f.verdict.reason,
+        why=why_of(f, comparison),
+    )
+
+
+def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
+    comparison = subject.comparison
+    if comparison is None:
+        return f"{_many(len(subject.run.cases), 'case')} measured; no baseline, so nothing was judged"
+    total = len(comparison.timed)
+    if not total:
+        return "Nothing was compared"
+    regressed = len({f.case for f in failing})
+    undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
+    said = f"{regressed or 'None'} of {_many(total, 'compared case')} regressed"
+    return f"{said}; {undecided} inconclusive, which is not a pass" if undecided and not regressed else said
+
+
+def _remarks(subject: Subject) -> Iterator[str]:
+    comparison = subject.comparison
+    if comparison is not None:
+        yield from (f"Changed since the baseline: {what}" for what in comparison.changes)
+        if comparison.suite is not None and comparison.suite.word != "regressed":  # else it is among the problems
+            yield f"The suite as a whole is {comparison.suite.word}: {comparison.suite.reason}"
+        waivers = {f.case: f.waiver for f in comparison.findings if f.waiver}
+        yield from (f"Waived until {w.until}: {case} ({w.reason})" for case, w in waivers.items())
+        yield f"All verdicts: {counts(comparison)}"
+    unproven = sum(any(m.unvalidated for m in c.measurements) for c in subject.run.cases)
+    if unproven:
+        yield f"{_many(unproven, 'case')} unvalidated: which device did the work is not proven"
+    reference = subject.judged and subject.judged.reference
+    if reference is not None:
+        yield f"Since the reference {reference.baseline}: {counts(reference)}"
+        moved = (f for f in reference.findings if word(f) in {"regressed", "improved"})
+        yield from (
+            f"{word(f)} since the reference: {f.case}, {COSTS[f.evidence]} {interval(f.verdict)}" for f in moved
+        )
+
+
+def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
+    run, comparison = subject.run, subject.comparison
+    device = run.environment.device
+    yield "device", device.name
+    if comparison is not None:
+        yield "baseline", comparison.baseline
+    yield "measured", _when(run)
+    revisions = dict.fromkeys(s.revision for s in run.sessions if s.revision)
+    if revisions:
+        yield "revision", ", ".join(revisions)
+    yield "device memory", NONE if device.memory is None else format_bytes(device.memory)
+    if device.power_limit is not None:
+        yield "power limit", f"{device.power_limit:g} W"
+    yield "timed by", ", ".join(sorted({m.clock for c in run.cases for m in c.measurements})) or NONE
+    yield from sorted(run.environment.software.items())
+
+
+def _when(run: Run) -> str:
+    times = sorted(s.time for s in run.sessions)
+    first, last = (time.replace("T", " ").replace("Z", " UTC") for time in (times[0], times[-1]))
+    return f"{first}, {_many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
