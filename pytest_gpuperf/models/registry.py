@@ -90,7 +90,7 @@ def load(name: str, scale: Scale = "full", *, pretrained: bool = False, seed: in
                 f"leave pretrained=True out."
             ) from error
     built.module.eval()
-    return Workload(name, scale, built)
+    return Workload(name, scale, built, pretrained, None if name in _own else seed)
 
 
 def _builder(name: str) -> Builder:

@@ -49,6 +49,8 @@ class Workload:
     name: str
     scale: Scale
     built: Built
+    pretrained: bool = False
+    seed: int | None = None  # of random weights; None: made by hand, so that no other process can make it by its name
     _counts: dict[int, int] = field(default_factory=dict[int, int])  # batch -> operations: counting takes a while
 
     @property
