@@ -55,7 +55,8 @@ def write(workload: Workload, deployment: Deployment, into: Path, backends: Coll
             file = _onnx(workload, deployment, version)
             signature = _as_in_file(signature, file) if backend == _NATIVE else signature
         else:
-            file = _torch(workload, deployment, version)
+            file = version / "model.pt2"
+            export_program(workload, deployment, file)
         if backend == "python":
             shutil.copyfile(_MODEL, version / "model.py")
         config = "\n".join(_config(model, backend, file.name, deployment, signature))
@@ -94,7 +95,7 @@ def _onnx(workload: Workload, deployment: Deployment, version: Path) -> Path:
     return version / made.name
 
 
-def _torch(workload: Workload, deployment: Deployment, version: Path) -> Path:
+def export_program(workload: Workload, deployment: Deployment, file: Path) -> None:
     """The module as torch exports it: operators and weights, without the classes that made them."""
     weights = deployment.how.weights
     module = deepcopy(workload.module).to(weights)
@@ -109,9 +110,7 @@ def _torch(workload: Workload, deployment: Deployment, version: Path) -> Path:
             f"{workload.name} cannot be served by torch in Triton: torch.export refuses the module ({error}). Make its "
             f"forward depend on no value of its tensors, or serve it with torch_server, which runs the module itself."
         ) from error
-    file = version / "model.pt2"
     torch.export.save(program, file)
-    return file
 
 
 def _as_in_file(signature: Signature, file: Path) -> Signature:

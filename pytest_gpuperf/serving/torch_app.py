@@ -1,0 +1,226 @@
+"""A small real model server in torch: an ASGI app that speaks KServe v2, run by uvicorn in a process of its own.
+
+``python -m pytest_gpuperf.serving.torch_app ORDER.json``
+"""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from pytest_gpuperf.backends.precisions import arithmetic
+from pytest_gpuperf.models import load
+from pytest_gpuperf.serving.batching import Batching, Queue, Waiting
+from pytest_gpuperf.serving.deployment import Deployment
+from pytest_gpuperf.serving.kserve import LENGTH, Array, Asked, ProtocolError, read, write
+from pytest_gpuperf.serving.processes import HOST
+from pytest_gpuperf.serving.signature import Signature, Tensor
+from pytest_gpuperf.serving.tally import Executed, Tally
+from pytest_gpuperf.serving.torch_model import Replica, gpu_facts, parameters_by_device
+
+_NAME, _VERSION = "gpuperf-torch", "1"
+
+
+class Served:
+    """One model behind its queue."""
+
+    def __init__(self, name: str, signature: Signature, deployment: Deployment, replicas: Sequence[Replica]) -> None:
+        self.name, self.signature, self.deployment, self.replicas = name, signature, deployment, replicas
+        self.tally = Tally(name)
+        batching = Batching(
+            deployment.max_batch, deployment.preferred if deployment.batching else (), deployment.queue_delay
+        )
+        instances = [replica for replica in replicas for _ in range(deployment.instances)]
+        self.queue: Queue[Asked, list[Array]] = Queue(batching, [self._instance(replica) for replica in instances])
+
+    def _instance(self, replica: Replica) -> Any:
+        def run(batch: Sequence[Waiting[Asked, list[Array]]], left: int) -> None:
+            parts = [[one.asked.inputs[t.name] for one in batch] for t in self.signature.inputs]
+            outputs, phases = replica.run(parts)
+            now = time.perf_counter_ns()
+            rows = sum(one.size for one in batch)
+            queued, stayed = [left - one.since for one in batch], [now - one.since for one in batch]
+            self.tally.executed(Executed(rows, phases, queued, stayed), round(time.time() * 1000))
+            at = 0
+            for one in batch:
+                one.answer.set_result([whole[at : at + one.size] for whole in outputs])
+                at += one.size
+
+        return run
+
+    def size_of(self, asked: Asked) -> int:
+        """How many items a request is; refuses what the model does not take."""
+        wanted = {t.name: t for t in self.signature.inputs}
+        if set(asked.inputs) != set(wanted):
+            raise ProtocolError(f"{self.name} takes {', '.join(wanted)}; the request has {', '.join(asked.inputs)}")
+        sizes = {array.shape[0] if array.ndim else 0 for array in asked.inputs.values()}
+        for name, array in asked.inputs.items():
+            if array.shape[1:] != wanted[name].shape:
+                takes = ["batch", *wanted[name].shape]
+                raise ProtocolError(f"input {name!r} is {list(array.shape)}; {self.name} takes {takes}")
+        if len(sizes) != 1 or not 1 <= min(sizes) <= self.deployment.max_batch:
+            raise ProtocolError(f"a request has 1 to {self.deployment.max_batch} items, the same in every input")
+        return sizes.pop()
+
+    async def infer(self, request: Request) -> Response:
+        """Answer a request for inference."""
+        body = await request.body()
+        begun = time.perf_counter_ns()
+        try:
+            asked = read(body, request.headers.get(LENGTH))
+            size = self.size_of(asked)
+            self.tally.front_end("decode", time.perf_counter_ns() - begun)
+            outputs = await asyncio.wrap_future(self.queue.put(asked, size))
+        except ProtocolError as error:
+            self.tally.failed(time.perf_counter_ns() - begun)
+            return JSONResponse({"error": str(error)}, status_code=400)
+        except Exception as error:  # noqa: BLE001 - the model's failure is the client's answer, and the log's
+            self.tally.failed(time.perf_counter_ns() - begun)
+            traceback.print_exception(error)
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=500)
+        begun = time.perf_counter_ns()
+        described = [(t.name, t.datatype, array) for t, array in zip(self.signature.outputs, outputs, strict=True)]
+        parts, length = write(self.name, asked, described)
+        content = b"".join(parts)
+        self.tally.front_end("encode", time.perf_counter_ns() - begun)
+        if length is None:
+            return Response(content, media_type="application/json")
+        return Response(content, media_type="application/octet-stream", headers={LENGTH: str(length)})
+
+    def metadata(self) -> Mapping[str, Any]:
+        """What the model takes and gives."""
+        return {
+            "name": self.name,
+            "versions": ["1"],
+            "platform": "torch",
+            "inputs": _described(self.signature.inputs),
+            "outputs": _described(self.signature.outputs),
+        }
+
+    def config(self) -> Mapping[str, Any]:
+        """How it is served, in the words of Triton's configuration where it has them."""
+        deployment = self.deployment
+        kind = "KIND_GPU" if deployment.on_gpu else "KIND_CPU"
+        groups = [{"kind": kind, "count": deployment.instances, "device": str(r.device)} for r in self.replicas]
+        return {
+            "name": self.name,
+            "max_batch_size": deployment.max_batch,
+            "instance_group": groups,
+            **(
+                {
+                    "dynamic_batching": {
+                        "preferred_batch_size": list(deployment.preferred),
+                        "max_queue_delay_microseconds": round(deployment.queue_delay * 1e6),
+                    }
+                }
+                if deployment.batching
+                else {}
+            ),
+        }
+
+    def gpu_info(self) -> Mapping[str, Any]:
+        """Which devices there are, and where the model is and worked."""
+        return {**gpu_facts(), "model": self.name, "replicas": [replica.facts() for replica in self.replicas]}
+
+    def metrics(self) -> str:
+        """Counters, and the memory of the GPUs."""
+        gauges: dict[str, dict[str, float]] = {}
+        for gpu in gpu_facts()["gpus"]:  # pragma: no cover - needs a GPU
+            label = f'{{gpu="{gpu["index"]}"}}'
+            gauges.setdefault("gpuperf_gpu_memory_allocated_bytes", {})[label] = gpu["allocated_bytes"]
+        return self.tally.prometheus(self.queue.pending, gauges)
+
+
+def _described(tensors: Sequence[Tensor]) -> list[Mapping[str, Any]]:
+    return [{"name": t.name, "datatype": t.datatype, "shape": [-1, *t.shape]} for t in tensors]
+
+
+def app(served: Served) -> Starlette:
+    """Every path of the server."""
+
+    def said(content: Any) -> Any:
+        async def answer(_: Request) -> Response:
+            return JSONResponse(content() if callable(content) else content)
+
+        return answer
+
+    async def metrics(_: Request) -> Response:
+        return PlainTextResponse(served.metrics())
+
+    async def unknown(request: Request, _: Exception) -> Response:
+        return JSONResponse({"error": f"there is no {request.url.path}; the model is {served.name!r}"}, status_code=404)
+
+    server = {"name": _NAME, "version": _VERSION, "extensions": ["binary_tensor_data", "statistics"]}
+    model = f"/v2/models/{served.name}"
+    routes = [
+        Route("/v2", said(server)),
+        Route("/v2/health/live", said({"live": True})),
+        Route("/v2/health/ready", said({"ready": True})),
+        Route("/v2/models/stats", said(served.tally.statistics)),
+        Route(
+            "/v2/repository/index", said([{"name": served.name, "version": "1", "state": "READY"}]), methods=["POST"]
+        ),
+        Route("/gpu-info", said(served.gpu_info)),
+        Route("/metrics", metrics),
+    ]
+    for path in (model, f"{model}/versions/1"):
+        routes += [
+            Route(path, said(served.metadata)),
+            Route(f"{path}/ready", said({"ready": True})),
+            Route(f"{path}/config", said(served.config)),
+            Route(f"{path}/stats", said(served.tally.statistics)),
+            Route(f"{path}/infer", served.infer, methods=["POST"]),
+        ]
+    return Starlette(routes=routes, exception_handlers={404: unknown})
+
+
+def _module(order: Mapping[str, Any]) -> torch.nn.Module:
+    """The model itself, by its name; or the program it was exported to, where only its maker knows the name."""
+    if order["exported"] is not None:
+        program: Any = torch.export.load(order["exported"])
+        return program.module()
+    return load(order["workload"], order["scale"], pretrained=order["pretrained"], seed=order["seed"]).module
+
+
+def _tensors(told: Sequence[Mapping[str, Any]]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(t["name"], t["datatype"], tuple(t["shape"])) for t in told)
+
+
+def main(file: str) -> None:
+    """Load the model, say where it is, and serve until the end."""
+    order = json.loads(Path(file).read_text(encoding="utf-8"))
+    told = order["deployment"]
+    deployment = Deployment(
+        **(told | {"devices": tuple(told["devices"]), "preferred_batches": tuple(told["preferred_batches"])})
+    )
+    signature = Signature(_tensors(order["inputs"]), _tensors(order["outputs"]))
+    with arithmetic(deployment.how):
+        module = _module(order)
+        replicas = [Replica.of(module, deployment, device) for device in deployment.devices]
+        for replica in replicas:
+            held = parameters_by_device(replica.module)
+            print(
+                f"gpuperf: {order['model']} serves on {replica.device}, torch {torch.__version__}, {held}", flush=True
+            )
+        served = Served(order["model"], signature, deployment, replicas)
+        uvicorn.run(app(served), host=HOST, port=order["port"], log_level="warning", access_log=False)
+        served.queue.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
