@@ -92,6 +92,8 @@ def match(run: Run, baseline: Baseline, override: Rule) -> Match:
 
 def covers(scope: Scope, test: str) -> bool:
     """Whether a test belongs to what the invocation asked for: in its paths, and not left out by a filter."""
+    if scope.parts:
+        return any(covers(part, test) for part in scope.parts)
     file = test.split("::", 1)[0]
     return (
         any(_within(file, path) for path in scope.paths)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pytest_gpuperf.cli.arguments import parse
 from pytest_gpuperf.errors import GpuPerfError
-from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.reports.tables import inert, visible
 
 INTERRUPTED = 2  # as pytest ends on Ctrl-C
 READER_LEFT = 141  # as a shell reports SIGPIPE
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except GpuPerfError as error:
-        lines = "\n".join(visible(line) for line in str(error).split("\n"))
+        lines = "\n".join(inert(visible(line)) for line in str(error).split("\n"))
         print(f"gpuperf: error: {lines}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # `gpuperf show FILE | head`: the interpreter's last flush must not complain either

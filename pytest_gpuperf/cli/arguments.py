@@ -15,6 +15,7 @@ from pytest_gpuperf.cli.doctor import DOCTOR
 from pytest_gpuperf.cli.exporting import EXPORT
 from pytest_gpuperf.cli.importing import IMPORT
 from pytest_gpuperf.cli.matrix import MATRIX
+from pytest_gpuperf.cli.merge import MERGE
 from pytest_gpuperf.cli.ratios import RATIOS
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.show import SHOW
@@ -34,6 +35,7 @@ COMMANDS = (
     MATRIX,
     SELFTEST,
 )
+    MERGE,
 USAGE_ERROR = 4  # pytest's
 
 

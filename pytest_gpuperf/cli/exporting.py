@@ -17,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write it."""
+    from pytest_gpuperf.reports.delivery import write_report
     from pytest_gpuperf.reports.pytest_benchmark import render_pytest_benchmark
     from pytest_gpuperf.results.files import read_run
 
@@ -24,23 +25,8 @@ def run(options: Namespace) -> int:
     if options.into is None:
         print(text, end="")
     else:
-        _write(options.into, text)
+        write_report(Path(options.into), text)
     return 0
-
-
-def _write(path: str, text: str) -> None:
-    from pytest_gpuperf.cli.kinds import kind_at
-    from pytest_gpuperf.errors import FileError
-
-    kind = kind_at(path)
-    if kind is not None:
-        what = kind.removeprefix("gpuperf-")
-        raise FileError(f"{path}: a {what} stands there, and the export would replace it. Give another path.")
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        what = f"{path}: cannot be written: {error.strerror}"
-        raise FileError(f"{what}. Check the folder, or give another path.") from None
 
 
 EXPORT = Command("export", "write a run in the format of another tool", add_arguments, run)

@@ -57,6 +57,9 @@ OPTIONS = (
     Option("compare", "value", "judge against a baseline; 'auto': baselines/<device>.json", metavar="FILE"),
     Option("reference", "value", "judge against a pinned baseline too: small accepted losses add up", metavar="FILE"),
     Option("save", "value", "record this run in a file", metavar="FILE"),
+    Option("markdown", "value", "write the report as Markdown, for a pull request's comment", metavar="FILE"),
+    Option("html", "value", "write the report as a page, DIR/index.html, which needs no network", metavar="DIR"),
+    Option("csv", "value", "write the figures and verdicts as CSV, one line a case", metavar="FILE"),
     Option(
         "tolerance",
         "list",

@@ -30,6 +30,9 @@ class Settings:
     compare: str | None
     reference: str | None
     save: Path | None
+    markdown: Path | None
+    html: Path | None
+    csv: Path | None
     tolerance: Mapping[str, float]
     tolerance_said: Mapping[str, float]  # the command line's part, which goes above markers
     require_gpu: bool
@@ -89,7 +92,10 @@ def resolve(config: pytest.Config) -> Settings:
         device=value["device"],
         compare=value["compare"],
         reference=value["reference"],
-        save=config.invocation_params.dir / value["save"] if value["save"] else None,
+        save=_path(config, value["save"]),
+        markdown=_path(config, value["markdown"]),
+        html=_path(config, value["html"]),
+        csv=_path(config, value["csv"]),
         tolerance=over(said, inis),
         tolerance_said=said,
         require_gpu=value["require-gpu"],
@@ -105,6 +111,10 @@ def resolve(config: pytest.Config) -> Settings:
         parity_first=value["parity-first"],
         disable=value["disable"],
     )
+
+
+def _path(config: pytest.Config, given: str | None) -> Path | None:
+    return config.invocation_params.dir / given if given else None
 
 
 def _value(config: pytest.Config, option: Option) -> Any:

@@ -98,6 +98,11 @@ def word(finding: Finding) -> str:
     return "waived" if finding.verdict.word == "regressed" and finding.waiver else finding.verdict.word
 
 
+def sessions(count: int) -> str:
+    """``1 session``, ``5 sessions``."""
+    return "1 session" if count == 1 else f"{count} sessions"
+
+
 def counts(comparison: Comparison) -> str:
     """``5 unchanged, 1 regressed, 2 new; 6 of 6 decided``."""
     words = [word(f) for f in comparison.timed]

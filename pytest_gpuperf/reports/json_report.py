@@ -19,6 +19,7 @@ def render_json(judged: Judged) -> str:
         "reference": judged.reference,
     }
     text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+    text = text.replace("##[", "\\u0023#[")  # the same string, and no command to the job whose log it stands in
     return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
 
 

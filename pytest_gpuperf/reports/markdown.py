@@ -1,108 +1,168 @@
-"""The comparison as Markdown, for a pull request: what regressed first, the rest folded away."""
+"""The comparison as Markdown, for a pull request's comment and a job's summary: what failed first, the rest folded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, word
 from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.reports.pages import LARGEST, Page
 from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.results.records import Device, Run
 
 HARMLESS = frozenset(" -.,/+%=()")  # punctuation that Markdown and HTML leave alone inside a line
+LONGEST = 500  # characters of a name or a sentence; a name may have 4,096, and 16 of those would fill a comment
 HEADER = ("case", "throughput", "latency p50", "change", "verdict")
 RULE = "| :--- | ---: | ---: | ---: | :--- |"
+REASONS = 10  # sentences below a table
+_WWW = re.compile(r"www\.", re.IGNORECASE)
+
+# A row stands in the first of these that one of its verdicts belongs to.
+LOUD = ("regressed", "inconclusive", "waived", "improved")
+QUIET = ("unchanged", "reference", "new", "not compared")
 
 
-def render_markdown(judged: Judged) -> str:
-    """A title, why it fails, the regressed cases with their reasons, and everything else in a folded table."""
+def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
+    """Title, why it fails, the regressed cases with reasons and causes, the suite, what is missing; the rest folded.
+
+    It has fewer than `largest` characters: what there is no room for is counted.
+    """
     comparison = judged.comparison
-    shown = rows(comparison, judged.run)
-    loud = [r for r in shown if any(f.verdict.word == "regressed" for f in r.findings)]
-    quiet = [r for r in shown if r not in loud] if loud else shown
-    parts = [
-        f"### gpuperf: {'failed' if judged.exit_code else 'passed'}",
-        f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {escaped(comparison.device.name)}.",
-        *_list(escaped(problem) for problem in judged.problems),
-        *_section("Regressed", loud),
-        *_list(_sentences(loud)),
-        *_list(_remarks(comparison)),
-        *_list(f"unvalidated: {code(c.id)}" for c in judged.run.cases if any(m.unvalidated for m in c.measurements)),
-        *_reference(judged.reference),
-        *_folded(quiet),
-    ]
-    return "\n\n".join(parts)
+    page = Page(largest)
+    page.say(marker(comparison.device))
+    page.say(f"### gpuperf: {'failed' if judged.exit_code else 'passed'}")
+    page.say(f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}.")
+    page.items(f"- {escaped(problem)}" for problem in judged.problems)
+    shown = _by_word(rows(comparison, judged.run))
+    _loud(page, comparison, "regressed", shown)
+    page.items(_suite(comparison))
+    page.items(f"- vanished: {code(case)}" for case in comparison.vanished)
+    page.items(f"- not measured: {code(case)} ({escaped(why)})" for case, why in _unmeasured(judged).items())
+    for verdict in LOUD[1:]:
+        _loud(page, comparison, verdict, shown)
+    page.items(_remarks(judged))
+    _reference(page, judged.reference)
+    for verdict in QUIET:
+        page.table(verdict, (_line(HEADER), RULE), _lines(shown.get(verdict, ())), folded=True)
+    return page.text()
+
+
+def render_recorded(run: Run, largest: int = LARGEST) -> str:
+    """A run that was not judged: its figures."""
+    page = Page(largest)
+    page.say(marker(run.environment.device))
+    page.say("### gpuperf: recorded")
+    page.say(f"{len(run.cases)} cases on {_name(run.environment.device)}, judged against nothing.")
+    page.items(f"- not measured: {code(test)} ({escaped(why)})" for test, why in run.scope.unmeasured.items())
+    cells = ((code(r.case), escaped(r.throughput), escaped(r.latency)) for r in rows(None, run))
+    page.table("measured", (_line(HEADER[:3]), "| :--- | ---: | ---: |"), [[_line(c)] for c in cells], folded=True)
+    return page.text()
+
+
+def marker(device: Device) -> str:
+    """What no reader sees, and whoever comments finds the comment by that it wrote before: one a kind of device."""
+    return f"<!-- gpuperf: {device.slug} -->"
 
 
 def escaped(text: str) -> str:
-    """Text that is nothing but text: whatever could mean something to Markdown or HTML becomes an entity."""
-    return "".join(c if c.isalnum() or c in HARMLESS or not c.isascii() else f"&#{ord(c)};" for c in visible(text))
+    """Text that is nothing but text: whatever could mean something to Markdown or HTML becomes an entity.
+
+    GitHub looks for mentions and issues when entities have been read: what has no width parts them.
+    """
+    return _WWW.sub("www&#46;", _entities(text)).replace("&#64;", "&#64;&#8203;").replace("&#35;", "&#35;&#8203;")
 
 
 def code(name: str) -> str:
-    """A name: in code nothing becomes a mention, an emoji or a link to an issue."""
-    return f"<code>{escaped(name)}</code>"
+    """A name: in code nothing becomes a mention, an emoji or a link to an issue, and it can be copied."""
+    return f"<code>{_entities(name)}</code>"
 
 
-def _section(title: str, shown: list[Row]) -> list[str]:
-    return [f"**{title}**", _table(shown)] if shown else []
+def _entities(text: str) -> str:
+    shown = visible(text)
+    if len(shown) > LONGEST:
+        half = LONGEST // 2
+        shown = f"{shown[:half]} ... {shown[-half:]}"
+    return "".join(c if c.isalnum() or c in HARMLESS or not c.isascii() else f"&#{ord(c)};" for c in shown)
 
 
-def _folded(shown: list[Row]) -> list[str]:
-    if not shown:
-        return []
-    return [f"<details><summary>{len(shown)} other cases</summary>", _table(shown), "</details>"]
+def _name(device: Device) -> str:
+    return escaped(device.name)
 
 
-def _table(shown: list[Row]) -> str:
-    lines = [_line(HEADER), RULE]
+def _by_word(shown: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
     for row in shown:
-        first, *others = row.findings or (None,)
-        verdict = ("new" if row.new else "not compared") if first is None else word(first)
-        moved = NONE if first is None else change(first, "throughput")
-        lines.append(_line((code(row.case), *map(escaped, (row.throughput, row.latency, moved, verdict)))))
-        lines += [_other(f) for f in others if f and f.verdict.word != "unchanged"]
-    return "\n".join(lines)
+        words = {word(f) for f in row.findings} or {"new" if row.new else "not compared"}
+        found.setdefault(next(w for w in (*LOUD, *QUIET) if w in words), []).append(row)
+    return found
 
 
-def _other(finding: Finding) -> str:
-    name = f"&emsp;{metric_name(finding)}"
-    return _line((name, *map(escaped, (figure(finding.metric, finding.current), "", change(finding), word(finding)))))
+def _loud(page: Page, comparison: Comparison, verdict: str, shown: dict[str, list[Row]]) -> None:
+    of = shown.get(verdict, [])
+    page.table(verdict, (_line(HEADER), RULE), _lines(of))
+    page.items(_sentences(of, verdict, comparison), most=REASONS)
+
+
+def _lines(shown: Sequence[Row]) -> list[list[str]]:
+    """The lines of each row: what stays together."""
+    return [list(_cells(row)) for row in shown]
+
+
+def _cells(row: Row) -> Iterator[str]:
+    first, *others = row.findings or (None,)
+    verdict = ("new" if row.new else "not compared") if first is None else word(first)
+    moved = NONE if first is None else change(first, "throughput")
+    yield _line((code(row.case), *map(escaped, (row.throughput, row.latency, moved, verdict))))
+    for other in others:
+        if other and other.verdict.word != "unchanged":
+            cells = figure(other.metric, other.current), "", change(other), word(other)
+            yield _line((f"&emsp;{metric_name(other)}", *map(escaped, cells)))
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _list(sentences: Iterable[str]) -> list[str]:
-    lines = [f"- {sentence}" for sentence in sentences]
-    return ["\n".join(lines)] if lines else []
-
-
-def _sentences(shown: list[Row]) -> Iterable[str]:
+def _sentences(shown: Iterable[Row], verdict: str, comparison: Comparison) -> Iterator[str]:
+    """Why each figure got its verdict, and the likely cause of the change."""
     for row in shown:
         for finding in row.findings:
-            if finding.verdict.word == "regressed":
+            if word(finding) == verdict:
                 waived = finding.waiver
                 until = f" (waived until {waived.until}: {escaped(waived.reason)})" if waived else ""
-                yield f"{code(row.case)} {metric_name(finding)}: {escaped(finding.verdict.reason)}{until}"
+                why = why_of(finding, comparison)
+                cause = f"<br>{escaped(why)}" if why else ""
+                yield f"- {code(row.case)} {metric_name(finding)}: {escaped(finding.verdict.reason)}{until}{cause}"
 
 
-def _remarks(comparison: Comparison) -> Iterable[str]:
-    yield from (f"vanished: {code(case)}" for case in comparison.vanished)
-    yield from (f"not measured: {code(case)} ({escaped(why)})" for case, why in comparison.unmeasured.items())
-    waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word != "regressed"}
-    yield from (f"waived until {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in waivers.items())
-    ended = comparison.expired
-    yield from (f"waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
+def _suite(comparison: Comparison) -> Iterator[str]:
     if comparison.suite is not None:
-        yield f"suite {comparison.suite.word}: {escaped(comparison.suite.reason)}"
-    yield from (f"changed: {escaped(what)}" for what in comparison.changes)
+        yield f"- suite {comparison.suite.word}: {escaped(comparison.suite.reason)}"
 
 
-def _reference(reference: Comparison | None) -> list[str]:
-    if reference is None:
-        return []
-    moved = [f for f in reference.findings if f.verdict.word == "regressed"]
-    said = [f"{code(f.case)} {metric_name(f)}: {escaped(change(f))}" for f in moved]
-    return [f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.", *_list(said)]
+def _unmeasured(judged: Judged) -> dict[str, str]:
+    """Cases of the baseline, and tests that failed though no baseline knows them: pytest fails with those too."""
+    failed = {test: why for test, why in judged.run.scope.unmeasured.items() if why.startswith("failed")}
+    return {**failed, **judged.comparison.unmeasured}
+
+
+def _remarks(judged: Judged) -> Iterator[str]:
+    comparison = judged.comparison
+    loud = {"regressed", "inconclusive", "improved"}  # their sentences have told it
+    waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word not in loud}
+    yield from (f"- waived until {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in waivers.items())
+    ended = comparison.expired
+    yield from (f"- waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
+    yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
+    unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
+    yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
+
+
+def _reference(page: Page, reference: Comparison | None) -> None:
+    if reference is not None:
+        page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
+        moved: list[Finding] = [f for f in reference.findings if f.verdict.word == "regressed"]
+        page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change(f))}" for f in moved)

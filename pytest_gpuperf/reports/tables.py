@@ -5,6 +5,7 @@ A name too long for its column stands above its figures, broken where a reader w
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,6 +20,18 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+# What GitHub's runner obeys in a log: "::error ...::" at the start of a line, "##[error]" anywhere in it. Only what no
+# word character stands before counts as a start: the runner trims, and its comparison ignores marks of no width.
+_COMMANDS = re.compile(r"^(\W*?):(?=:)|(#)(?=#\[)", re.MULTILINE)
+
+
+def inert(text: str) -> str:
+    """Lines that a test's name cannot turn into a command of the job that prints them: such starts are spelled."""
+    if "::" not in text and "##[" not in text:
+        return text
+    return _COMMANDS.sub(lambda found: "\\x23" if found[2] else f"{found[1]}\\x3a", text)
 
 
 def display_width(text: str) -> int:
@@ -45,7 +58,7 @@ def prose(text: str, width: int, indent: str = "", hanging: str | None = None) -
         else:
             line = f"{line} {word}" if line else word
     lines.append((hanging if lines else indent) + line)
-    return lines
+    return [inert(line) for line in lines]
 
 
 def broken(name: str, width: int) -> list[str]:
@@ -90,7 +103,7 @@ def table(header: Sequence[str], align: str, groups: Mapping[str, Rows], width: 
                 lines += _indented(row[0], width)
                 row = ["", *row[1:]]  # noqa: PLW2901 - its name stands above
             lines.append(line(row))
-    return lines
+    return [inert(line) for line in lines]
 
 
 def by_file(cells: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[Sequence[str]]]:

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, word
-from pytest_gpuperf.reports.tables import by_file, prose, table, visible
+from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, sessions, word
+from pytest_gpuperf.reports.tables import by_file, inert, prose, table, visible
 from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.results.units import significant
 
@@ -49,18 +49,18 @@ def render_reference(reference: Comparison, width: int) -> str:
 def explain(finding: Finding, baseline_path: str) -> str:
     """The failure message of a test that regressed, or is inconclusive where that fails."""
     facts = {
-        "baseline": f"{figure(finding.metric, finding.baseline)} ({_sessions(finding.baseline_sessions)})",
-        "current": f"{figure(finding.metric, finding.current)} ({_sessions(finding.current_sessions)})",
+        "baseline": f"{figure(finding.metric, finding.baseline)} ({sessions(finding.baseline_sessions)})",
+        "current": f"{figure(finding.metric, finding.current)} ({sessions(finding.current_sessions)})",
         "change": f"{change(finding)}; the tolerance is {significant(finding.tolerance * 100)}%",
     }
     command = shlex.join(["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test])
     lines = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
     lines += [f"  {what:<9} {said}" for what, said in facts.items()]
     lines += prose(finding.verdict.reason, MESSAGE_WIDTH, "  reason    ", " " * 12)
-    lines += [f"  note      {visible(note)}" for note in finding.notes]
+    lines += [f"  note      {inert(visible(note))}" for note in finding.notes]
     regressed = finding.verdict.word == "regressed"
     what = "If the new figure is meant, accept it" if regressed else "Record more sessions of the baseline's code"
-    lines += [f"  {what}:", f"    {visible(command)}"]
+    lines += [f"  {what}:", f"    {inert(visible(command))}"]
     return "\n".join(lines)
 
 
@@ -140,7 +140,3 @@ def _shared(said: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def _lines(sentences: Iterable[str], width: int) -> list[str]:
     return [line for sentence in sentences for line in prose(sentence, width, hanging="  ")]
-
-
-def _sessions(count: int) -> str:
-    return "1 session" if count == 1 else f"{count} sessions"

@@ -257,6 +257,7 @@ class Run(Record, frozen=True, kw_only=True):
 class Series(Record, frozen=True, kw_only=True, gc=False):  # a hundred thousand of them, and no cycle can form
     """One case in one accepted session."""
 
+    parts: tuple[Scope, ...] = ()  # of a merged run: what each shard covered; then the three above are empty
     session: Name
     count: Count  # samples the medians were taken from
     medians: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=MEDIANS)]  # of blocks, in order

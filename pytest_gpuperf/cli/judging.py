@@ -1,0 +1,72 @@
+"""Judging a run that stands in a file, and handing the report over: what `compare` and `merge` share."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.reports.judged import Judged
+    from pytest_gpuperf.results.records import Baseline, Run
+
+
+def add_rules(parser: ArgumentParser) -> None:
+    """Declare what decides the outcome."""
+    parser.add_argument("--strict", action="store_true", help="let an inconclusive verdict fail")
+    parser.add_argument(
+        "--min-decided", default="80%", metavar="PERCENT", help="share of compared cases that must get a verdict (80%%)"
+    )
+    parser.add_argument("--allow-missing", action="store_true", help="let cases vanish or go unmeasured")
+    parser.add_argument(
+        "--tolerance",
+        action="append",
+        default=[],
+        metavar="METRIC=3%",
+        help="how much worse a metric may become; may be repeated; goes above what the tests say",
+    )
+    parser.add_argument("--reference", metavar="FILE", help="judge against a pinned baseline too")
+
+
+def add_reports(parser: ArgumentParser) -> None:
+    """Declare where the report goes."""
+    parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the Markdown report to a file, too")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write figures and verdicts as CSV, one line a case")
+
+
+def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: tuple[str, ...] = ()) -> Judged:
+    """The run against the baseline of that name, by the rules of the command line."""
+    from pytest_gpuperf.analysis.comparison import Rules, compare
+    from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
+    from pytest_gpuperf.results.files import read_baseline
+    from pytest_gpuperf.results.records import Rule
+    from pytest_gpuperf.results.tolerances import one_each, parse_share, parse_tolerance
+
+    what = "--tolerance"
+    override = Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
+    rules = Rules(
+        strict=options.strict,
+        allow_missing=options.allow_missing,
+        min_decided=parse_share(options.min_decided, "--min-decided"),
+    )
+    pinned = read_baseline(options.reference) if options.reference else None
+    return Judged(
+        run=run,
+        comparison=compare(run, baseline, name=name, rules=rules, override=override),
+        reference=pinned and compare(run, pinned, name=options.reference, rules=PINNED_RULES, override=override),
+        trouble=trouble,
+    )
+
+
+def report(options: Namespace, judged: Judged) -> int:
+    """Print and write it; gives the exit code."""
+    from pytest_gpuperf.reports.delivery import deliver, github_annotations
+    from pytest_gpuperf.reports.formats import FORMATS
+
+    print(FORMATS[options.format](judged))
+    if options.format == "table":  # the others are read by programs
+        for line in github_annotations(judged, Path.cwd()):
+            print(line)
+    deliver(judged.run, judged, markdown=options.markdown, csv=options.csv)
+    return judged.exit_code

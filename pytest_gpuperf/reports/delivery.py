@@ -1,0 +1,65 @@
+"""Handing reports over: files that were asked for, and what GitHub Actions reads of the job that runs us."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.reports.annotations import annotations
+from pytest_gpuperf.reports.columns import render_columns
+from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.reports.markdown import render_markdown, render_recorded
+from pytest_gpuperf.results.decoding import kind_of
+from pytest_gpuperf.results.records import Run
+
+
+def deliver(
+    run: Run,
+    judged: Judged | None,
+    *,
+    markdown: Path | None = None,
+    csv: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Write the files that were asked for, and add to the job's summary where there is one."""
+    summary = environment.get("GITHUB_STEP_SUMMARY")
+    if markdown or summary:
+        text = render_markdown(judged) if judged else render_recorded(run)
+        if markdown:
+            write_report(markdown, f"{text}\n")
+        if summary:
+            _append(Path(summary), f"{text}\n\n")
+    if csv:
+        write_report(csv, render_columns(run, judged and judged.comparison))
+
+
+def github_annotations(judged: Judged, root: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The lines to print for the job that runs us; none elsewhere. The tests' files are relative to `root`."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return []
+    workspace = Path(environment.get("GITHUB_WORKSPACE") or root)
+    inside = os.path.relpath(root.resolve(), workspace.resolve())
+    return annotations(judged, "" if inside == "." or inside.startswith("..") else f"{Path(inside).as_posix()}/")
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a report, but never over a run or a baseline; missing folders are made."""
+    try:
+        if path.is_file() and (kind := kind_of(path.read_bytes())):
+            what = kind.removeprefix("gpuperf-")
+            raise FileError(f"{path}: a {what} stands there, and the report would replace it. Give another path.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        said = error.strerror if isinstance(error, OSError) else error
+        raise FileError(f"{path}: cannot be written: {said}. Check the folder, or give another path.") from None
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except (OSError, ValueError) as error:
+        raise FileError(f"GITHUB_STEP_SUMMARY: {path} cannot be written: {error}.") from None

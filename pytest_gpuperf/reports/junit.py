@@ -1,0 +1,55 @@
+"""What a case's figures and verdict are called in JUnit files and in every other report that pytest's plugins write."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from pytest_gpuperf.analysis.comparison import Finding
+from pytest_gpuperf.reports.figures import word
+from pytest_gpuperf.results.records import Case
+
+DIGITS = 6
+Property = tuple[str, str]
+
+
+def measured_properties(case: Case, device: str) -> list[Property]:
+    """The figures of a case. A second measurement of one test says its name: ``gpuperf#prefill.throughput``."""
+    newest = case.measurements[-1]
+    samples = [s for m in case.measurements for s in m.samples]
+    peaks = [m.peak_memory for m in case.measurements if m.peak_memory is not None]
+    found = {
+        "throughput": _number(median(m.throughput for m in case.measurements)),  # items a second
+        "median": _number(median(samples)),  # seconds a call
+        "clock": newest.clock,
+        "sessions": str(len(case.measurements)),
+        "device": device,
+        "evidence": newest.evidence.verdict if newest.evidence else "not looked at",
+        **({"peak_memory": str(round(median(peaks)))} if peaks else {}),  # bytes
+    }
+    return [(f"{_prefix(case.id, case.test)}.{name}", text) for name, text in found.items()]
+
+
+def judged_properties(findings: Sequence[Finding]) -> list[Property]:
+    """The verdicts of one test's cases. Ratios are of a cost: above 1 is worse."""
+    return [pair for finding in findings for pair in _judged(finding)]
+
+
+def _judged(finding: Finding) -> Iterator[Property]:
+    prefix = _prefix(finding.case, finding.test)
+    prefix = prefix if finding.evidence == "time" else f"{prefix}.{finding.evidence}"
+    verdict = finding.verdict
+    yield f"{prefix}.verdict", word(finding)
+    yield f"{prefix}.ratio", _number(verdict.ratio)
+    if verdict.low > 0 and verdict.high < math.inf:
+        yield f"{prefix}.interval", f"{_number(verdict.low)} {_number(verdict.high)}"
+    yield f"{prefix}.reason", verdict.reason
+
+
+def _prefix(case: str, test: str) -> str:
+    return "gpuperf" + case.removeprefix(test)
+
+
+def _number(value: float) -> str:
+    return f"{value:.{DIGITS}g}"
