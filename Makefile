@@ -6,12 +6,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: perf test lint types unit pytest8 docs clean
+.PHONY: perf test lint types unit triton pytest8 docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -f $@ || rm -rf .venv  # what a stopped installation left cannot be built upon
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,serving,test]"
 	touch $@
 
 perf: $(INSTALLED)
@@ -40,12 +40,19 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-unit: $(INSTALLED)
+unit: $(INSTALLED) triton
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under 100 --include '*/results/*,*/analysis/*,*/reports/*,*/cli/*'
+
+# The server of the serving tests, for this user. Debian's own Python comes without the library that it needs.
+triton: $(INSTALLED)
+	@$(BIN)/gpuperf triton install || { \
+	  library=libpython$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y $$library && $(BIN)/gpuperf triton install; \
+	} || echo "No Triton server here: its tests skip, or fail where GPUPERF_REQUIRE_TRITON is set."
 
 # The same plugin under pytest 8: installed beside, and found first.
 .venv/pytest8: $(INSTALLED)

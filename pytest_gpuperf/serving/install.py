@@ -48,6 +48,7 @@ def installed(where: Path) -> bool:
 def install(where: Path) -> bool:
     """Unpack the wheel with pip, which checks what it got; False where it was there already."""
     _refuse_unable()
+    library_folder()
     if installed(where):
         backends(where)
         return False

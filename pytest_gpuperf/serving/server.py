@@ -43,7 +43,6 @@ class Server:
     model: str
     metrics_url: str | None = None  # the whole URL of the Prometheus text; None: not known to have any
     started: float | None = None  # seconds from the start of its process until it was ready; None: it was running
-    first_answer: float | None = None  # seconds of its very first request (one item, binary); the answer was checked
     configuration: Mapping[str, Plain] = field(default_factory=dict[str, Plain])  # as it was told to serve
     process: Running | None = field(default=None, repr=False)  # None: it was not started here
 

@@ -63,6 +63,9 @@ class OnPath:
     binary: Path
     how: Literal["path"] = "path"
 
+    def __str__(self) -> str:
+        return str(self.binary)
+
     @property
     def backends(self) -> frozenset[str]:
         """The folders beside it."""
@@ -81,6 +84,9 @@ class FromWheel:
     where: Path
     how: Literal["wheel"] = "wheel"
     backends: frozenset[str] = frozenset({"python"})
+
+    def __str__(self) -> str:
+        return f"Triton {install.SERVER_VERSION} in {self.where}"
 
     def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> Launch:
         """With its stub's Python found."""
@@ -110,6 +116,9 @@ class InDocker:
     gpus: bool = Path("/dev/nvidiactl").exists()
     how: Literal["docker"] = "docker"
     backends: frozenset[str] = frozenset({"onnxruntime", "python", "pytorch", "tensorrt"})  # of NVIDIA's full image
+
+    def __str__(self) -> str:
+        return f"the image {self.image}"
 
     def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> Launch:
         """By the `docker` command, which hands our signal on."""
