@@ -14,7 +14,7 @@ from pytest_gpuperf.analysis.comparison import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import change, counts, figure, metric_name, sessions
 from pytest_gpuperf.reports.judged import Judged
-from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.results.units import significant
 
 SHOWN = 10  # of each level in one step; GitHub drops the rest
@@ -33,7 +33,7 @@ def annotations(judged: Judged, root: str = "") -> list[str]:
 def command(level: Level, message: str, **properties: str) -> str:
     """A workflow command that means what it says, whatever its texts hold."""
     given = ",".join(f"{name}={_property(text)}" for name, text in properties.items() if text)
-    return f"::{level} {given}::{_data(message)}"
+    return f"::{level} {given}::{_data(inert(message))}"
 
 
 def _data(text: str) -> str:

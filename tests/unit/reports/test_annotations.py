@@ -1,0 +1,119 @@
+"""What GitHub shows beside the test's own line, and what no name may make its runner do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of
+
+from pytest_gpuperf.analysis.causes import Cause, Explanation
+from pytest_gpuperf.analysis.comparison import Rules
+from pytest_gpuperf.reports.annotations import SHOWN, annotations
+from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.reports.tables import inert
+from pytest_gpuperf.reports.terminal import explain, render_table
+
+A, B = "tests/test_x.py::test_a", "tests/test_x.py::test_b"
+COMMANDS = ("::error file=a.py,line=1::forged", "##[add-mask]secret", "%0A::stop-commands::x", "\n::error::x", "a,b:c")
+
+
+def obeyed(line):
+    """The command in a line, its properties and its data, as GitHub's runner reads it (ActionCommand.cs there).
+
+    It trims the line; and its comparison, which follows a culture, overlooks marks that have no width.
+    """
+    line = re.sub("[\u00ad\u034f\u200b-\u200f\ufe00-\ufe0f]", "", line).lstrip()
+    if line.startswith("::") and "::" in line[2:]:
+        info, data = line[2:].split("::", 1)
+        name, _, given = info.partition(" ")
+        pairs = [p.split("=", 1) for p in given.split(",") if "=" in p]
+        return name, {k: decoded(v, value=True) for k, v in pairs}, decoded(data)
+    old = re.search(r"##\[(\w[^\]]*)\]", line)
+    return old and (old[1], {}, "")
+
+
+def decoded(text, *, value=False):
+    text = text.replace("%0D", "\r").replace("%0A", "\n")
+    if value:
+        text = text.replace("%3A", ":").replace("%2C", ",")
+    return text.replace("%25", "%")
+
+
+def judged(*findings, **changes):
+    return Judged(run_of(*dict.fromkeys(f.case for f in findings)), comparison(*findings, **changes))
+
+
+def test_a_regression_stands_on_the_line_of_its_test():
+    cause = Explanation(causes=(Cause(kind="copy", sentence="1 new copy"),))
+    summary, line = annotations(judged(finding(A, "regressed", line=12), explanations={A: cause}), "perf/")
+    name, properties, text = obeyed(line)
+    assert name == "error"
+    assert properties == {
+        "file": "perf/tests/test_x.py",
+        "line": "12",
+        "title": "throughput regressed -9.1% [-10.0%, -8.2%]: test_a",
+    }
+    assert text.split("\n")[:3] == [
+        A,
+        "baseline 800 /s (5 sessions), now 727 /s (3 sessions); the tolerance is 3.00%",
+        "it is regressed by far",
+    ]
+    assert text.split("\n")[3].startswith("why: 1 new copy")
+    assert obeyed(summary)[2] == "1 of 1 compared figures regressed.\n1 regressed; 1 of 1 decided."
+    assert obeyed(summary)[1] == {"title": "gpuperf on Tesla T4"}
+
+
+def test_what_could_not_be_told_is_a_warning_and_fails_where_strict_is_on():
+    undecided = finding(A, "inconclusive"), *(finding(f"{B}[{i}]") for i in range(9))
+    (warning,) = annotations(judged(*undecided))
+    assert obeyed(warning)[0] == "warning"
+    strict = annotations(judged(*undecided, rules=Rules(strict=True)))
+    assert [obeyed(line)[0] for line in strict] == ["error", "error"]
+
+
+def test_what_passes_or_is_waived_is_not_annotated():
+    quiet = finding(A, "regressed", waiver=WAIVER), finding(B), memory(B, "improved")
+    assert annotations(judged(*quiet)) == []
+
+
+def test_against_a_reference_too():
+    since = comparison(finding(A, "regressed"), baseline="v1.json")
+    lines = annotations(Judged(run_of(A), comparison(finding(A)), since))
+    assert "Against the reference v1.json" in obeyed(lines[0])[2]
+    assert obeyed(lines[1])[1]["file"] == "tests/test_x.py"
+
+
+def test_no_more_than_github_shows_and_the_rest_is_counted():
+    cases = [f"{A}[{i}]" for i in range(30)]
+    lines = annotations(
+        judged(*(finding(c, "regressed") for c in cases), *(finding(f"{c}u", "inconclusive") for c in cases))
+    )
+    kinds = [obeyed(line)[0] for line in lines]
+    assert kinds == ["error"] * SHOWN + ["warning"] * SHOWN
+    assert "30 of 60 compared figures regressed" in obeyed(lines[0])[2]
+    assert obeyed(lines[-1])[2] == "21 more are inconclusive: see the job's summary."
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, *(f"tests/{c}/test_x.py::test[{c}]" for c in COMMANDS), "::::error::x"])
+def test_a_name_is_a_name_in_a_command(name):
+    for line in annotations(judged(finding(name, "regressed"), finding(B, "inconclusive"))):
+        assert line.isprintable()  # one line, whatever it was given
+        kind, properties, _ = obeyed(line)
+        assert kind in {"error", "warning"}
+        assert set(properties) <= {"file", "line", "title"}
+        assert properties.get("line", "1") == "1"
+        assert not any(map(obeyed, obeyed(line)[2].split("\n")))  # nor when the log is read again
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "\ufe0f::error::x", "  ::error::x", "x::" + "y" * 90 + "::error::z"])
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_other_report_is_obeyed(name, width):
+    found = finding(name, "regressed", notes=(name,))
+    texts = render_table(comparison(found, vanished=(name,)), run_of(name), width), explain(found, f"{name}.json")
+    for text in texts:
+        assert [line for line in text.split("\n") if obeyed(line)] == []
+
+
+def test_ordinary_names_are_not_touched():
+    assert inert("tests/test_x.py::test_a[##1] ::") == "tests/test_x.py::test_a[##1] ::"
