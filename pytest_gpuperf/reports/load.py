@@ -38,7 +38,7 @@ def doubts(load: Load) -> Iterator[str]:
         assert trip is not None
         yield (
             f"network: the round trip to the server ({format_seconds(trip.median)}, asked of {trip.asked}) is "
-            f"{share:.0%} of the middle latency, more than {NETWORK:.0%}: this is a figure of the network, not of the model"
+            f"{share:.0%} of the middle latency. Beyond {NETWORK:.0%} it is a figure of the network, not of the model"
         )
     if load.errors:
         counts = ", ".join(f"{kind} {count}" for kind, count in load.errors.items())

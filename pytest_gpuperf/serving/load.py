@@ -105,9 +105,7 @@ class Loaded:
         )
 
 
-def load_server(
-    server: Server, inputs: Sequence[Array], plan: LoadPlan, *, check: Check | None = None
-) -> Loaded:
+def load_server(server: Server, inputs: Sequence[Array], plan: LoadPlan, *, check: Check | None = None) -> Loaded:
     """Load it. What the server does wrong as a whole is a `ServerError`; single faults are counted.
 
     `check` looks at the first answer's arrays, and raises where they are wrong.
