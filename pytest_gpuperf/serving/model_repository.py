@@ -19,9 +19,12 @@ from pytest_gpuperf.backends.onnx_export import exported
 from pytest_gpuperf.errors import FileError, MissingError, UsageError
 from pytest_gpuperf.models.workload import Workload
 from pytest_gpuperf.serving.deployment import Deployment, served_name
+from pytest_gpuperf.serving.round_trip import NULL_MODEL
 from pytest_gpuperf.serving.signature import Signature, Tensor, signature_of
 
 _MODEL = Path(__file__).with_name("served_model.py")
+_NULL = Path(__file__).with_name("null_model.py")
+_NULL_SLOTS = (("input", "x"), ("output", "y"))
 _NATIVE = "onnxruntime"  # the back end that reads an ONNX file itself
 _GRAPHS = {  # what optimization.cuda.graphs does, by back end
     "python": "not effective: Triton's Python back end has none",
@@ -61,6 +64,8 @@ def write(workload: Workload, deployment: Deployment, into: Path, backends: Coll
             shutil.copyfile(_MODEL, version / "model.py")
         config = "\n".join(_config(model, backend, file.name, deployment, signature))
         (place / "config.pbtxt").write_text(config + "\n", encoding="utf-8")
+        if "python" in backends:
+            _write_null(into / NULL_MODEL)
     except OSError as error:
         raise FileError(
             f"The model repository could not be written to {into}: {error}. Choose another folder."
@@ -111,6 +116,16 @@ def export_program(workload: Workload, deployment: Deployment, file: Path) -> No
             f"forward depend on no value of its tensors, or serve it with torch_server, which runs the module itself."
         ) from error
     torch.export.save(program, file)
+
+
+def _write_null(place: Path) -> None:
+    """The empty model beside it, which tells what reaching the server takes."""
+    (place / "1").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_NULL, place / "1" / "model.py")
+    slots = (f'{word} [ {{ name: "{name}" data_type: TYPE_FP32 dims: [ 1 ] }} ]' for word, name in _NULL_SLOTS)
+    lines = [f'name: "{NULL_MODEL}"', 'backend: "python"', "max_batch_size: 1", *slots]
+    lines.append("instance_group [ { kind: KIND_CPU count: 1 } ]")
+    (place / "config.pbtxt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _as_in_file(signature: Signature, file: Path) -> Signature:

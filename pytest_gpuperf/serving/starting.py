@@ -6,6 +6,7 @@ import json
 import tempfile
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def start_torch(
     port: int | None = None,
 ) -> Server:
     """A torch server for one workload. Its log is kept in the folder."""
-    folder = _own(folder)
+    folder, deployment = _own(folder), replace(deployment, runtime="torch")
     process, port = start_app(workload, deployment, folder=folder, timeout=timeout, port=port)
     url = f"{HOST}:{port}"
     return Server(

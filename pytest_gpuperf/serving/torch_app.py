@@ -29,6 +29,7 @@ from pytest_gpuperf.serving.batching import Batching, Queue, Waiting
 from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.kserve import LENGTH, Array, Asked, ProtocolError, read, write
 from pytest_gpuperf.serving.processes import HOST
+from pytest_gpuperf.serving.round_trip import NULL_MODEL
 from pytest_gpuperf.serving.signature import Signature, Tensor
 from pytest_gpuperf.serving.tally import Executed, Tally
 from pytest_gpuperf.serving.torch_model import Replica, gpu_facts, parameters_by_device
@@ -162,6 +163,10 @@ def app(served: Served) -> Starlette:
     async def metrics(_: Request) -> Response:
         return PlainTextResponse(served.metrics())
 
+    async def null(request: Request) -> Response:
+        await request.body()
+        return JSONResponse({"model_name": NULL_MODEL, "model_version": "1", "outputs": []})
+
     async def unknown(request: Request, _: Exception) -> Response:
         return JSONResponse({"error": f"there is no {request.url.path}; the model is {served.name!r}"}, status_code=404)
 
@@ -175,6 +180,7 @@ def app(served: Served) -> Starlette:
         Route(
             "/v2/repository/index", said([{"name": served.name, "version": "1", "state": "READY"}]), methods=["POST"]
         ),
+        Route(f"/v2/models/{NULL_MODEL}/infer", null, methods=["POST"]),
         Route("/gpu-info", said(served.gpu_info)),
         Route("/metrics", metrics),
     ]
