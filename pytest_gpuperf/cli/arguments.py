@@ -17,8 +17,11 @@ from pytest_gpuperf.cli.importing import IMPORT
 from pytest_gpuperf.cli.matrix import MATRIX
 from pytest_gpuperf.cli.merge import MERGE
 from pytest_gpuperf.cli.ratios import RATIOS
+from pytest_gpuperf.cli.report import REPORT
 from pytest_gpuperf.cli.selftest import SELFTEST
+from pytest_gpuperf.cli.serve_study import SERVE_STUDY
 from pytest_gpuperf.cli.show import SHOW
+from pytest_gpuperf.cli.triton import TRITON
 from pytest_gpuperf.cli.waive import WAIVE
 
 COMMANDS = (
@@ -27,15 +30,18 @@ COMMANDS = (
     CALIBRATE,
     SHOW,
     RATIOS,
+    REPORT,
     WAIVE,
     AB,
     IMPORT,
     EXPORT,
     DOCTOR,
     MATRIX,
-    SELFTEST,
-)
     MERGE,
+    SELFTEST,
+    TRITON,
+    SERVE_STUDY,
+)
 USAGE_ERROR = 4  # pytest's
 
 

@@ -1,0 +1,38 @@
+"""One file a back end: written at once, read strictly."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.results.rendering import RUN_DIGITS, rounded
+from pytest_gpuperf.results.study import BackendStudy
+from pytest_gpuperf.results.writing import replace
+
+
+def write_study(path: Path, study: BackendStudy) -> None:
+    """Keep one back end's part of a study."""
+    plain = {"format": study.format, "version": study.version, **msgspec.to_builtins(study, order="deterministic")}
+    content = msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1) + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, content)
+    except OSError as error:
+        raise FileError(
+            f"{path}: cannot be written: {error.strerror}. Check the folder, or give another one with --into."
+        ) from None
+
+
+def read_study(path: str | os.PathLike[str]) -> BackendStudy:
+    """What stands in the file; `FileError` for whatever else it may be."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=BackendStudy)
+    except OSError as error:
+        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror}. Check the path.") from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise FileError(
+            f"{os.fspath(path)}: is no study of a serving back end: {error}. Make one with: gpuperf serve-study"
+        ) from None
