@@ -17,6 +17,7 @@ from pytest_gpuperf.results.records import (
     Case,
     Device,
     Measurement,
+    Profile,
     Record,
     Run,
     Series,
@@ -51,8 +52,13 @@ class Acceptance(Record, frozen=True, kw_only=True):
 class _Measured:
     """One case in the runs, a measurement a session, oldest session first."""
 
-    case: Case  # as the newest session saw it
+    cases: tuple[Case, ...]  # as each session saw it
     measurements: tuple[Measurement, ...]
+
+    @property
+    def case(self) -> Case:
+        """As the newest session saw it."""
+        return self.cases[-1]
 
     @property
     def newest(self) -> Measurement:
@@ -144,8 +150,15 @@ def _accepted(
         clock=found.newest.clock,
         series=kept,
         waiver=grown.waiver if grown else None,  # a replaced figure is the accepted one: nothing is left to waive
+        profile=_profile(grown.profile if grown else None, found),
     )
     return action, new
+
+
+def _profile(old: Profile | None, found: _Measured) -> Profile | None:
+    """Of the newest session that has one; while the same kernels run, what was kept, so that a review shows nothing."""
+    new = next((c.profile for c in reversed(found.cases) if c.profile is not None), None)
+    return old if new is None or (old is not None and old.same_work(new)) else new
 
 
 def _series(measurement: Measurement) -> Series:
@@ -173,9 +186,9 @@ def _measured(runs: Sequence[Run], headers: Mapping[str, Session]) -> dict[str, 
 
 def _agreeing(pairs: Sequence[tuple[Case, Measurement]]) -> _Measured:
     """Only what counts the same items by the same clock as the newest: a median over both would mean nothing."""
-    case, newest = pairs[-1]
-    same = tuple(m for _, m in pairs if (m.items, m.clock) == (newest.items, newest.clock))
-    return _Measured(case, same)
+    _, newest = pairs[-1]
+    same = [(c, m) for c, m in pairs if (m.items, m.clock) == (newest.items, newest.clock)]
+    return _Measured(tuple(c for c, _ in same), tuple(m for _, m in same))
 
 
 def _age(session: Session) -> tuple[str, str]:

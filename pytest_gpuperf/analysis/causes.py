@@ -6,37 +6,44 @@ is read off its times, which are those of a single call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Literal
 
-from pytest_gpuperf.analysis.kernel_changes import KernelChange, kernel_changes
+from msgspec import structs
+
+from pytest_gpuperf.analysis import structure, times
+from pytest_gpuperf.analysis.kernel_changes import KernelChange
+from pytest_gpuperf.analysis.seen import Cause, Kind, Seen, Side
 from pytest_gpuperf.results.identity import software_changes
-from pytest_gpuperf.results.records import Profile, Record
+from pytest_gpuperf.results.records import Record
 
-Kind = Literal[
-    "precision",  # wider or narrower types
-    "memory format",  # channels_last -> contiguous, or back
-    "copy",  # copies that were not there
-    "fusion",  # several kernels in place of one
-    "repeated",  # the same work, more often
-    "shape",  # larger or smaller inputs
-    "kernels",  # others appeared, no pattern known
-    "setting",  # threads, TF32, cudnn.benchmark, ...
-    "one kernel",  # the same kernels, and one takes longer
-    "machine",  # the same kernels, each longer by the same factor
-    "idle",  # the same kernels, and longer gaps between them
-    "software",  # torch, driver, CUDA
-    "nothing",  # no difference is seen
-]
+__all__ = ["Cause", "Explanation", "Side", "explain"]
 
+_SLIGHT = 0.05  # of the change: what accounts for less is told last
+_MINOR = 0.25  # of the change: what accounts for less, and is part of a stronger cause, is not told by itself
 
-class Cause(Record, frozen=True, kw_only=True):
-    """One thing that differs, and how much of the change it accounts for."""
-
-    kind: Kind
-    sentence: str  # plain, with its figures
-    seconds: float | None = None  # a call takes so much more because of it; None: it cannot be told
+# The most likely first, where several are seen.
+_DETECTORS: tuple[Callable[[Seen], Iterator[Cause]], ...] = (
+    structure.precision,
+    structure.shape,
+    structure.repeated,
+    structure.memory_format,
+    times.settings,
+    structure.fusion,
+    structure.copies,
+    times.one_kernel,
+    times.machine,
+    times.idle,
+)
+# What brings other changes with it: a cast is a copy, a lost fusion is several kernels more.
+_BRINGS: Mapping[Kind, frozenset[Kind]] = {
+    "precision": frozenset({"copy", "fusion"}),
+    "repeated": frozenset({"copy", "fusion"}),
+    "memory format": frozenset({"copy"}),
+    "fusion": frozenset({"copy"}),
+}
+_STRUCTURAL = frozenset({"precision", "shape", "repeated", "memory format", "fusion", "copy"})
 
 
 class Explanation(Record, frozen=True, kw_only=True):
@@ -55,35 +62,57 @@ class Explanation(Record, frozen=True, kw_only=True):
     missing: str | None = None  # why kernels cannot be compared, and what to type
 
 
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """What is known of how a case ran: in the baseline, or now."""
-
-    profile: Profile | None
-    seconds: float  # of a timed call, the median
-    software: Mapping[str, str] = field(default_factory=dict[str, str])
-    sm_clock: float | None = None  # MHz, the median
-    canaries: Mapping[str, float] = field(default_factory=dict[str, float])  # fixed work -> median seconds
-
-
 def explain(before: Side, after: Side) -> Explanation:
     """What differs, the most likely cause first."""
-    a, b = before.profile, after.profile
-    shown = Explanation(
+    known = Explanation(
         seconds=(before.seconds, after.seconds),
-        clock=None if before.sm_clock is None or after.sm_clock is None else (before.sm_clock, after.sm_clock),
+        clock=(before.sm_clock, after.sm_clock) if before.sm_clock and after.sm_clock else None,
         software=tuple(software_changes(before.software, after.software)),
     )
-    if a is None or b is None:
-        return shown
-    return Explanation(
-        kernels=kernel_changes(a, b),
+    a, b = before.profile, after.profile
+    more = after.seconds - before.seconds
+    around = list(times.environment(before, after))
+    if a is None or b is None or a.unit != b.unit:
+        return _with(known, causes=tuple(_ordered(around, more)))
+    seen = Seen(before, after, a, b)
+    found = list(chain.from_iterable(detect(seen) for detect in _DETECTORS))
+    if not _STRUCTURAL & {c.kind for c in found}:
+        found += structure.others(seen)
+    found = [c for c in found if not _brought(c, found, more)]
+    if any(c.kind == "machine" for c in found):  # it has told the clock
+        around = [c for c in around if c.kind != "machine"]
+    causes = tuple(_ordered([*found, *around], more)) or (_nothing(seen),)
+    return _with(
+        known,
+        causes=causes,
+        kernels=seen.changes,
         unit=b.unit,
-        seconds=shown.seconds,
         launches=(a.launches, b.launches),
         busy=(a.busy, b.busy),
         idle=(a.idle, b.idle),
-        clock=shown.clock,
-        software=shown.software,
         settings=tuple(software_changes(a.settings, b.settings)),
+    )
+
+
+def _with(explanation: Explanation, **fields: object) -> Explanation:
+    return structs.replace(explanation, **fields)
+
+
+def _brought(cause: Cause, found: Iterable[Cause], more: float) -> bool:
+    """Whether a stronger cause brings this one with it."""
+    if cause.seconds is not None and abs(cause.seconds) >= _MINOR * abs(more):
+        return False
+    return any(cause.kind in _BRINGS.get(other.kind, ()) for other in found)
+
+
+def _ordered(causes: Iterable[Cause], more: float) -> list[Cause]:
+    """As the detectors stand; what accounts for next to nothing, or for the opposite, comes last."""
+    return sorted(causes, key=lambda c: c.seconds is not None and c.seconds * more < _SLIGHT * more * more)
+
+
+def _nothing(seen: Seen) -> Cause:
+    what = f"the same {seen.b.unit}s, as often, on the same types" if seen.same_kernels else "no difference that tells"
+    return Cause(
+        kind="nothing",
+        sentence=f"{what}, and the profiled calls do not show the change: look at caches, memory and neighbours",
     )

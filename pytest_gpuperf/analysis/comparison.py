@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
 from statistics import median
@@ -10,6 +10,7 @@ from statistics import median
 from pytest_gpuperf.analysis import gate
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
+from pytest_gpuperf.analysis.explaining import MOVED, explanations
 from pytest_gpuperf.analysis.matching import Match, match, merged, stated
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.errors import DeviceError
@@ -183,10 +184,16 @@ def compare(
     )
 
 
+        explanations=explanations(run, baseline, moved(findings)),
 def suspects(run: Run, baseline: Baseline, override: Rule | None = None) -> set[str]:
     """The cases that one session makes suspicious: they are measured again before they may fail."""
     joined = match(run, baseline, override or Rule())
     total = _comparisons(joined)
+def moved(findings: Iterable[Finding]) -> list[str]:
+    """The cases whose time regressed or improved: what is to be explained."""
+    return [f.case for f in findings if f.evidence == "time" and f.verdict.word in MOVED]
+
+
     return {
         case
         for kind, cases in joined.evidence.items()

@@ -20,7 +20,7 @@ from pytest_gpuperf.traces.capture import capture, sees_kernels
 _BUSY_ENOUGH = 0.25
 _TRIES = 3  # of the call on a processor, whose other processes may take their turn just then
 _LEAST_SECONDS = 0.002  # a shorter call is repeated: the processor's time has a tick too
-_LONGEST_PROFILED = 5.0  # seconds: a trace of more would fill the memory
+LONGEST_PROFILED = 5.0  # seconds: a trace of more would fill the memory
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Prover:
         """
         reached = reach(*held)
         output, seconds, share = self._watched(call)
-        profiled = self.kind == "cuda" and seconds <= _LONGEST_PROFILED
+        profiled = self.kind == "cuda" and seconds <= LONGEST_PROFILED
         trace = capture(call, self.clock.synchronize, cuda=True) if profiled else None
         return judge(
             Observations(

@@ -11,6 +11,8 @@ from functools import partial
 from types import MethodType, ModuleType
 from typing import Any, Protocol, cast, runtime_checkable
 
+from pytest_gpuperf.traces.tensors import type_name
+
 _DEEPEST = 4  # a lambda over an object with a model in it is 3
 _MOST = 10_000
 
@@ -41,6 +43,7 @@ class Reached:
 
     parameters: dict[str, int] = field(default_factory=dict[str, int])  # kind of device -> bytes
     tensors: dict[str, int] = field(default_factory=dict[str, int])  # likewise, those that are no parameters
+    types: dict[str, int] = field(default_factory=dict[str, int])  # "fp16" -> bytes of parameters
     placement: Placement | None = None
 
     @property
@@ -79,13 +82,16 @@ def _inside(thing: Any, reached: Reached, seen: set[int]) -> Iterable[object]:
     if isinstance(thing, (str, bytes, int, float, type, ModuleType)) or thing is None:
         return ()
     if is_tensor(thing):
-        _count(reached.tensors, thing)
+        _count(reached.tensors, kind_of(thing), thing)
         return ()
     if is_module(thing):
-        for parameter in (*thing.parameters(), *thing.buffers()):
+        for parameter in thing.parameters():
             if id(parameter) not in seen:
-                seen.add(id(parameter))
-                _count(reached.parameters, parameter)
+                _count(reached.types, type_name(parameter.dtype), parameter)
+        for held in (*thing.parameters(), *thing.buffers()):
+            if id(held) not in seen:
+                seen.add(id(held))
+                _count(reached.parameters, kind_of(held), held)
         return ()
     placement = getattr(thing, "placement", None)
     if isinstance(placement, Placement) and reached.placement is None:
@@ -136,6 +142,5 @@ def is_module(thing: Any) -> bool:
     return any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in type(thing).__mro__)
 
 
-def _count(into: dict[str, int], tensor: Any) -> None:
-    kind = kind_of(tensor)
+def _count(into: dict[str, int], kind: str, tensor: Any) -> None:
     into[kind] = into.get(kind, 0) + int(tensor.nbytes)

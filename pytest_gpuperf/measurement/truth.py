@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -12,8 +14,10 @@ from pytest_gpuperf.device.health import CardWatch, Health, Watch
 from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.measurement.energy import measure_energy
 from pytest_gpuperf.measurement.evidence import Memory
-from pytest_gpuperf.measurement.proving import Prover
-from pytest_gpuperf.results.records import Evidence, Measurement
+from pytest_gpuperf.measurement.proving import LONGEST_PROFILED, Prover
+from pytest_gpuperf.measurement.reach import reach
+from pytest_gpuperf.results.records import Evidence, Measurement, Profile
+from pytest_gpuperf.traces.profiling import profile_of
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
@@ -33,7 +37,7 @@ class Truth:
         return cls(prover, GpuPower(chosen.sensors.meter, chosen.clock.synchronize))
 
     def watch(self) -> Watch | None:
-        """What looks at the card around each block; None where there is no card to look at."""
+        """What looks at the card, or the processor, around each block; None for a card that NVML cannot show."""
         card = self.prover.sensors.card
         return None if card is None else CardWatch(card)
 
@@ -70,6 +74,20 @@ class Truth:
 
 def unvalidated(evidence: Evidence) -> tuple[str, ...]:
     """What every report says beside a figure of which nobody knows what did the work."""
+    def profile(self, measurement: Measurement, call: Call, held: tuple[object, ...]) -> Profile | None:
+        """What one call more runs, untimed; None where torch has no part in it, or a trace would fill the memory."""
+        seconds = median(measurement.samples)
+        if "torch" not in sys.modules or seconds > LONGEST_PROFILED:
+            return None
+        return profile_of(
+            call,
+            self.prover.clock.synchronize,
+            cuda=self.prover.kind == "cuda",
+            session=measurement.session,
+            seconds=seconds,
+            parameters=reach(*held).types,
+        )
+
     if evidence.verdict == "proven":
         return ()
     seen = "; ".join(f"{w.name}: {w.figure}" for w in evidence.witnesses)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules, compare, refuse_other_device, suspects
+from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules, compare, moved, refuse_other_device, suspects
+from pytest_gpuperf.analysis.explaining import explanations, unprofiled
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, measured_again
 from pytest_gpuperf.plugin.withheld import Withheld
@@ -93,6 +94,13 @@ class Gate:
         return bool(self._suspects(run))
 
     def judge(self, run: Run, recorder: Recorder, *, interrupted: bool) -> Run:
+    def explains_here(self, recorder: Recorder, case: Case) -> bool:
+        """Whether a case that seems to have changed is to be looked at in its own test: no fresh process will."""
+        if self.settings.confirm == "process" or case.id not in self.known:
+            return False
+        run = msgspec.structs.replace(recorder.run(Scope()), cases=(case,))
+        return bool(self._suspects(run) or moved(compare(run, self.baseline, name=self.name).findings))
+
         """Have suspects measured again, then judge; gives the run with what was measured for that."""
         suspicious: set[str] = set()
         if self.settings.confirm == "process":
@@ -106,8 +114,15 @@ class Gate:
         settings = self.settings
         rules = Rules(strict=settings.strict, allow_missing=settings.allow_missing, min_decided=settings.min_decided)
         self.judged = Judged(
+        comparison = self._compared(run, self.baseline, self.name, rules, suspicious)
+        changed = moved(comparison.findings)
+        unseen = unprofiled(run, self.baseline, changed)  # improved: nobody had to measure them again
+        if unseen and settings.confirm == "process" and not interrupted:
+            recorder.chosen.memory.release()
+            run = looked_at(self.config, run, unseen, time.monotonic() - self.started)
+            comparison = msgspec.structs.replace(comparison, explanations=explanations(run, self.baseline, changed))
             run=run,
-            comparison=self._compared(run, self.baseline, self.name, rules, suspicious),
+            comparison=comparison,
             reference=self.reference
             and self._compared(run, self.reference, str(settings.reference), PINNED_RULES, suspicious),
         )

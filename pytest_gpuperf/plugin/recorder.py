@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,9 @@ from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
+
+_WARM_CALLS = 20
+_WARM_SECONDS = 0.3
 
 if TYPE_CHECKING:
     import pytest
@@ -43,6 +47,8 @@ class Recorder:
     revision: str | None
     tests: Collection[str]  # the selected tests that can measure
     slowdown: float = 0.0  # extra work in every timed region, for the self-test
+    profiles: bool = False  # whether one call more of each case is looked at, untimed
+    spared: Collection[str] = ()  # but not of these tests
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: str = field(default_factory=now)
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
@@ -122,10 +128,27 @@ class Recorder:
             told=told,
         )
         return counted(measured, fn)
+    def explained(
+        self, case: Case, fn: Callable[..., object], arguments: tuple[Any, ...], settings: TestSettings
+    ) -> Case:
+        """The case with what one call more runs, untimed."""
+        workload = workload_call(fn, arguments, Plan(cache=settings.cache), self.chosen)
+        profile = self.truth.profile(case.measurements[-1], workload.call, (fn, arguments))
+        return msgspec.structs.replace(case, profile=profile)
+
 
     def run_once(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:
         """Run a workload without measuring it; what its test asserts on is the one call."""
-        blocks = (self.chosen.clock.latencies(lambda: fn(*arguments), 1),)
+        return self._unmeasured((self.chosen.clock.latencies(lambda: fn(*arguments), 1),), items)
+
+    def run_warm(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:
+        """Run a workload until it is warm enough to be profiled, without measuring it."""
+        call = partial(fn, *arguments)
+        (first,) = self.chosen.clock.latencies(call, 1)
+        calls = max(1, min(_WARM_CALLS, int(_WARM_SECONDS / first)))
+        return self._unmeasured((self.chosen.clock.latencies(call, calls),), items)
+
+    def _unmeasured(self, blocks: tuple[tuple[float, ...], ...], items: int) -> Measurement:
         return Measurement(
             session=self.session,
             items=items,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.paired import Arrival, Partner
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.recorder import Recorder
-    from pytest_gpuperf.results.records import Measurement, Run
+    from pytest_gpuperf.results.records import Case, Measurement, Run
     from pytest_gpuperf.sessions.order import Order
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -125,6 +125,8 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
 def _refuse_unwritable(path: Path, what: str) -> None:
     """Better now than after the measuring."""
     there = next(p for p in (path, *path.parents) if p.exists())
+    recorder.profiles = order.profiles if order else settings.save is not None
+    recorder.spared = order.spared if order else ()
     if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
         raise FileError(f"{path}: cannot be written, so {what} could not be saved. Choose another file.")
 
@@ -188,6 +190,8 @@ class Suite:
         self.saved: Run | None = None
         self.failure: GpuPerfError | None = None  # why the run could not be saved or judged
 
+        order = config.stash[ORDER]
+        self.looks = order is not None and order.look  # at what runs, and measures nothing
     def announce(self) -> None:
         """Say on what device, and against what, before the first test runs."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -223,6 +227,11 @@ class Suite:
         while self.gate is not None and self.gate.wants_repeat(self.recorder, case):
             repeat = self.recorder.measure(fn, arguments, items, settings, repeat=len(case.measurements))
             case = self.recorder.case_of(item, name, settings, (*case.measurements, repeat))
+        if self.looks:
+            looked = self.recorder.run_warm(fn, arguments, items)
+            case = self.recorder.case_of(item, name, settings, (looked,))
+            self.recorder.keep(self.recorder.explained(case, fn, arguments, settings))
+            return looked
         self.recorder.keep(case)
         describe(item, case, self.recorder.chosen.device.name)
         return first
@@ -230,10 +239,17 @@ class Suite:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         return self.gate.run(item, nextitem, self.recorder) if self.gate and collection.measures(item) else None
+        if self._explains(case):
+            case = self.recorder.explained(case, fn, arguments, settings)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if collection.measures(item):
+    def _explains(self, case: Case) -> bool:
+        """Whether one call more is looked at: the case is recorded, or seems to have changed."""
+        recorded = self.recorder.profiles and case.test not in self.recorder.spared
+        return recorded or (self.gate is not None and self.gate.explains_here(self.recorder, case))
+
             self.recorder.test_begins()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -18,7 +18,11 @@ def with_sessions_of(run: Run, others: Sequence[Run]) -> Run:
             if known is None:
                 added[case.id] = case
             else:
-                added[case.id] = msgspec.structs.replace(known, measurements=known.measurements + case.measurements)
+                added[case.id] = msgspec.structs.replace(
+                    known,
+                    measurements=known.measurements + case.measurements,
+                    profile=known.profile or case.profile,
+                )
     return msgspec.structs.replace(
         run,
         sessions=run.sessions + tuple(s for other in others for s in other.sessions),

@@ -197,8 +197,8 @@ class Kernel(Record, frozen=True, kw_only=True, gc=False):
     within: Name | None = None  # the outermost operator it ran for, where that has another name: "contiguous"
     count: Count
     seconds: Annotated[float, Meta(ge=0, le=1e6)]  # in all
-    inputs: dict[Name, Count] = {}  # "bf16 channels_last" -> how often its largest input was such
-    shape: Name | None = None  # of the largest input: "8x3x224x224"
+    inputs: dict[Name, Count] = {}  # "bf16 channels_last" -> how often its main input was such
+    shape: Name | None = None  # of the main input, in the longest: "8x3x224x224"
 
 
 class Profile(Record, frozen=True, kw_only=True):
@@ -208,7 +208,7 @@ class Profile(Record, frozen=True, kw_only=True):
     unit: Literal["kernel", "operator"]  # of the GPU, or of the host
     launches: Annotated[int, Meta(ge=0, le=2**40)]
     busy: Annotated[float, Meta(ge=0, le=1e6)]  # seconds in which some of them ran
-    idle: Annotated[float, Meta(ge=0, le=1e6)]  # seconds between the first's start and the last's end in which none did
+    idle: Annotated[float, Meta(ge=0, le=1e6)]  # seconds of the call in which none did; GPU: from first to last kernel
     kernels: Annotated[tuple[Kernel, ...], Meta(max_length=KERNELS_KEPT)] = ()  # the longest first
     parameters: dict[Name, Bytes] = {}  # "fp16" -> bytes of the workload's parameters
     settings: dict[Name, str] = {}  # what torch was set to in that call: "threads", "tf32", "cudnn.benchmark", ...
@@ -217,6 +217,20 @@ class Profile(Record, frozen=True, kw_only=True):
     def unlisted(self) -> int:
         """Launches beyond those of the kernels that are kept."""
         return self.launches - sum(k.count for k in self.kernels)
+
+    def same_work(self, other: Profile) -> bool:
+        """Whether the other ran the same kernels as often, on the same types, however long they took."""
+        if (self.unit, self.launches, self.settings) != (other.unit, other.launches, other.settings):
+            return False
+        mine, theirs = self._work, other._work
+        # Of more kernels than are kept, which of the short ones are kept is chance.
+        told = len(mine) // 2 if self.unlisted or other.unlisted else len(mine)
+        longest = {*list(mine)[:told], *list(theirs)[:told]}
+        return set(self.parameters) == set(other.parameters) and all(mine.get(k) == theirs.get(k) for k in longest)
+
+    @property
+    def _work(self) -> dict[tuple[str, str | None], object]:
+        return {(k.name, k.within): (k.count, k.inputs) for k in self.kernels}
 
 
 class Case(Record, frozen=True, kw_only=True):

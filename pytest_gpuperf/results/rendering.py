@@ -16,6 +16,7 @@ from pytest_gpuperf.results.records import Accepted, Baseline, Case, Environment
 
 BASELINE_DIGITS = 6
 RUN_DIGITS = 9
+PROFILE_DIGITS = 3
 
 
 def render_baseline(baseline: Baseline) -> bytes:
@@ -87,18 +88,28 @@ def _session(session: Session, digits: int) -> str:
 def _accepted(case: Accepted, rank: dict[str, int]) -> str:
     fields = _plain(case)
     series = sorted(fields.pop("series"), key=lambda s: rank.get(s["session"], -1))
-    return _entry(fields, "series", (_line(rounded(s, BASELINE_DIGITS)) for s in series))
+    return _entry(fields, "series", (_line(rounded(s, BASELINE_DIGITS)) for s in series), fields.pop("profile", None))
 
 
 def _case(case: Case) -> str:
     fields = _plain(case)
     measurements = fields.pop("measurements")
-    return _entry(fields, "measurements", (_line(rounded(m, RUN_DIGITS)) for m in measurements))
+    profile = fields.pop("profile", None)
+    return _entry(fields, "measurements", (_line(rounded(m, RUN_DIGITS)) for m in measurements), profile)
 
 
-def _entry(fields: dict[str, Any], name: str, lines: Iterator[str]) -> str:
+def _entry(fields: dict[str, Any], name: str, lines: Iterator[str], profile: dict[str, Any] | None) -> str:
     head = "".join(f"      {_line(k)}: {_line(v)},\n" for k, v in fields.items())
-    return f'{{\n{head}      "{name}": {_list(lines, 6)}\n    }}'
+    tail = "" if profile is None else f',\n      "profile": {_profile(profile)}'
+    return f'{{\n{head}      "{name}": {_list(lines, 6)}{tail}\n    }}'
+
+
+def _profile(profile: dict[str, Any]) -> str:
+    """One line a kernel: a review shows which of them changed. Its times are one call's, and rounded as such."""
+    kernels = profile.pop("kernels", ())
+    fields = "".join(f"        {_line(k)}: {_line(rounded(v, PROFILE_DIGITS))},\n" for k, v in profile.items())
+    lines = (_line(rounded(k, PROFILE_DIGITS)) for k in kernels)
+    return f'{{\n{fields}        "kernels": {_list(lines, 8)}\n      }}'
 
 
 def _list(lines: Iterable[str], indent: int) -> str:

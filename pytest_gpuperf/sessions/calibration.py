@@ -19,7 +19,8 @@ def calibrate(
     started = time.monotonic()
     runs: list[Run] = []
     for number in range(sessions):
-        runs.append(run_session(arguments, directory=directory))
+        # A baseline keeps one profile of each case: the last session's.
+        runs.append(run_session(arguments, profiles=number == sessions - 1, directory=directory))
         if progress is not None:
             progress(number + 1, sessions, time.monotonic() - started)
     return runs

@@ -22,12 +22,19 @@ class Turns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Record into `save`; run only the tests `only`, or all that are selected; make every workload slower."""
+    """Record into `save`; run only the tests `only`, or all that are selected; make every workload slower.
+
+    `profiles`: one call more of each case is looked at, untimed, except in the tests `spared`. `look`: nothing else is
+    done with it.
+    """
 
     save: str | None = None  # None: nothing is recorded, it is told in `turns`
     only: tuple[str, ...] | None = None
     slowdown: float = 0.0  # 0.03: 3 % of real extra work in the timed region
     turns: Turns | None = None
+    profiles: bool = False
+    spared: tuple[str, ...] = ()
+    look: bool = False
 
     def environment(self) -> dict[str, str]:
         """The environment of the process that gets this order."""

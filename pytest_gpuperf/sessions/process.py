@@ -23,6 +23,9 @@ def run_session(
     *,
     only: Sequence[str] | None = None,
     slowdown: float = 0.0,
+    profiles: bool = False,
+    spared: Sequence[str] = (),
+    look: bool = False,
     directory: Path | None = None,
     timeout: float | None = None,
 ) -> Run:
@@ -32,7 +35,14 @@ def run_session(
     """
     with tempfile.TemporaryDirectory(prefix="gpuperf-") as folder:
         save = Path(folder) / "run.json"
-        order = Order(save=str(save), only=None if only is None else tuple(only), slowdown=slowdown)
+        order = Order(
+            save=str(save),
+            only=None if only is None else tuple(only),
+            slowdown=slowdown,
+            profiles=profiles,
+            spared=tuple(spared),
+            look=look,
+        )
         command = [sys.executable, "-m", "pytest", *arguments]
         with Path(folder, "output.txt").open("w+b") as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own pytest
