@@ -30,12 +30,15 @@ function axisOf(page) {
 
 function panelsOf(entries, axis) {
   const panels = new Map();
+  const levels = {};
+  for (const entry of entries) for (const [name, text] of Object.entries(entry.parameters)) (levels[name] ||= new Set()).add(text);
+  const told = new Set(Object.keys(levels).filter((name) => levels[name].size > 1)); // one level for all is no news
   for (const entry of entries) {
     const own = entry.parameters;
     if (own[axis] === undefined) continue;
     const others = Object.entries(own).filter(([name]) => name !== axis && !LINES.includes(name));
     const key = JSON.stringify([entry.function, others]);
-    if (!panels.has(key)) panels.set(key, { function: entry.function, others, entries: [] });
+    if (!panels.has(key)) panels.set(key, { function: entry.function, others, told, entries: [] });
     panels.get(key).entries.push(entry);
   }
   return [...panels.values()];
@@ -54,7 +57,7 @@ function panel(found, axis, kinds, several) {
     return points.length ? lineChart(`${kind.title}, ${kind.of}${kind.title === 'Latency' ? ` by the ${clocks} clock` : ''}`, axis, kind.say, levels, series, points) : null;
   }).filter(Boolean);
   if (!drawn.length) return null;
-  const title = found.others.map(([name, text]) => (name === 'model' ? text : `${name} ${text}`)).join(', ');
+  const title = found.others.filter(([name]) => name === 'model' || found.told.has(name)).map(([name, text]) => (name === 'model' ? text : `${name} ${text}`)).join(', ');
   return h('section', { class: 'panel' },
     h('h3', {}, title || split(found.function)[1], several && title ? h('span', { class: 'muted small' }, ` ${split(found.function)[1]}`) : null),
     legend(series, found.entries.some((e) => hasBaseline(e))), h('div', { class: 'pair' }, drawn));

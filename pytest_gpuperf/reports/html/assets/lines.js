@@ -12,6 +12,7 @@ const EDGE = { left: 62, right: 12, top: 12, bottom: 36 };
 
 // points: {series, level, value, low, high, before, case}
 function lineChart(title, axis, say, levels, series, points) {
+  if (levels.length === 1) return barChart(title, axis, say, levels, series, points);
   const WIDE = room(560);
   const values = points.flatMap((p) => [p.low, p.high, p.before ?? p.value]);
   const y = valueScale(values, TALL - EDGE.bottom, EDGE.top);
@@ -47,6 +48,33 @@ function lineChart(title, axis, say, levels, series, points) {
   });
   roving(chart, marks);
   return h('figure', { class: 'chart' }, h('figcaption', {}, title), chart, asTable(title, axis, say, levels, series, points));
+}
+
+// One level of the axis: a bar a line, from zero; the baseline is a tick on it.
+function barChart(title, axis, say, levels, series, points) {
+  const wide = room(560);
+  const step = 34;
+  const most = Math.max(...points.flatMap((p) => [p.high, p.before ?? p.value]));
+  const x = linear(0, most, 0, wide - 84);
+  const chart = s('svg', { viewBox: `0 0 ${wide} ${points.length * step}`, class: 'lines', role: 'group', 'aria-label': `Chart: ${title}` });
+  const marks = series.map((name, i) => {
+    const p = points.find((one) => one.series === name);
+    if (!p) return null;
+    const top = i * step;
+    const end = Math.max(x.at(p.high), x.at(p.before ?? 0));
+    const beside = p.before === undefined ? [] : [`baseline ${say(p.before)}`];
+    const mark = s('g', { class: `mark series s${i % 8}` },
+      s('rect', { class: 'reach', x: 0, y: top, width: wide, height: step }),
+      s('rect', { class: 'bar', x: 0, y: top + 16, width: x.at(p.value), height: 14 }),
+      s('path', { class: 'span', d: `M${x.at(p.low)} ${top + 23}H${x.at(p.high)}` }),
+      p.before === undefined ? null : s('path', { class: 'tickmark', d: `M${x.at(p.before)} ${top + 13}v20` }),
+      s('text', { class: 'tick', x: 0, y: top + 12 }, name),
+      s('text', { class: 'value', x: end + 6, y: top + 27 }, say(p.value)));
+    return told(mark, [`${name}, ${axis} ${p.level}`, `${say(p.value)} (${say(p.low)} to ${say(p.high)})`, ...beside]);
+  }).filter(Boolean);
+  chart.append(...marks);
+  roving(chart, marks);
+  return h('figure', { class: 'chart' }, h('figcaption', {}, `${title}, ${axis} ${levels[0]}`), chart);
 }
 
 const move = (x, y) => `translate(${x.toFixed(1)} ${y.toFixed(1)})`;

@@ -1,0 +1,1 @@
+"""Latency and throughput by batch and precision, as pictures for a README."""
