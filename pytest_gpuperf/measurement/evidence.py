@@ -60,13 +60,14 @@ def judge(seen: Observations) -> Evidence:
     witnesses = tuple(_on_gpu(seen) if seen.expected == "cuda" else _on_cpu(seen))
     idle = seen.expected == "cuda" and seen.utilizations and max(seen.utilizations) == 0
     return Evidence(
-        verdict=_verdict(witnesses),
+        verdict=verdict_of(witnesses),
         witnesses=witnesses,
         diagnosis=diagnose(seen.seconds, seen.host_share, seen.capture, works=seen.profiler_works) if idle else None,
     )
 
 
-def _verdict(witnesses: tuple[Witness, ...]) -> Proof:
+def verdict_of(witnesses: tuple[Witness, ...]) -> Proof:
+    """What all of them amount to."""
     ratings = [w.rating for w in witnesses]
     if "contradicts" in ratings:
         return "contradicted"

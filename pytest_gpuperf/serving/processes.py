@@ -96,6 +96,21 @@ class ServerProcess:
             guard.stdout.close()
 
 
+def processor_seconds(group: int) -> float | None:
+    """What the processes of a group have taken of the processors so far; None where it is gone."""
+    ticks = [_ticks(stat, group) for stat in Path("/proc").glob("[0-9]*/stat")]
+    known = [t for t in ticks if t is not None]
+    return sum(known) / os.sysconf("SC_CLK_TCK") if known else None
+
+
+def _ticks(stat: Path, group: int) -> int | None:
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()
+    except OSError:  # it has just ended
+        return None
+    return sum(map(int, fields[11:15])) if int(fields[2]) == group else None  # its own, and its ended children's
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of the loopback interface that nobody listens on; somebody may take one before it is used."""
     with contextlib.ExitStack() as held:
