@@ -16,6 +16,7 @@ from pytest_gpuperf.cli.exporting import EXPORT
 from pytest_gpuperf.cli.importing import IMPORT
 from pytest_gpuperf.cli.matrix import MATRIX
 from pytest_gpuperf.cli.merge import MERGE
+from pytest_gpuperf.cli.plot import PLOT
 from pytest_gpuperf.cli.ratios import RATIOS
 from pytest_gpuperf.cli.report import REPORT
 from pytest_gpuperf.cli.selftest import SELFTEST
@@ -31,6 +32,7 @@ COMMANDS = (
     SHOW,
     RATIOS,
     REPORT,
+    PLOT,
     WAIVE,
     AB,
     IMPORT,
