@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -79,20 +80,32 @@ def suspects(cases: Mapping[str, CaseEvidence], canaries: Canaries | None, polic
 
 
 def _usable(case: CaseEvidence) -> tuple[CaseEvidence | None, str]:
-    """Without the sessions in a state (throttling) that the other side was never seen in; and what was left out."""
+    """The sessions of one state that both sides were seen in, and a note of what was left out.
+
+    A throttled session compared with those of a card that ran free would be a verdict on the card.
+    """
     if not case.baseline or not case.candidate:
-        return None, "one side has no session"
-    before = {s.state for s in case.baseline}
-    now = {s.state for s in case.candidate}
-    if before == {None} == now:
+        return None, "one side has no session: nothing to compare"
+    if all(s.state is None for side in (case.baseline, case.candidate) for s in side):
         return case, ""
-    shared = (before & now) | {None}
-    baseline = [s for s in case.baseline if s.state in shared]
-    candidate = [s for s in case.candidate if s.state in shared]
-    states = ", ".join(sorted(s for s in (before | now) - shared if s is not None))
-    if not baseline or not candidate:
-        return None, f"every session of one side was in a state the other never was in ({states})"
-    dropped = [len(case.baseline) - len(baseline), len(case.candidate) - len(candidate)]
-    sides = [f"{n} {side}" for n, side in zip(dropped, ("of the baseline", "of this run"), strict=True) if n]
-    note = f"left out for a state the other side never was in ({states}): {' and '.join(sides)}" if sides else ""
-    return replace(case, baseline=baseline, candidate=candidate), note
+    before, now = (Counter(s.state for s in side) for side in (case.baseline, case.candidate))
+    shared = before.keys() & now.keys()
+    if not shared:
+        return None, (
+            f"this run's sessions ran in {_states(now)}, the baseline's in {_states(before)}: two machines, not two "
+            f"revisions. Measure again when that has passed, or record a baseline in that state: gpuperf calibrate"
+        )
+    state = None if None in shared else max(sorted(filter(None, shared)), key=lambda s: min(before[s], now[s]))
+    notes = [] if state is None else [f"both sides in the state: {state}"]
+    away = [before.total() - before[state], now.total() - now[state]]
+    sides = [f"{n} {side}" for n, side in zip(away, ("of the baseline", "of this run"), strict=True) if n]
+    if sides:
+        others = Counter(s for s in (before | now).elements() if s != state)
+        notes.append(f"left out for another state ({_states(others)}): {' and '.join(sides)}")
+    baseline = [s for s in case.baseline if s.state == state]
+    candidate = [s for s in case.candidate if s.state == state]
+    return replace(case, baseline=baseline, candidate=candidate), "; ".join(notes)
+
+
+def _states(states: Counter[str | None]) -> str:
+    return ", ".join(sorted(state or "no slow-down" for state in states))

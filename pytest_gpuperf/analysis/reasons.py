@@ -138,7 +138,7 @@ def unusable(why: str) -> Verdict:
         ratio=1.0,
         low=0.0,
         high=ratio_of(_MOST),
-        reason=f"{why}: nothing to compare",
+        reason=why,
         detectable=None,
     )
 

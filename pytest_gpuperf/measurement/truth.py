@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from pytest_gpuperf.device.clocks import Call
+from pytest_gpuperf.device.contention import ProcessorWatch
 from pytest_gpuperf.device.health import CardWatch, Health, Watch
 from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.measurement.energy import measure_energy
@@ -39,7 +40,9 @@ class Truth:
     def watch(self) -> Watch | None:
         """What looks at the card, or the processor, around each block; None for a card that NVML cannot show."""
         card = self.prover.sensors.card
-        return None if card is None else CardWatch(card)
+        if card is not None:
+            return CardWatch(card)
+        return ProcessorWatch() if self.prover.kind == "cpu" else None
 
     def told(
         self,
@@ -71,9 +74,6 @@ class Truth:
             told, energy=figures.gross, energy_above_idle=figures.above_idle, notes=(*told.notes, figures.note)
         )
 
-
-def unvalidated(evidence: Evidence) -> tuple[str, ...]:
-    """What every report says beside a figure of which nobody knows what did the work."""
     def profile(self, measurement: Measurement, call: Call, held: tuple[object, ...]) -> Profile | None:
         """What one call more runs, untimed; None where torch has no part in it, or a trace would fill the memory."""
         seconds = median(measurement.samples)
@@ -88,6 +88,9 @@ def unvalidated(evidence: Evidence) -> tuple[str, ...]:
             parameters=reach(*held).types,
         )
 
+
+def unvalidated(evidence: Evidence) -> tuple[str, ...]:
+    """What every report says beside a figure of which nobody knows what did the work."""
     if evidence.verdict == "proven":
         return ()
     seen = "; ".join(f"{w.name}: {w.figure}" for w in evidence.witnesses)

@@ -177,6 +177,17 @@ def test_throttled_sessions_are_left_out_unless_both_sides_were():
     assert suspects({"a": CaseEvidence(one.baseline, hot)}, None, POLICY) == {"a"}
 
 
+def test_sessions_of_one_state_are_compared_and_no_others():
+    """One throttled session in the baseline does not make its other four a measure of a throttled card."""
+    rng = np.random.default_rng(8)
+    one = case(rng)
+    hot = [session(f"hot{i}", 1.2e-3, rng, state="thermal slow-down") for i in range(3)]
+    verdict = judge([*one.baseline[:4], replace(one.baseline[4], state="thermal slow-down")], hot, POLICY)
+    assert verdict.word == "inconclusive"
+    assert "both sides in the state: thermal slow-down" in verdict.reason
+    assert "left out for another state (no slow-down): 4 of the baseline" in verdict.reason
+
+
 def test_a_side_without_sessions_is_inconclusive():
     one = case(np.random.default_rng(8))
     assert judge([], one.candidate, POLICY).word == "inconclusive"
