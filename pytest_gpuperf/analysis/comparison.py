@@ -142,7 +142,11 @@ class Comparison(Record, frozen=True, kw_only=True):
         found: list[tuple[int, str]] = []
         if self.vanished:
             what = f"{len(self.vanished)} cases of {'the baseline' if not self.sides else self.baseline} vanished"
-            how = "allow it: --allow-missing" if self.sides else f"drop them: gpuperf accept RUN --into {self.baseline} --prune"
+            how = (
+                "allow it: --allow-missing"
+                if self.sides
+                else f"drop them: gpuperf accept RUN --into {self.baseline} --prune"
+            )
             found.append((1, f"{what}. If that is meant, {how}"))
         if self.unmeasured:
             found.append((1, f"{len(self.unmeasured)} cases of the baseline were not measured."))
@@ -180,20 +184,20 @@ def compare(
         vanished=joined.vanished,
         unmeasured=dict(joined.unmeasured),
         expired={a.id: a.waiver for a, _ in joined.pairs.values() if a.waiver and a.waiver.until < day},
+        explanations=explanations(run, baseline, moved(findings)),
         rules=rules or Rules(),
     )
 
 
-        explanations=explanations(run, baseline, moved(findings)),
-def suspects(run: Run, baseline: Baseline, override: Rule | None = None) -> set[str]:
-    """The cases that one session makes suspicious: they are measured again before they may fail."""
-    joined = match(run, baseline, override or Rule())
-    total = _comparisons(joined)
 def moved(findings: Iterable[Finding]) -> list[str]:
     """The cases whose time regressed or improved: what is to be explained."""
     return [f.case for f in findings if f.evidence == "time" and f.verdict.word in MOVED]
 
 
+def suspects(run: Run, baseline: Baseline, override: Rule | None = None) -> set[str]:
+    """The cases that one session makes suspicious: they are measured again before they may fail."""
+    joined = match(run, baseline, override or Rule())
+    total = _comparisons(joined)
     return {
         case
         for kind, cases in joined.evidence.items()

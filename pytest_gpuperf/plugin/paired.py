@@ -77,7 +77,6 @@ class Partner:
 
     def present(self, session: pytest.Session) -> None:
         """Say what was collected, and keep of it what the conductor wants, in its order."""
-        import pytest_gpuperf
         from pytest_gpuperf.results.records import Scope
 
         header = self.recorder.run(Scope()).sessions[0]
@@ -88,7 +87,7 @@ class Partner:
                 errors=self.errors,
                 environment=self.recorder.chosen.environment(),
                 session=header,
-                plugin=str(Path(str(pytest_gpuperf.__file__)).resolve()),
+                plugin=str(Path(__file__).resolve().parents[1]),
                 files=dict(self._imported()),
                 one_process=self.recorder.chosen.sensors.one_process,
             )
@@ -116,8 +115,7 @@ class Partner:
                 test=item.nodeid,
                 outcome=report.outcome,
                 why=_why(report),
-                out_of_memory=error is not None
-                and (isinstance(error, OutOfMemoryError) or is_out_of_memory(error)),
+                out_of_memory=error is not None and (isinstance(error, OutOfMemoryError) or is_out_of_memory(error)),
             )
         return report
 

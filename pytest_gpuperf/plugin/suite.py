@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.measurement.timer import CudaTimer
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.plugin.gate import Gate
-    from pytest_gpuperf.plugin.paired import Arrival, Partner
     from pytest_gpuperf.plugin.load import GpuPerfLoad
+    from pytest_gpuperf.plugin.paired import Arrival, Partner
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.results.records import Case, Measurement, Run
     from pytest_gpuperf.sessions.order import Order
@@ -42,12 +42,12 @@ def prepare(config: pytest.Config) -> None:
     order = _order()
     if order is not None:
         save = None if order.save is None else Path(order.save)
-        settings = replace(settings, compare=None, save=save, markdown=None, csv=None, disable=False)
+        settings = replace(settings, compare=None, save=save, markdown=None, html=None, csv=None, disable=False)
         if order.turns is not None:
-            from pytest_gpuperf.plugin.paired import Arrival, refuse_distribution
+            from pytest_gpuperf.plugin import paired
 
-            refused(lambda: refuse_distribution(config))
-            config.stash[ARRIVAL] = Arrival(order.turns)
+            refused(lambda: paired.refuse_distribution(config))
+            config.stash[ARRIVAL] = paired.Arrival(order.turns)
             config.pluginmanager.register(config.stash[ARRIVAL], "gpuperf-arrival")
     config.stash[SETTINGS], config.stash[ORDER] = settings, order
 
@@ -84,15 +84,15 @@ def begin(session: pytest.Session) -> None:
     config = session.config
     settings = config.stash[SETTINGS]
     items = collection.involved(session.items)
-    arrival = config.stash.get(ARRIVAL, None)
+    arrival: Arrival | None = config.stash.get(ARRIVAL, None)
     if config.getoption("collectonly") or not (items or settings.compare or arrival):
         return
     suite = refused(lambda: _open(config, settings, items))
     config.stash[SUITE] = suite
     if arrival is not None:
-        from pytest_gpuperf.plugin.paired import Partner
+        from pytest_gpuperf.plugin import paired
 
-        suite.partner = Partner(arrival, suite.recorder, require_proof=settings.require_proof)
+        suite.partner = paired.Partner(arrival, suite.recorder, require_proof=settings.require_proof)
         suite.partner.present(session)
         config.pluginmanager.register(suite.partner, "gpuperf-partner")
     if not suite.shared:
@@ -113,20 +113,25 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     for path, what in ((settings.save, "the run"), (settings.markdown, "the report"), (settings.csv, "the table")):
         if path is not None:
             _refuse_unwritable(path, what)
+    if settings.html is not None:
+        from pytest_gpuperf.reports.html.rendering import NAME, require_jinja2
+
+        require_jinja2()
+        _refuse_unwritable(settings.html / NAME, "the page")
     gate = None
     if settings.compare and not settings.disable:
         gate = open_gate(config, settings, chosen)
     tests = dict.fromkeys(item.nodeid for item in items if collection.measures(item))
     order = config.stash[ORDER]
     recorder = Recorder(chosen, revision(config.rootpath), tests, order.slowdown if order else 0.0)
+    recorder.profiles = order.profiles if order else settings.save is not None
+    recorder.spared = order.spared if order else ()
     return Suite(config, settings, recorder, gate)
 
 
 def _refuse_unwritable(path: Path, what: str) -> None:
     """Better now than after the measuring."""
     there = next(p for p in (path, *path.parents) if p.exists())
-    recorder.profiles = order.profiles if order else settings.save is not None
-    recorder.spared = order.spared if order else ()
     if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
         raise FileError(f"{path}: cannot be written, so {what} could not be saved. Choose another file.")
 
@@ -184,14 +189,15 @@ class Suite:
         self.recorder = recorder
         self.gate = gate
         self.started_for_us = config.stash[ORDER] is not None
+        order = config.stash[ORDER]
+        self.looks = order is not None and order.look  # at what runs, and measures nothing
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
         self.partner: Partner | None = None  # measures in turns with another process
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None
+        self.page: Path | None = None  # the report that was written to look at
         self.failure: GpuPerfError | None = None  # why the run could not be saved or judged
 
-        order = config.stash[ORDER]
-        self.looks = order is not None and order.look  # at what runs, and measures nothing
     def announce(self) -> None:
         """Say on what device, and against what, before the first test runs."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -220,6 +226,11 @@ class Suite:
             return self.recorder.run_once(fn, arguments, items)
         if self.partner is not None:
             return self.partner.measure(item, fn, arguments, items, name, settings)
+        if self.looks:
+            looked = self.recorder.run_warm(fn, arguments, items)
+            case = self.recorder.case_of(item, name, settings, (looked,))
+            self.recorder.keep(self.recorder.explained(case, fn, arguments, settings))
+            return looked
         self.recorder.read_canaries()
         first = self.recorder.measure(fn, arguments, items, settings)
         refuse_unproven(first, self.recorder.chosen, require=self.settings.require_proof)
@@ -227,29 +238,24 @@ class Suite:
         while self.gate is not None and self.gate.wants_repeat(self.recorder, case):
             repeat = self.recorder.measure(fn, arguments, items, settings, repeat=len(case.measurements))
             case = self.recorder.case_of(item, name, settings, (*case.measurements, repeat))
-        if self.looks:
-            looked = self.recorder.run_warm(fn, arguments, items)
-            case = self.recorder.case_of(item, name, settings, (looked,))
-            self.recorder.keep(self.recorder.explained(case, fn, arguments, settings))
-            return looked
+        if self._explains(case):
+            case = self.recorder.explained(case, fn, arguments, settings)
         self.recorder.keep(case)
         describe(item, case, self.recorder.chosen.device.name)
         return first
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        return self.gate.run(item, nextitem, self.recorder) if self.gate and collection.measures(item) else None
-        if self._explains(case):
-            case = self.recorder.explained(case, fn, arguments, settings)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if collection.measures(item):
     def _explains(self, case: Case) -> bool:
         """Whether one call more is looked at: the case is recorded, or seems to have changed."""
         recorded = self.recorder.profiles and case.test not in self.recorder.spared
         return recorded or (self.gate is not None and self.gate.explains_here(self.recorder, case))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        return self.gate.run(item, nextitem, self.recorder) if self.gate and collection.measures(item) else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if collection.measures(item):
             self.recorder.test_begins()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -275,6 +281,8 @@ class Suite:
         session.exitstatus = status
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.partner is not None:  # the conductor tells it
+            return
         from pytest_gpuperf.plugin.summary import write_summary
 
         write_summary(terminalreporter, self)

@@ -26,14 +26,24 @@ class Row:
     """One case of a run, with its findings."""
 
     case: str
-    throughput: str
-    latency: str
+    throughput: str  # of two revisions: the base's figure ...
+    latency: str  # ... and the head's
     findings: tuple[Finding, ...]  # time first; none where the case was not compared
     new: bool = False
 
 
+def titles(comparison: Comparison) -> tuple[str, ...]:
+    """The columns of a judged table; of two revisions, the judged figure of each."""
+    both = (comparison.sides.base, comparison.sides.head) if comparison.sides else ("throughput", "latency p50")
+    return ("case", *both, "change", "verdict")
+
+
 def rows(comparison: Comparison | None, run: Run) -> list[Row]:
     """A row for every measured case, by id."""
+    if comparison is not None and comparison.sides is not None:
+        return [
+            Row(f.case, figure(f.metric, f.baseline), figure(f.metric, f.current), (f,)) for f in comparison.findings
+        ]
     findings: dict[str, list[Finding]] = {}
     for finding in comparison.findings if comparison else ():
         findings.setdefault(finding.case, []).append(finding)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, word
+from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, titles, word
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.pages import LARGEST, Page
 from pytest_gpuperf.reports.tables import visible
@@ -15,7 +15,7 @@ from pytest_gpuperf.results.records import Device, Run
 
 HARMLESS = frozenset(" -.,/+%=()")  # punctuation that Markdown and HTML leave alone inside a line
 LONGEST = 500  # characters of a name or a sentence; a name may have 4,096, and 16 of those would fill a comment
-HEADER = ("case", "throughput", "latency p50", "change", "verdict")
+MEASURED = ("case", "throughput", "latency p50")
 RULE = "| :--- | ---: | ---: | ---: | :--- |"
 REASONS = 10  # sentences below a table
 _WWW = re.compile(r"www\.", re.IGNORECASE)
@@ -46,7 +46,7 @@ def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
     page.items(_remarks(judged))
     _reference(page, judged.reference)
     for verdict in QUIET:
-        page.table(verdict, (_line(HEADER), RULE), _lines(shown.get(verdict, ())), folded=True)
+        page.table(verdict, (_line(titles(comparison)), RULE), _lines(shown.get(verdict, ())), folded=True)
     return page.text()
 
 
@@ -58,7 +58,7 @@ def render_recorded(run: Run, largest: int = LARGEST) -> str:
     page.say(f"{len(run.cases)} cases on {_name(run.environment.device)}, judged against nothing.")
     page.items(f"- not measured: {code(test)} ({escaped(why)})" for test, why in run.scope.unmeasured.items())
     cells = ((code(r.case), escaped(r.throughput), escaped(r.latency)) for r in rows(None, run))
-    page.table("measured", (_line(HEADER[:3]), "| :--- | ---: | ---: |"), [[_line(c)] for c in cells], folded=True)
+    page.table("measured", (_line(MEASURED), "| :--- | ---: | ---: |"), [[_line(c)] for c in cells], folded=True)
     return page.text()
 
 
@@ -102,7 +102,7 @@ def _by_word(shown: Iterable[Row]) -> dict[str, list[Row]]:
 
 def _loud(page: Page, comparison: Comparison, verdict: str, shown: dict[str, list[Row]]) -> None:
     of = shown.get(verdict, [])
-    page.table(verdict, (_line(HEADER), RULE), _lines(of))
+    page.table(verdict, (_line(titles(comparison)), RULE), _lines(of))
     page.items(_sentences(of, verdict, comparison), most=REASONS)
 
 
@@ -157,6 +157,7 @@ def _remarks(judged: Judged) -> Iterator[str]:
     ended = comparison.expired
     yield from (f"- waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
     yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
+    yield from (f"- {escaped(what)}" for what in (comparison.sides.remarks if comparison.sides else ()))
     unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, sessions, word
+from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, sessions, titles, word
 from pytest_gpuperf.reports.tables import by_file, inert, prose, table, visible
 from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.results.units import significant
@@ -18,7 +18,7 @@ NAMED = 3  # cases named beside a reason that many share
 def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
     """The table of a run, judged or not, with everything a reader must know beside it; why it fails comes after it."""
     shown = rows(comparison, run)
-    blocks = [_judged(shown, width) if comparison else _measured(shown, width)]
+    blocks = [_judged(shown, titles(comparison), width) if comparison else _measured(shown, width)]
     if comparison:
         blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison), width)]
         blocks.append(_lines(_absent(comparison), width))
@@ -69,9 +69,8 @@ def _measured(shown: list[Row], width: int) -> list[str]:
     return table(("case", "throughput", "latency p50"), "lrr", cells, width) if cells else []
 
 
-def _judged(shown: list[Row], width: int) -> list[str]:
+def _judged(shown: list[Row], header: Sequence[str], width: int) -> list[str]:
     cells = by_file(pair for row in shown for pair in _cells(row))
-    header = ("case", "throughput", "latency p50", "change", "verdict")
     return table(header, "lrrrl", cells, width) if cells else []
 
 
@@ -122,6 +121,7 @@ def _notes(run: Run) -> Iterator[str]:
 
 def _outcome(comparison: Comparison) -> Iterator[str]:
     yield from (f"changed: {change}" for change in comparison.changes)
+    yield from comparison.sides.remarks if comparison.sides else ()
     if comparison.suite:
         yield f"suite {comparison.suite.word}: {comparison.suite.reason}"
     yield counts(comparison)

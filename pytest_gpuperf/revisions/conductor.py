@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest_gpuperf
 from pytest_gpuperf.analysis.comparison import Rules
 from pytest_gpuperf.analysis.paired import FULL
 from pytest_gpuperf.errors import SessionError, UsageError
@@ -25,8 +24,8 @@ from pytest_gpuperf.revisions.verdicts import judged
 from pytest_gpuperf.revisions.workplace import workplace
 
 Progress = Callable[[str], None]
-_NOTHING_COLLECTED = 5  # pytest's exit code
-_WRONG_USAGE = 4
+_INSTALLED = Path(__file__).resolve().parents[1]  # the plugin that measures both sides
+_WRONG_USAGE = 4  # pytest's exit code
 
 
 def _silent(_: str) -> None:
@@ -39,14 +38,14 @@ class Comparing:
 
     base: str
     head: str = "HEAD"
-    preparation: Preparation = Preparation()
+    preparation: Preparation = field(default_factory=Preparation)
     folder: Path = field(default_factory=Path.cwd)
     allow_same: bool = False
     apart: bool = False  # one side after the other: both do not fit into the device's memory
     budget: float | None = None  # seconds in which cases that are open after the usual launches get more
     limit: float = 600.0  # seconds a process may say nothing
-    rules: Rules = Rules()
-    override: Rule = Rule()
+    rules: Rules = field(default_factory=Rules)
+    override: Rule = field(default_factory=Rule)
     progress: Progress = _silent
 
 
@@ -82,10 +81,8 @@ class _Comparison:
             self.gathered.launches = number
             if number == 1:
                 self._verify()
-        labels = {name: side.revision.label for name, side in self.sides.items()}
-        return judged(
-            self.gathered, labels, self.asked.rules, self.imported, seconds=time.monotonic() - self.started
-        )
+        labels: dict[Name, str] = {name: side.revision.label for name, side in self.sides.items()}
+        return judged(self.gathered, labels, self.asked.rules, self.imported, seconds=time.monotonic() - self.started)
 
     def _launch(self, number: int, todo: list[str] | None) -> None:
         """One launch of every open test. A test at which a process was lost is out; the others start anew."""
@@ -160,7 +157,7 @@ class _Comparison:
             raise self._unstarted(lost) from None
         for party in parties:
             plugin = collected[party.name].plugin
-            if Path(plugin) != Path(str(pytest_gpuperf.__file__)).resolve():
+            if Path(plugin) != _INSTALLED:
                 raise UsageError(
                     f"{party.side.revision.label} measures with another pytest-gpuperf, {plugin}: both sides must be "
                     f"measured by the one that is installed here. Do not install it in --setup; it is lent."

@@ -1,7 +1,7 @@
 """Reading a git repository without touching it: its index, its stashes and its list of work trees stay as they are.
 
-A revision is read into a folder with a repository of its own that borrows the objects. `git worktree` would add an entry
-to the user's repository, and a killed process would leave it there.
+A revision is read into a folder with a repository of its own that borrows the objects. `git worktree` would add an
+entry to the user's repository, and a killed process would leave it there.
 """
 
 from __future__ import annotations

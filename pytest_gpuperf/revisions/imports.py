@@ -20,13 +20,11 @@ def verified(
     sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]], suite: SuiteFiles, *, allow_same: bool
 ) -> tuple[str, ...]:
     """What each side imported, in sentences; refused where that is not two revisions."""
-    own = {name: _own(side, files[name], suite) for name, side in sides.items()}
+    own: dict[Name, dict[str, str]] = {name: _own(side, files[name], suite) for name, side in sides.items()}
     for name, side in sides.items():
         _refuse_elsewhere(side, files[name])
     differing = sorted(
-        path
-        for path in own["base"].keys() | own["head"].keys()
-        if own["base"].get(path) != own["head"].get(path)
+        path for path in own["base"].keys() | own["head"].keys() if own["base"].get(path) != own["head"].get(path)
     )
     said = [_said(side, own[name]) for name, side in sides.items()]
     if differing:
@@ -65,7 +63,9 @@ def _refuse_elsewhere(side: Side, files: Mapping[str, str]) -> None:
             )
 
 
-def _same(sides: Mapping[Name, Side], own: Mapping[Name, Mapping[str, str]], files: Mapping[Name, Mapping[str, str]]) -> str:
+def _same(
+    sides: Mapping[Name, Side], own: Mapping[Name, Mapping[str, str]], files: Mapping[Name, Mapping[str, str]]
+) -> str:
     base, head = (sides[name].revision.label for name in ("base", "head"))
     if any(own.values()):
         what = f"{base} and {head}: the files that the tests import are the same on both sides ({_listed(own['head'])})"

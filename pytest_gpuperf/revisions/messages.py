@@ -14,8 +14,8 @@
     Ended   (a test)           ->
     Finished                   ->
 
-A process runs between Go and its next message, and where it sets a test up or tears it down; never while the other has its
-turn. Alone instead of Go: the other side does not measure this, so it is called once and not timed.
+A process runs between Go and its next message, and where it sets a test up or tears it down; never while the other has
+its turn. Alone instead of Go: the other side does not measure this, so it is called once and not timed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which files of a repository are its tests: HEAD's are put in the place of BASE's, and none of them is code under test."""
+"""Which files of a repository are its tests: HEAD's take the place of BASE's, and none of them is code under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conducting the processes of one launch through their tests: both load, then they take strict turns, block by block."""
+"""Conducting the processes of a launch through their tests: both load, then they take strict turns, block by block."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_gpuperf.results.records import Case
 from pytest_gpuperf.revisions.messages import (
     Alone,
     Arrived,
@@ -24,7 +25,6 @@ from pytest_gpuperf.revisions.messages import (
 )
 from pytest_gpuperf.revisions.party import Lost, Party
 from pytest_gpuperf.revisions.side import OTHER, Name
-from pytest_gpuperf.results.records import Case
 
 ROUNDS = 12
 FEWEST_ROUNDS = 3  # what a launch's figure rests on
@@ -76,6 +76,7 @@ class Launch:
                 message = party.hear(self.limit)
                 assert isinstance(message, Finished), message
                 self.heard.files[party.name] |= message.files
+            for party in self.parties:  # together: what a process does at its end is its own
                 party.leave()
         except Lost as lost:
             self.heard.lost[test] = lost.party.name, lost.why

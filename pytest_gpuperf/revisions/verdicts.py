@@ -7,11 +7,11 @@ from statistics import median
 
 import msgspec
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules, clock_note
+from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules
 from pytest_gpuperf.analysis.matching import merged, stated
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.judged import Judged
-from pytest_gpuperf.results.records import Case, Measurement, Run, Scope, Verdict
+from pytest_gpuperf.results.records import Measurement, Run, Verdict
 from pytest_gpuperf.results.units import METRICS, format_bytes, format_change
 from pytest_gpuperf.revisions.gathered import OTHER, SIDES, Gathered, Pair
 from pytest_gpuperf.revisions.side import Name
@@ -47,7 +47,6 @@ def judged(
     run = Run(
         environment=gathered.collected["head"].environment,
         sessions=tuple(gathered.sessions),
-        scope=Scope(unmeasured=failed | one_sided),
         cases=tuple(
             msgspec.structs.replace(pair.head[0], measurements=tuple(c.measurements[0] for c in pair.head))
             for _, pair in sorted(pairs.items())
