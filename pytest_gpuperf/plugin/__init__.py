@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.plugin import collection, settings, suite
+from pytest_gpuperf.plugin import collection, servers, settings, suite
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.agreement import ParityCheck
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.plugin.load import GpuPerfLoad
+    from pytest_gpuperf.plugin.servers import ServerFactory
 
 GPU_MARKER = (
     "gpu(min_memory=BYTES, min_capability='8.0', count=1, cuda_only=False): "
@@ -48,6 +49,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     suite.begin(session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return servers.with_logs(item, (yield))
 
 
 @pytest.fixture
@@ -86,3 +92,15 @@ def parity() -> ParityCheck:
     from pytest_gpuperf.plugin.agreement import ParityCheck
 
     return ParityCheck()
+
+
+@pytest.fixture(scope="module")
+def triton_server(request: pytest.FixtureRequest) -> Generator[ServerFactory]:
+    """Start a Triton server: ``triton_server("resnet50", instances=2, batching=True) -> Server``."""
+    yield from servers.factory("triton", request)
+
+
+@pytest.fixture(scope="module")
+def torch_server(request: pytest.FixtureRequest) -> Generator[ServerFactory]:
+    """Start a torch server: ``torch_server("resnet50", batching=False) -> Server``."""
+    yield from servers.factory("torch", request)

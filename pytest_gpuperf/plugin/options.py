@@ -90,5 +90,7 @@ OPTIONS = (
     ),
     Option("require-backend", "flag", "make an absent package of a model or back end an error instead of a skip"),
     Option("parity-first", "flag", "refuse to time a back end that does not compute what its model computes"),
+    Option("triton-url", "value", "use the Triton server at this address for triton_server", metavar="HOST:PORT"),
+    Option("torch-url", "value", "use the torch server at this address for torch_server", metavar="HOST:PORT"),
     Option("disable", "flag", "run each workload once; measure, record and compare nothing"),
 )

@@ -46,6 +46,8 @@ class Settings:
     scale: Literal["full", "smoke"]
     require_backend: bool
     parity_first: bool
+    triton_url: str | None
+    torch_url: str | None
     disable: bool
 
 
@@ -109,6 +111,8 @@ def resolve(config: pytest.Config) -> Settings:
         scale=value["scale"] or ("smoke" if value["device"] == "cpu" else "full"),
         require_backend=value["require-backend"],
         parity_first=value["parity-first"],
+        triton_url=value["triton-url"],
+        torch_url=value["torch-url"],
         disable=value["disable"],
     )
 

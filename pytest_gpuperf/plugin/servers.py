@@ -1,0 +1,134 @@
+"""The fixtures `triton_server` and `torch_server`: started for the tests of a module that ask, and always stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+import pytest
+
+from pytest_gpuperf.errors import MissingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Unpack
+
+    from pytest_gpuperf.models.workload import Scale, Workload
+    from pytest_gpuperf.plugin.settings import Settings
+    from pytest_gpuperf.serving.deployment import Deployment
+    from pytest_gpuperf.serving.server import Server
+
+Kind = Literal["triton", "torch"]
+FIXTURES = ("triton_server", "torch_server")
+OPEN = pytest.StashKey["list[ServerFactory]"]()
+
+
+class Deployed(TypedDict, total=False):
+    """How a workload is to be served; what is left out is as `serving.deployment.Deployment` says."""
+
+    runtime: Literal["onnx", "torch"]
+    precision: str
+    devices: tuple[str, ...]
+    instances: int
+    max_batch: int
+    batching: bool
+    preferred_batches: tuple[int, ...]
+    queue_delay: float
+    threads: int
+    cuda_graphs: bool
+
+
+class ServerFactory:
+    """Starts servers of one kind: ``triton_server("resnet50", instances=2) -> Server``."""
+
+    def __init__(self, kind: Kind, config: pytest.Config, settings: Settings, folder: Path) -> None:
+        self._kind: Kind = kind
+        self._config, self._settings, self._folder = config, settings, folder
+        self.servers: dict[tuple[object, Deployment, int | None], Server] = {}
+
+    def __call__(
+        self,
+        workload: str | Workload,
+        *,
+        scale: Scale | None = None,
+        pretrained: bool = False,
+        port: int | None = None,
+        timeout: float = 300.0,
+        **how: Unpack[Deployed],
+    ) -> Server:
+        """A server that is ready. One that serves the same in the same way already, and is alive, is given again.
+
+        With --gpuperf-triton-url or --gpuperf-torch-url it is the server there, served as its owner chose.
+        """
+        __tracebackhide__ = True
+        try:
+            return self._server(workload, scale or self._settings.scale, pretrained, port, timeout, how)
+        except MissingError as error:
+            (pytest.fail if self._settings.require_backend else pytest.skip)(str(error))
+
+    def _server(
+        self,
+        workload: str | Workload,
+        scale: Scale,
+        pretrained: bool,
+        port: int | None,
+        timeout: float,
+        how: Deployed,
+    ) -> Server:
+        url = self._settings.triton_url if self._kind == "triton" else self._settings.torch_url
+        if url is not None:
+            from pytest_gpuperf.serving.starting import remote
+
+            return remote(self._kind, url, workload if isinstance(workload, str) else workload.name)
+        from pytest_gpuperf.models import load
+        from pytest_gpuperf.serving import starting
+        from pytest_gpuperf.serving.deployment import Deployment
+
+        here: Deployed = {"devices": how["devices"] if "devices" in how else (self._device(),)}
+        deployment = Deployment(**(how | here))
+        key = ((workload, scale, pretrained) if isinstance(workload, str) else id(workload), deployment, port)
+        if key in self.servers and self.servers[key].alive():
+            return self.servers[key]
+        loaded = load(workload, scale, pretrained=pretrained) if isinstance(workload, str) else workload
+        start = starting.start_triton if self._kind == "triton" else starting.start_torch
+        server = start(loaded, deployment, folder=self._folder, timeout=timeout, port=port)
+        self.servers[key] = server
+        return server
+
+    def _device(self) -> str:
+        from pytest_gpuperf.device.choice import choose_device
+
+        index = choose_device(self._settings.device).index
+        return "cpu" if index is None else f"cuda:{index}"
+
+    def stop(self) -> None:
+        """Stop all that were started here."""
+        for server in self.servers.values():
+            server.stop()
+
+
+def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFactory]:
+    """What the fixtures give; when the module's tests have run nothing of it is left."""
+    from pytest_gpuperf.plugin.suite import SETTINGS
+
+    config = request.config
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{kind}-servers")
+    made = ServerFactory(kind, config, config.stash[SETTINGS], folder)
+    opened = config.stash.setdefault(OPEN, [])
+    opened.append(made)
+    try:
+        yield made
+    finally:
+        opened.remove(made)
+        made.stop()
+
+
+def with_logs(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+    """Show what the servers wrote below a failure of a test that asked for them."""
+    asked = getattr(item, "fixturenames", ())
+    if report.failed and any(name in asked for name in FIXTURES):
+        opened = item.config.stash.setdefault(OPEN, [])
+        for server in [server for made in opened for server in made.servers.values()]:
+            state = "running" if server.alive() else "ended"
+            report.sections.append((f"log of {server.name} at {server.url} ({state})", server.log_tail()))
+    return report
