@@ -33,7 +33,7 @@ def theirs(options: argparse.Namespace, concurrency: int) -> dict[str, float] | 
         command += ["-p", str(int(WINDOW * 1000)), "--concurrency-range", str(concurrency), "-b", str(options.batch)]
         environment = os.environ | {"LD_LIBRARY_PATH": options.libraries}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if "Failed to obtain stable" in done.stdout:  # then it gives no figures
+        if "Failed to obtain stable" in done.stdout + done.stderr:  # then it gives no figures
             return None
         if not file.exists():
             raise SystemExit(f"perf_analyzer said:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, log1p
-from statistics import fmean, median, stdev
+from statistics import fmean, median, variance
 from typing import Literal
 
 from pytest_gpuperf.analysis.quantiles import student
@@ -14,20 +14,38 @@ from pytest_gpuperf.results.study import BackendStudy, Round, Visit
 
 BAND = 0.03  # two figures nearer than this are a tie, if their interval says so
 CONFIDENCE = 0.95
+WEIGHT = 4.0  # degrees of freedom that the spread of all figures counts for in the spread of one
 
 Outcome = Literal["winner", "tie", "not decided"]
+Unit = Literal["s", "/s"]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure that every back end has, with a value a round."""
+    """One figure that every back end has, with a value a round (None: too few answers for it in that round)."""
 
     situation: str  # "cold start", "single", "batch 8", "concurrency 16"
     protocol: str  # "" where it has none
     name: str  # "requests/s", "p50"
-    unit: Literal["s", "/s", "B"]
+    unit: Unit
     higher_is_better: bool
-    values: Mapping[str, Sequence[float]]  # back end -> one a round
+    values: Mapping[str, Sequence[float | None]]  # back end -> one a round
+
+    def middle(self, backend: str) -> float:
+        """The median over the rounds."""
+        return median(v for v in self.values[backend] if v is not None)
+
+    def ranked(self) -> list[str]:
+        """The back ends, the best first."""
+        means = {name: fmean(log(v) for v in values if v is not None) for name, values in self.values.items()}
+        return sorted(means, key=means.__getitem__, reverse=self.higher_is_better)
+
+    def changes(self) -> list[float]:
+        """How much the best is better than the next: a log ratio for each round, whose servers had the same minutes."""
+        best, second = self.ranked()[:2]
+        sign = 1 if self.higher_is_better else -1
+        pairs = zip(self.values[best], self.values[second], strict=True)
+        return [sign * log(a / b) for a, b in pairs if a is not None and b is not None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class Decision:
     figure: Figure
     best: str
     second: str
-    ratio: float  # times better; from 1
+    ratio: float  # times better
     low: float  # its interval
     high: float
     outcome: Outcome
@@ -45,36 +63,43 @@ class Decision:
 
 def figures(studies: Sequence[BackendStudy]) -> list[Figure]:
     """What all back ends have, in the order a reader wants them."""
-    tables = [(s.backend, [_of_round(r) for r in s.rounds]) for s in studies]
-    keys = dict.fromkeys(key for _, rounds in tables for table in rounds for key in table)
+    tables = {s.backend: [_of_round(r) for r in s.rounds] for s in studies}
+    keys = dict.fromkeys(key for rounds in tables.values() for table in rounds for key in table)
+    places = {place: i for i, place in enumerate(dict.fromkeys((k.situation, k.protocol) for k in keys))}
     found: list[Figure] = []
-    for key in keys:
-        values = {backend: [table[key] for table in rounds if key in table] for backend, rounds in tables}
-        if all(values.values()):
+    for key in sorted(keys, key=lambda k: (places[k.situation, k.protocol], _ORDER.index(k.name))):
+        values = {backend: [table.get(key) for table in rounds] for backend, rounds in tables.items()}
+        if all(any(v is not None for v in theirs) for theirs in values.values()):
             found.append(Figure(key.situation, key.protocol, key.name, key.unit, key.higher, values))
     return found
 
 
-def decide(figure: Figure, band: float = BAND) -> Decision | None:
-    """Who is best at it; None where there is nobody to compare with."""
-    if len(figure.values) < 2:
-        return None
-    sign = -1 if figure.higher_is_better else 1
-    costs = {name: [sign * log(v) for v in values] for name, values in figure.values.items()}
-    best, second = sorted(costs, key=lambda name: fmean(costs[name]))[:2]
-    rounds = min(len(costs[best]), len(costs[second]))
-    changes = [b - a for a, b in zip(costs[best], costs[second], strict=False)]  # of one round: the same minutes
-    change = fmean(changes)
-    half = inf
-    if rounds > 1:
-        half = float(student((1 + CONFIDENCE) / 2, rounds - 1)) * stdev(changes) / rounds**0.5
+def decisions(found: Sequence[Figure], band: float = BAND) -> list[Decision]:
+    """Who is best at each; nobody where there is only one.
+
+    A few rounds tell little of how much one figure varies between them; all figures of a study together tell more.
+    """
+    every = [(figure, figure.changes()) for figure in found if len(figure.values) > 1]
+    compared = [(figure, changes) for figure, changes in every if changes]
+    spreads = [variance(changes) for _, changes in compared if len(changes) > 1]
+    common = median(spreads) if spreads else inf
+    return [_decide(figure, changes, common, band) for figure, changes in compared]
+
+
+def _decide(figure: Figure, changes: Sequence[float], common: float, band: float) -> Decision:
+    count, change = len(changes), fmean(changes)
+    own = variance(changes) if count > 1 else 0.0
+    freedom = WEIGHT + count - 1
+    spread = ((WEIGHT * common + (count - 1) * own) / freedom) ** 0.5
+    half = float(student((1 + CONFIDENCE) / 2, freedom)) * spread / count**0.5
     edge = log1p(band)
     outcome: Outcome = "not decided"
     if change - half > edge:
         outcome = "winner"
     elif abs(change) + half <= edge:
         outcome = "tie"
-    return Decision(figure, best, second, exp(change), _exp(change - half), _exp(change + half), outcome)
+    best, second = figure.ranked()[:2]
+    return Decision(figure, best, second, exp(change), exp(change - half), exp(change + half), outcome)
 
 
 def of_situation(study: BackendStudy, situation: str) -> list[Load]:
@@ -82,17 +107,12 @@ def of_situation(study: BackendStudy, situation: str) -> list[Load]:
     return [v.load for r in study.rounds for v in r.visits if v.situation == situation]
 
 
-def middle(figure: Figure, backend: str) -> float:
-    """The median over the rounds."""
-    return median(figure.values[backend])
-
-
 @dataclass(frozen=True)
 class _Key:
     situation: str
     protocol: str
     name: str
-    unit: Literal["s", "/s", "B"]
+    unit: Unit
     higher: bool
 
 
@@ -103,6 +123,7 @@ _LATENCY: tuple[tuple[str, Callable[[Load], float | None]], ...] = (
     ("p95", lambda load: load.latency.p95),
     ("p99", lambda load: load.latency.p99),
 )
+_ORDER = ("server ready", "first answer", "requests/s", "images/s", *(name for name, _ in _LATENCY))
 
 
 def _of_round(one: Round) -> dict[_Key, float]:
@@ -129,7 +150,3 @@ def _of_visit(visit: Visit) -> dict[_Key, float]:
         if value is not None:
             table[_Key(situation, protocol, name, "s", higher=False)] = value
     return table
-
-
-def _exp(value: float) -> float:
-    return exp(value) if value < 700 else inf

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 
-from pytest_gpuperf.analysis.serving import BAND, Decision, Figure, decide, figures, middle, of_situation
+from pytest_gpuperf.analysis.serving import BAND, Decision, Figure, decisions, figures, of_situation
 from pytest_gpuperf.reports.document import Block, Heading, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load import BATCHED, doubts, remarks
@@ -17,14 +18,14 @@ from pytest_gpuperf.results.units import format_bytes, format_rate, format_secon
 def document(studies: Sequence[BackendStudy]) -> list[Block]:
     """Everything there is to say, the most important first."""
     found = figures(studies)
-    decisions = [d for d in map(decide, found) if d is not None]
+    decided = decisions(found)
     asked = studies[0].asked
     names = " and ".join(s.backend for s in studies)
     return [
         Heading(f"Serving {asked.workload} ({asked.scale}): {names}", 1),
-        Sentences(tuple(_advice(studies, decisions))),
+        Sentences(tuple(_advice(studies, decided))),
         Heading("Who is better at what"),
-        _figures(studies, found, decisions),
+        _figures(studies, found, decided),
         Sentences(tuple(_legend(asked.rounds))),
         Heading("Where the time goes"),
         _breakdown(studies),
@@ -36,7 +37,7 @@ def document(studies: Sequence[BackendStudy]) -> list[Block]:
     ]
 
 
-def _advice(studies: Sequence[BackendStudy], decisions: Sequence[Decision]) -> Iterator[str]:
+def _advice(studies: Sequence[BackendStudy], decided: Sequence[Decision]) -> Iterator[str]:
     network = [s.backend for s in studies if any(load.network_bound for load in _loads(s))]
     if network:
         yield (
@@ -46,7 +47,7 @@ def _advice(studies: Sequence[BackendStudy], decisions: Sequence[Decision]) -> I
     unproven = [s.backend for s in studies if s.unvalidated]
     if unproven:
         yield f"Unvalidated: which device did the work is not proven for {', '.join(unproven)}."
-    yield from _choice(decisions)
+    yield from _choice(decided)
     for study in studies:
         batched = [load for load in of_situation(study, "concurrent") if load.mean_batch is not None]
         if batched:
@@ -56,9 +57,9 @@ def _advice(studies: Sequence[BackendStudy], decisions: Sequence[Decision]) -> I
     yield from _protocols(studies)
 
 
-def _choice(decisions: Sequence[Decision]) -> Iterator[str]:
-    rates = [d for d in decisions if d.figure.name == "requests/s"]
-    singles = [d for d in decisions if d.figure.situation == "single" and d.figure.name == "p50"]
+def _choice(decided: Sequence[Decision]) -> Iterator[str]:
+    rates = [d for d in decided if d.figure.name == "requests/s"]
+    singles = [d for d in decided if d.figure.situation == "single" and d.figure.name == "p50"]
     if not rates:
         return
     first = rates[0]
@@ -93,13 +94,13 @@ def _protocols(studies: Sequence[BackendStudy]) -> Iterator[str]:
             )
 
 
-def _figures(studies: Sequence[BackendStudy], found: Sequence[Figure], decisions: Sequence[Decision]) -> Table:
-    decided = {id(d.figure): d for d in decisions}
+def _figures(studies: Sequence[BackendStudy], found: Sequence[Figure], decided: Sequence[Decision]) -> Table:
+    by_figure = {id(d.figure): d for d in decided}
     rows: list[tuple[str, ...]] = []
     for figure in found:
-        decision = decided.get(id(figure))
+        decision = by_figure.get(id(figure))
         verdict = (NONE, NONE) if decision is None else (_times(decision), _outcome(decision))
-        values = [_value(figure, middle(figure, s.backend)) for s in studies]
+        values = [_value(figure, figure.middle(s.backend)) for s in studies]
         rows.append((figure.situation, figure.protocol or NONE, figure.name, *values, *verdict))
     header = ("situation", "protocol", "figure", *(s.backend for s in studies), "best over next", "who")
     return Table(header, "lll" + "r" * (len(studies) + 1) + "l", tuple(rows))
@@ -108,7 +109,7 @@ def _figures(studies: Sequence[BackendStudy], found: Sequence[Figure], decisions
 def _legend(rounds: int) -> Iterator[str]:
     yield (
         f"Medians of {rounds} rounds; in a round every server is started, loaded and stopped, in changing order. "
-        f"The interval (95%) is of the rounds' ratios."
+        f"The interval (95%) is of the rounds' ratios; how much they vary is told by all figures together."
     )
     yield (
         f"tie: the whole interval lies within {BAND:.0%}. A name: the whole interval lies beyond it. Else not decided. "
@@ -226,7 +227,7 @@ def _value(figure: Figure, value: float) -> str:
 
 def _times(decision: Decision) -> str:
     interval = f"[{significant(decision.low)}, {significant(decision.high)}]"
-    return f"{significant(decision.ratio)}x {interval if decision.high < 1e6 else '[one round: no interval]'}"
+    return f"{significant(decision.ratio)}x {interval if isfinite(decision.high) else '[one round: no interval]'}"
 
 
 def _outcome(decision: Decision) -> str:
