@@ -1,0 +1,111 @@
+"""KServe v2 as our server reads and writes it, against tritonclient's own writing and reading."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tritonclient.http as client
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from pytest_gpuperf.serving.kserve import ProtocolError, read, write
+
+TYPES = {
+    "FP32": "f4",
+    "FP16": "f2",
+    "FP64": "f8",
+    "INT64": "i8",
+    "INT32": "i4",
+    "INT16": "i2",
+    "INT8": "i1",
+    "BOOL": "?",
+}
+
+
+@st.composite
+def tensors(draw):
+    datatype = draw(st.sampled_from(sorted(TYPES)))
+    shape = draw(array_shapes(min_dims=1, max_dims=3, max_side=4))
+    elements = {"allow_nan": False, "allow_infinity": False} if datatype.startswith("FP") else None
+    return datatype, draw(arrays(TYPES[datatype], shape, elements=elements))
+
+
+@settings(deadline=None, max_examples=60)
+@given(given_tensors=st.lists(tensors(), min_size=1, max_size=3), binary=st.booleans(), outputs=st.booleans())
+def test_what_a_client_writes_is_read_and_what_is_written_a_client_reads(given_tensors, binary, outputs):
+    inputs, wanted = [], []
+    for index, (datatype, array) in enumerate(given_tensors):
+        one = client.InferInput(f"x{index}", list(array.shape), datatype)
+        # JSON has no half precision: the client refuses it there.
+        one.set_data_from_numpy(array, binary_data=binary or datatype == "FP16")
+        inputs.append(one)
+        wanted.append(client.InferRequestedOutput(f"x{index}", binary_data=binary or datatype == "FP16"))
+    body, length = client.InferenceServerClient.generate_request_body(inputs, outputs=wanted if outputs else None)
+    asked = read(bytes(body), None if length is None else str(length))
+    for index, (datatype, array) in enumerate(given_tensors):
+        assert asked.inputs[f"x{index}"].dtype == TYPES[datatype]
+        np.testing.assert_array_equal(asked.inputs[f"x{index}"], array)
+    answer = [
+        (name, datatype, asked.inputs[name]) for (datatype, _), name in zip(given_tensors, asked.inputs, strict=True)
+    ]
+    parts, header = write("m", asked, answer)
+    result = client.InferenceServerClient.parse_response_body(b"".join(parts), header_length=header)
+    for index, (_, array) in enumerate(given_tensors):
+        np.testing.assert_array_equal(result.as_numpy(f"x{index}"), array)
+
+
+def body(**changes) -> bytes:
+    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]} | changes
+    return json.dumps({"id": "7", "inputs": [tensor]}).encode()
+
+
+def test_nested_data_and_the_request_s_id_come_back():
+    asked = read(body(data=[[1, 2]]), None)
+    np.testing.assert_array_equal(asked.inputs["x"], [[1, 2]])
+    parts, header = write("m", asked, [("y", "FP32", np.zeros((1, 1), "f4"))])
+    assert header is None
+    assert json.loads(parts[0]) == {
+        "model_name": "m",
+        "model_version": "1",
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [0.0]}],
+        "id": "7",
+    }
+
+
+def test_an_output_may_be_asked_for_as_numbers_where_bytes_are_the_rule():
+    raw = json.dumps(
+        {
+            "inputs": [],
+            "parameters": {"binary_data_output": True},
+            "outputs": [{"name": "a"}, {"name": "b", "parameters": {"binary_data": False}}],
+        }
+    ).encode()
+    asked = read(raw, None)
+    assert asked.as_bytes("a")
+    assert not asked.as_bytes("b")
+
+
+@pytest.mark.parametrize(
+    ("content", "length", "says"),
+    [
+        (b"{", None, "the request is not JSON"),
+        (b"{}", None, "has no list of inputs"),
+        (b'{"inputs": [1]}', None, "has no list of inputs"),
+        (b'{"inputs": []} ', "14", "1 bytes of the request belong to no input"),
+        (b"{}", "9", "is '9', and the body has 2 bytes"),
+        (b"{}", "x", "is 'x'"),
+        (body(datatype="BYTES"), None, "datatype 'BYTES' is none of FP32"),
+        (body(shape=[-1, 2]), None, r"\[-1, 2\] is no shape"),
+        (body(shape="2"), None, "'2' is no shape"),
+        (body(shape=[3]), None, "its data are no"),
+        (body(data="ab"), None, "its data are no"),
+        (body(data=None, parameters={"binary_data_size": 4}), None, r"\[1, 2\] of FP32 are not 0 bytes"),
+        (body(parameters={"shared_memory_region": "r"}), None, "has no shared memory"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_its_reason(content, length, says):
+    with pytest.raises(ProtocolError, match=says):
+        read(content, length)
