@@ -89,6 +89,8 @@ class GpuPerfLoad:
         __tracebackhide__ = True
         take = _taking(server, workload, plan, disabled=self._suite.settings.disable)
         suite, recorder = self._suite, self._suite.recorder
+        if suite.partner is not None:
+            pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
         if suite.settings.disable or plan.rate is not None:
             return _load_of(take(recorder.session))
         recorder.read_canaries()
@@ -110,9 +112,11 @@ def _taking(
     """What loads the server once, for the session of that name."""
     from dataclasses import replace
 
+    from pytest_gpuperf.measurement.truth import unvalidated
     from pytest_gpuperf.models import Workload
     from pytest_gpuperf.serving.agreement import check_of, inputs_of
     from pytest_gpuperf.serving.load import load_server
+    from pytest_gpuperf.serving.proof import look, prove
 
     check = None
     if isinstance(workload, Workload):
@@ -123,7 +127,14 @@ def _taking(
         inputs = workload
     if disabled:
         plan = replace(plan, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
-    return lambda session: load_server(server, inputs, plan, check=check).measurement(session)
+
+    def take(session: str) -> Measurement:
+        before = look(server)
+        loaded = load_server(server, inputs, plan, check=check)
+        evidence = prove(server, loaded.load, before=before)
+        return loaded.measurement(session, evidence, notes=unvalidated(evidence))
+
+    return take
 
 
 def _load_of(measurement: Measurement) -> Load:

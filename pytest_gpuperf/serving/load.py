@@ -11,6 +11,7 @@ import numpy as np
 from pytest_gpuperf.analysis.summaries import median_half_width
 from pytest_gpuperf.device.identity import usable_cores
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.reports.load import remarks
 from pytest_gpuperf.results.latency import latency_of
 from pytest_gpuperf.results.load import Arrivals, Load, Protocol, RoundTrip
 from pytest_gpuperf.results.records import Evidence, Measurement
@@ -85,7 +86,7 @@ class Loaded:
     latencies: tuple[float, ...]
     warmup_seconds: float
 
-    def measurement(self, session: str, evidence: Evidence | None = None) -> Measurement:
+    def measurement(self, session: str, evidence: Evidence | None = None, notes: tuple[str, ...] = ()) -> Measurement:
         """As a case's measurement: its throughput is what is judged."""
         load = self.load
         return Measurement(
@@ -102,6 +103,7 @@ class Loaded:
             warmup_seconds=self.warmup_seconds,
             evidence=evidence,
             load=load,
+            notes=(*remarks(load), *notes),
         )
 
 

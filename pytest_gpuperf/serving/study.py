@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_gpuperf.models import Workload
-from pytest_gpuperf.results.load import Load, Protocol
+from pytest_gpuperf.results.load import Protocol
 from pytest_gpuperf.results.records import Environment, Evidence
 from pytest_gpuperf.results.study import Asked, BackendStudy, Round, Situation, Visit
 from pytest_gpuperf.results.units import format_rate, format_seconds
@@ -18,9 +18,12 @@ from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.agreement import check_of, inputs_of
 from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.serving.proof import look, prove
 from pytest_gpuperf.serving.server import Kind, Server
 
 FEWEST = 22  # answers of a window of slow, large batches: three of them are enough for a p90
+
+_DOUBTED = ("contradicted", "unknown", "proven")
 
 Say = Callable[[str], object]
 
@@ -40,7 +43,12 @@ class _Notes:
     contender: Contender
     rounds: list[Round] = field(default_factory=list[Round])
     server: Server | None = None
-    evidence: Evidence | None = None
+    proofs: list[Evidence] = field(default_factory=list[Evidence])
+
+    @property
+    def evidence(self) -> Evidence:
+        """Of the round that is doubted most: each had a server of its own."""
+        return min(self.proofs, key=lambda proof: _DOUBTED.index(proof.verdict))
 
 
 def serving(
@@ -72,7 +80,6 @@ def study(
     environment: Environment,
     *,
     plan: LoadPlan | None = None,
-    prove: Callable[[Server, Load], Evidence | None] = lambda _server, _load: None,
     say: Say = print,
 ) -> list[BackendStudy]:
     """Every contender in every round, in changing order, so that what the machine does to one it does to the other."""
@@ -83,8 +90,9 @@ def study(
             say(f"round {number + 1} of {asked.rounds}: {note.contender.name}")
             with note.contender.open() as server:
                 note.server = server
+                before = look(server)
                 note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
-                note.evidence = prove(server, note.rounds[-1].visits[-1].load) or note.evidence
+                note.proofs.append(prove(server, note.rounds[-1].visits[-1].load, before=before))
     return [
         BackendStudy(
             backend=note.contender.name,
