@@ -66,7 +66,11 @@ def signature_of(workload: Workload, weights: torch.dtype) -> Signature:
     inputs = workload.inputs(_BATCH)
     with torch.no_grad():
         meta = deepcopy(workload.module).to("meta")
-        outputs = flat(meta(*(t.to("meta") for t in inputs)))
+        try:
+            given = meta(*(t.to("meta") for t in inputs))
+        except (RuntimeError, NotImplementedError):  # it looks at a value, which the meta device has not
+            given = workload.module(*inputs)
+        outputs = flat(given)
     return Signature(_named("input", inputs, weights, workload.name), _named("output", outputs, weights, workload.name))
 
 
