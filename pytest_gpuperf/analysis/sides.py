@@ -15,7 +15,13 @@ class Sides(Record, frozen=True, kw_only=True):
     imported: tuple[str, ...] = ()  # which files each side measured, a sentence each
     apart: dict[str, str] = {}  # tests whose sides did not run together -> why
     failed: dict[str, str] = {}  # tests of head that failed, died or hung -> how: the comparison fails
+    skipped: dict[str, str] = {}  # tests that head skipped -> why; they vanished, where the base has them
     one_sided: dict[str, str] = {}  # tests that only one side measured -> why: nothing to compare
+
+    @property
+    def name(self) -> str:
+        """The base, as it was asked for."""
+        return self.base.partition(" (")[0]
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -30,5 +36,6 @@ class Sides(Record, frozen=True, kw_only=True):
             *self.imported,
             *(f"sides ran apart: {test} ({why})" for test, why in self.apart.items()),
             *(f"failed: {test} ({why})" for test, why in self.failed.items()),
+            *(f"skipped: {test} ({why})" for test, why in self.skipped.items()),
             *(f"not compared: {test} ({why})" for test, why in self.one_sided.items()),
         )

@@ -56,6 +56,7 @@ OPTIONS = (
     Option("device", "value", "where workloads run: auto, cuda, cuda:N or cpu", _device, "auto", "NAME"),
     Option("compare", "value", "judge against a baseline; 'auto': baselines/<device>.json", metavar="FILE"),
     Option("reference", "value", "judge against a pinned baseline too: small accepted losses add up", metavar="FILE"),
+    Option("ab", "value", "measure the working state and another revision in turns, and compare", metavar="REF"),
     Option("save", "value", "record this run in a file", metavar="FILE"),
     Option("markdown", "value", "write the report as Markdown, for a pull request's comment", metavar="FILE"),
     Option("html", "value", "write the report as a page, DIR/index.html, which needs no network", metavar="DIR"),

@@ -29,6 +29,7 @@ class Settings:
     device: str
     compare: str | None
     reference: str | None
+    ab: str | None
     save: Path | None
     markdown: Path | None
     html: Path | None
@@ -94,6 +95,7 @@ def resolve(config: pytest.Config) -> Settings:
         device=value["device"],
         compare=value["compare"],
         reference=value["reference"],
+        ab=value["ab"],
         save=_path(config, value["save"]),
         markdown=_path(config, value["markdown"]),
         html=_path(config, value["html"]),

@@ -84,6 +84,13 @@ def begin(session: pytest.Session) -> None:
     config = session.config
     settings = config.stash[SETTINGS]
     items = collection.involved(session.items)
+    if settings.ab is not None and config.stash[ORDER] is None:
+        from pytest_gpuperf.plugin.compared import Compared
+
+        compared = Compared(config, settings)
+        compared.keep_measuring(session)
+        config.pluginmanager.register(compared, "gpuperf-compared")
+        return
     arrival: Arrival | None = config.stash.get(ARRIVAL, None)
     if config.getoption("collectonly") or not (items or settings.compare or arrival):
         return

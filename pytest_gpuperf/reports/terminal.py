@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.sides import Sides
+from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, sessions, titles, word
 from pytest_gpuperf.reports.tables import by_file, inert, prose, table, visible
 from pytest_gpuperf.results.records import Run
@@ -21,6 +23,7 @@ def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
     blocks = [_judged(shown, titles(comparison), width) if comparison else _measured(shown, width)]
     if comparison:
         blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison), width)]
+        blocks.append(_lines(_causes(comparison), width))
         blocks.append(_lines(_absent(comparison), width))
     blocks.append(_lines(_notes(run), width))
     if comparison:
@@ -46,20 +49,32 @@ def render_reference(reference: Comparison, width: int) -> str:
     return "\n".join([*lines, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
 
 
-def explain(finding: Finding, baseline_path: str) -> str:
-    """The failure message of a test that regressed, or is inconclusive where that fails."""
+def explain(finding: Finding, baseline_path: str, why: str | None = None, *, sides: Sides | None = None) -> str:
+    """The failure message of a test that regressed, or is inconclusive where that fails; `why` it is so, if known."""
+    counted = sessions(finding.baseline_sessions), sessions(finding.current_sessions)
+    (before, then), (after, now) = zip(
+        ("base", "head") if sides else ("baseline", "current"),
+        (sides.base, sides.head) if sides else counted,
+        strict=True,
+    )
     facts = {
-        "baseline": f"{figure(finding.metric, finding.baseline)} ({sessions(finding.baseline_sessions)})",
-        "current": f"{figure(finding.metric, finding.current)} ({sessions(finding.current_sessions)})",
+        before: f"{figure(finding.metric, finding.baseline)} ({then})",
+        after: f"{figure(finding.metric, finding.current)} ({now})",
         "change": f"{change(finding)}; the tolerance is {significant(finding.tolerance * 100)}%",
     }
-    command = shlex.join(["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test])
     lines = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
     lines += [f"  {what:<9} {said}" for what, said in facts.items()]
     lines += prose(finding.verdict.reason, MESSAGE_WIDTH, "  reason    ", " " * 12)
+    if why is not None:
+        lines += prose(why.removeprefix("why: "), MESSAGE_WIDTH, "  why       ", " " * 12)
     lines += [f"  note      {inert(visible(note))}" for note in finding.notes]
-    regressed = finding.verdict.word == "regressed"
-    what = "If the new figure is meant, accept it" if regressed else "Record more sessions of the baseline's code"
+    if sides:
+        what, words = "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
+    else:
+        regressed = finding.verdict.word == "regressed"
+        what = "If the new figure is meant, accept it" if regressed else "Record more sessions of the baseline's code"
+        words = ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test]
+    command = shlex.join(words)
     lines += [f"  {what}:", f"    {inert(visible(command))}"]
     return "\n".join(lines)
 
@@ -105,6 +120,11 @@ def _reasons(comparison: Comparison) -> Iterator[str]:
     """Why a case is not simply unchanged; what many cases share is said once."""
     said = [(f"{word(f)}: {f.verdict.reason}", f.case) for f in comparison.findings if f.verdict.word != "unchanged"]
     yield from _shared(said)
+
+
+def _causes(comparison: Comparison) -> Iterator[str]:
+    """Why a case changed; what many cases share is said once."""
+    yield from _shared((sentence, f.case) for f in comparison.findings if (sentence := why_of(f, comparison)))
 
 
 def _absent(comparison: Comparison) -> Iterator[str]:

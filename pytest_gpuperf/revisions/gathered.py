@@ -53,6 +53,7 @@ class Gathered:
     collected: dict[Name, Collected] = field(default_factory=dict[Name, Collected])
     orders: dict[Name, dict[str, list[str]]] = field(default_factory=lambda: {"base": {}, "head": {}})
     out: dict[str, Out] = field(default_factory=dict[str, Out])
+    skips: dict[Name, set[str]] = field(default_factory=lambda: {"base": set(), "head": set()})
     apart: dict[str, str] = field(default_factory=dict[str, str])  # test -> why its sides run one after the other
     launches: int = 0
 
@@ -80,6 +81,8 @@ class Gathered:
             for test, ended in heard.ended[name].items():
                 if ended.outcome == "passed":
                     continue
+                if ended.outcome == "skipped":
+                    self.skips[name].add(test)
                 if ended.out_of_memory and not alone:
                     self.apart.setdefault(test, f"{name} ran out of memory beside {OTHER[name]}")
                 else:
@@ -89,6 +92,11 @@ class Gathered:
             if alone or head[case].test not in self.apart:
                 before = self.pairs.get(case, Pair())
                 self.pairs[case] = Pair((*before.base, base[case]), (*before.head, head[case]))
+
+    @property
+    def skipped_by_both(self) -> set[str]:
+        """Tests that neither side runs here: they did not vanish."""
+        return self.skips["base"] & self.skips["head"]
 
     def single(self) -> dict[str, Name]:
         """The cases that only one side came to, in tests that both have and passed -> which."""

@@ -31,7 +31,8 @@ class Revision:
     @property
     def label(self) -> str:
         """``main (1a2b3c4d5e)``."""
-        return f"{self.name} ({self.commit[:_SHORT]}{'+dirty' if self.dirty else ''})"
+        short = self.commit[:_SHORT] + ("+dirty" if self.dirty else "")
+        return short if self.commit.startswith(self.name) else f"{self.name} ({short})"
 
 
 @dataclass(frozen=True)

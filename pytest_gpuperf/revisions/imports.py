@@ -28,7 +28,8 @@ def verified(
     )
     said = [_said(side, own[name]) for name, side in sides.items()]
     if differing:
-        return (*said, f"{_of(differing, own)} of the imported files differ: {_listed(differing)}")
+        every = own["base"].keys() | own["head"].keys()
+        return (*said, f"of {len(every)} imported files {len(differing)} differ: {_listed(differing)}")
     others = _others(sides, suite)
     if others and any(own.values()):
         return (*said, f"the imported files are the same; other files differ: {_listed(others)}")
@@ -98,11 +99,7 @@ def _digest(path: Path) -> str | None:
 
 def _said(side: Side, own: Mapping[str, str]) -> str:
     shown = sorted(p for p in own if _INSTALLED not in p) or sorted(own)
-    return f"{side.name} {side.revision.label} imported {len(own)} of its files: {_listed(shown)}"
-
-
-def _of(differing: Iterable[str], own: Mapping[Name, Mapping[str, str]]) -> str:
-    return f"{len(list(differing))} of {len(own['base'].keys() | own['head'].keys())}"
+    return f"{side.name}: {side.revision.label} imported {len(own)} of its own files: {_listed(shown)}"
 
 
 def _listed(paths: Iterable[str]) -> str:

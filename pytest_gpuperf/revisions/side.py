@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -52,7 +53,8 @@ class Side:
     def command(self, arguments: Sequence[str]) -> list[str]:
         """Start pytest, on a leash. With an environment of its own, the folder it starts in is not put on the path."""
         safe = ["-P"] if self.built else []
-        return on_leash([self.python, *safe, "-m", "pytest", *arguments])
+        moved = [self._moved_inside(argument) for argument in arguments]
+        return on_leash([self.python, *safe, "-m", "pytest", *moved])
 
     def environment(self, place: Path) -> dict[str, str]:
         """Its sources before everything else; paths into the user's folder lead to its own."""
@@ -61,6 +63,10 @@ class Side:
         first = [] if self.built else [str((self.tree / source).resolve()) for source in self.sources]
         paths = os.pathsep.join(dict.fromkeys([*first, *inherited]))
         return {**known, VARIABLE: str(place), "PYTHONPATH": paths}
+
+    def _moved_inside(self, argument: str) -> str:
+        """An argument that names a place in the user's folder names it in the side's own."""
+        return re.sub(rf"{re.escape(str(self.repository))}(?=/|$)", lambda _: str(self.tree), argument)
 
     def _moved(self, path: str) -> str:
         real = Path(path).resolve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import msgspec
@@ -25,13 +26,13 @@ def judged(
     """Everything that was compared, with what was not and why."""
     verdicts = gathered.verdicts()
     pairs = gathered.judged()
-    new, vanished, failed, one_sided = _uncompared(gathered, labels)
+    told = _uncompared(gathered)
     comparison = Comparison(
         baseline=labels["base"],
         device=gathered.collected["head"].environment.device,
         findings=tuple(_finding(pairs[name], verdict, gathered) for name, verdict in sorted(verdicts.items())),
-        new=new,
-        vanished=vanished,
+        new=told.new,
+        vanished=told.vanished,
         rules=rules,
         sides=Sides(
             base=labels["base"],
@@ -40,42 +41,67 @@ def judged(
             seconds=seconds,
             imported=imported,
             apart=gathered.apart,
-            failed=failed,
-            one_sided=one_sided,
+            failed=told.failed,
+            skipped=told.skipped,
+            one_sided=told.one_sided,
         ),
     )
     run = Run(
         environment=gathered.collected["head"].environment,
         sessions=tuple(gathered.sessions),
         cases=tuple(
-            msgspec.structs.replace(pair.head[0], measurements=tuple(c.measurements[0] for c in pair.head))
+            msgspec.structs.replace(pair.head[0], measurements=_quiet([c.measurements[0] for c in pair.head]))
             for _, pair in sorted(pairs.items())
         ),
     )
     return Judged(run=run, comparison=comparison)
 
 
-def _uncompared(
-    gathered: Gathered, labels: Mapping[Name, str]
-) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str], dict[str, str]]:
-    """New, vanished, failed on head, and one-sided for another reason."""
-    tests = {name: set(gathered.collected[name].tests) for name in SIDES}
-    errors = {name: gathered.collected[name].errors for name in SIDES}
+@dataclass(frozen=True)
+class _Uncompared:
+    """What was not compared, by what that means."""
+
+    new: tuple[str, ...]
+    vanished: tuple[str, ...]
+    failed: dict[str, str]
+    skipped: dict[str, str]
+    one_sided: dict[str, str]
+
+
+def _uncompared(gathered: Gathered) -> _Uncompared:
+    tests = {name: set(side.tests) for name, side in gathered.collected.items()}
+    errors = {name: side.errors for name, side in gathered.collected.items()}
     failed = {file: f"head: not collected: {why}" for file, why in errors["head"].items()}
     one_sided = {file: f"base: not collected: {why}" for file, why in errors["base"].items() if file not in failed}
+    skipped: dict[str, str] = {}
     for test, out in gathered.out.items():
-        told = f"{out.side}: {out.why}"
-        (failed if out.broken and out.side == "head" else one_sided)[test] = told
+        if out.side == "base":
+            one_sided[test] = f"base: {out.why}"
+        elif out.broken:
+            failed[test] = f"head: {out.why}"
+        else:
+            skipped[test] = f"head: {out.why}"
     single = gathered.single()
-    unexplained = {name: {t for t in tests[name] - tests[OTHER[name]] if not _in(t, errors[OTHER[name]])}
-                   for name in SIDES}  # fmt: skip
-    new = sorted(unexplained["head"] | {case for case, name in single.items() if name == "head"})
-    skipped = {test for test, out in gathered.out.items() if not out.broken and out.side == "head"}
-    vanished = sorted(unexplained["base"] | skipped | {case for case, name in single.items() if name == "base"})
-    missing = (t for t in gathered.tests if t not in gathered.out and not gathered.orders["head"].get(t))
-    one_sided |= {test: "measured nothing" for test in missing if not gathered.orders["base"].get(test)}
-    del labels
-    return tuple(new), tuple(vanished), failed, one_sided
+    gone = {
+        name: {test for test in tests[name] - tests[OTHER[name]] if not _in(test, errors[OTHER[name]])}
+        for name in SIDES
+    }
+    for test in gathered.tests:
+        if test not in gathered.out and not any(gathered.orders[name].get(test) for name in SIDES):
+            one_sided[test] = "measured nothing"
+    return _Uncompared(
+        new=tuple(sorted(gone["head"] | {case for case, name in single.items() if name == "head"})),
+        vanished=tuple(
+            sorted(
+                gone["base"]
+                | (skipped.keys() - gathered.skipped_by_both)
+                | {c for c, n in single.items() if n == "base"}
+            )
+        ),
+        failed=failed,
+        skipped=skipped,
+        one_sided=one_sided,
+    )
 
 
 def _in(test: str, files: Mapping[str, str]) -> bool:
@@ -100,6 +126,11 @@ def _finding(pair: Pair, verdict: Verdict, gathered: Gathered) -> Finding:
         verdict=verdict,
         notes=(*head[-1].notes, *_memory_note(base, head)),
     )
+
+
+def _quiet(measured: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Only the last launch's notes: each process says the same again, in figures of its own."""
+    return (*(msgspec.structs.replace(m, notes=()) for m in measured[:-1]), measured[-1])
 
 
 def _figure(metric: str, measured: Sequence[Measurement]) -> float:
