@@ -27,6 +27,7 @@ _GRACE = 15.0  # seconds a server has to end by itself
 _LOOK_EVERY = 0.01
 _REAPED_WITHIN = 10.0  # seconds a guard has to kill and reap what did not end
 _TAIL_BYTES = 65536
+_TABLE = ("+-", "| ")
 _TRIES = 3  # with other ports, where somebody else was faster
 _TAKEN = ("address already in use", "already in use")  # as the system and as Triton say it
 
@@ -74,7 +75,9 @@ class ServerProcess:
                 text = file.read().decode(errors="replace")
         except OSError:  # it was stopped and its folder removed
             return ""
-        return "\n".join(text.rstrip().splitlines()[-lines:])
+        # Triton prints its whole configuration as a table: what matters would not be among the last lines.
+        said = [line for line in text.splitlines() if line.strip() and not line.startswith(_TABLE)]
+        return "\n".join(said[-lines:])
 
     def stop(self) -> None:
         """End it and everything it started."""
