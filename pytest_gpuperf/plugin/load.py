@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -113,24 +113,24 @@ def _taking(
     from dataclasses import replace
 
     from pytest_gpuperf.measurement.truth import unvalidated
-    from pytest_gpuperf.models import Workload
-    from pytest_gpuperf.serving.agreement import check_of, inputs_of
     from pytest_gpuperf.serving.load import load_server
     from pytest_gpuperf.serving.proof import look, prove
 
-    check = None
-    if isinstance(workload, Workload):
-        inputs: Sequence[Any] = inputs_of(workload, plan.batch)
-        plan = replace(plan, batch=workload.items(plan.batch))
-        check = check_of(server, workload, inputs)
-    else:
-        inputs = workload
+    inputs, check = workload, None
+    if hasattr(workload, "module"):  # arrays do not need torch
+        from pytest_gpuperf.serving.agreement import check_of, inputs_of
+
+        model = cast("Workload", workload)
+        inputs = inputs_of(model, plan.batch)
+        check = check_of(server, model, inputs)
+        plan = replace(plan, batch=model.items(plan.batch))
+    arrays = cast("Sequence[Any]", inputs)
     if disabled:
         plan = replace(plan, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
 
     def take(session: str) -> Measurement:
         before = look(server)
-        loaded = load_server(server, inputs, plan, check=check)
+        loaded = load_server(server, arrays, plan, check=check)
         evidence = prove(server, loaded.load, before=before)
         return loaded.measurement(session, evidence, notes=unvalidated(evidence))
 

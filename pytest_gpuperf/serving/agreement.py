@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.models import Workload
-from pytest_gpuperf.serving.requests import Array
+from pytest_gpuperf.serving.requests import Array, Check
 from pytest_gpuperf.serving.server import Server
-
-Check = Callable[[Sequence[Array]], None]
 
 LARGEST = 0.05  # of the largest number: half precision differs by less, other weights by far more
 

@@ -16,10 +16,9 @@ from pytest_gpuperf.results.latency import latency_of
 from pytest_gpuperf.results.load import Arrivals, Load, Protocol, RoundTrip
 from pytest_gpuperf.results.records import Evidence, Measurement
 from pytest_gpuperf.serving import windows as w
-from pytest_gpuperf.serving.agreement import Check
 from pytest_gpuperf.serving.faults import Fault, WrongAnswerError, failure
 from pytest_gpuperf.serving.pacing import Pace
-from pytest_gpuperf.serving.requests import Array, FirstAnswer, ask, build
+from pytest_gpuperf.serving.requests import Array, Check, FirstAnswer, ask, build
 from pytest_gpuperf.serving.round_trip import round_trip
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.stability import IN_A_ROW, TRIALS, stable

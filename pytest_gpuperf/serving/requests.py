@@ -24,6 +24,7 @@ from pytest_gpuperf.serving.faults import failure
 from pytest_gpuperf.serving.server import Server
 
 Array = NDArray[Any]
+Check = Callable[[Sequence[Array]], None]  # raises where the arrays of an answer are wrong
 T = TypeVar("T")
 
 _REPEATS = 5  # of serialising and parsing

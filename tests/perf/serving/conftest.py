@@ -1,0 +1,31 @@
+"""What the serving suite runs over."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_gpuperf.plugin.suite import SETTINGS
+
+BACKENDS = ("torch", "triton-onnx")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for a `server` runs over the back ends; a small model is another case than the full one."""
+    if "server" in metafunc.fixturenames:
+        metafunc.parametrize("backend", BACKENDS)
+        metafunc.parametrize("scale", [metafunc.config.stash[SETTINGS].scale])
+
+
+@pytest.fixture
+def workload(scale):
+    """The model of S0's study."""
+    from pytest_gpuperf.models import load
+
+    return load("ViT-B-32", scale)
+
+
+@pytest.fixture
+def server(request, backend, scale):
+    """One server for all tests of a back end."""
+    kind, _, runtime = backend.partition("-")
+    return request.getfixturevalue(f"{kind}_server")("ViT-B-32", scale=scale, runtime=runtime or "torch")
