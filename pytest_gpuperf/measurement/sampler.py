@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -52,10 +52,12 @@ def measure(
     session: str,
     pace: Pace | None = None,
     watch: Watch | None = None,
+    seen: Callable[[Sequence[float]], None] | None = None,
     told: Callable[[Measurement, Health | None], Measurement] | None = None,
 ) -> Measurement:
     """Measure one call; `pace` is called between blocks, where other code may run, and may say that they are enough.
 
+    `seen` is shown the samples so far after each block, outside of what is timed.
     `watch` looks at the device around each block; `told` adds what is learned by calling once more, untimed.
     """
     if items < 1:
@@ -67,7 +69,7 @@ def measure(
     try:
         with _garbage_collector_off():
             patience = Patience(plan.slowdown_waits)
-            measurement = _measure(workload, items, plan, clock, memory, session, pace, watch, patience)
+            measurement = _measure(workload, items, plan, clock, memory, session, pace, watch, seen, patience)
             if told is None:
                 return measurement
             return told(measurement, watch.health(patience.state) if watch else None)
@@ -95,6 +97,7 @@ def _measure(
     session: str,
     pace: Pace | None,
     watch: Watch | None,
+    seen: Callable[[Sequence[float]], None] | None,
     patience: Patience,
 ) -> Measurement:
     call, before_span = workload
@@ -104,7 +107,7 @@ def _measure(
     memory.reset()
     calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
     timed = _Timed(calls)
-    ended = _sample(timed, call, plan, clock, pace, before_span, watch, patience)
+    ended = _sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
     return Measurement(
         session=session,
         items=items,
@@ -148,6 +151,7 @@ def _sample(
     pace: Pace | None,
     before_span: Call | None,
     watch: Watch | None,
+    seen: Callable[[Sequence[float]], None] | None,
     patience: Patience,
 ) -> Literal["steady", "cap"]:
     start = clock.now()
@@ -177,6 +181,8 @@ def _sample(
         if clock.now() - start + span > plan.budget:
             return "cap"
         spans = plan.spans_per_block(span)
+        if seen is not None:
+            seen(timed.samples)
         if pace is not None and pace(len(timed.blocks)):
             return "steady"
 

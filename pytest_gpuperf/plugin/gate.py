@@ -14,7 +14,8 @@ import pytest
 from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules, compare, moved, refuse_other_device, suspects
 from pytest_gpuperf.analysis.explaining import explanations, unprofiled
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, measured_again
+from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, looked_at, measured_again
+from pytest_gpuperf.plugin.described import describe_again
 from pytest_gpuperf.plugin.withheld import Withheld
 from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
 from pytest_gpuperf.reports.terminal import explain
@@ -126,6 +127,7 @@ class Gate:
             reference=self.reference
             and self._compared(run, self.reference, str(settings.reference), PINNED_RULES, suspicious),
         )
+            trouble=(f"A suspect could not be confirmed: {self.unconfirmed}.",) if self.unconfirmed else (),
         return run
 
     def report(self) -> None:
@@ -141,12 +143,19 @@ class Gate:
                 text = "\n\n".join(explain(finding, against) for finding, against in failed)
                 waiting.fail("; ".join(f"{f.verdict.word}: {f.metric}" for f, _ in failed), text)
             waiting.log()
+            self._describe(waiting)
 
     def exit_status(self, status: int) -> int:
+    def _describe(self, waiting: Withheld) -> None:
+        if self.judged is not None:
+            cases = self.judged.cases_of(waiting.item.nodeid)
+            findings = self.judged.findings_of(waiting.item.nodeid)
+            describe_again(waiting.reports, cases, findings, self.judged.run.environment.device.name)
+
         """pytest's exit code, or ours where pytest found nothing wrong."""
         if status not in {0, 5} or self.judged is None:
             return status
-        return 1 if self.unconfirmed else self.judged.exit_code
+        return self.judged.exit_code
 
     def _suspects(self, run: Run) -> set[str]:
         found = suspects(run, self.baseline)

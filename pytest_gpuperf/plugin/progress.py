@@ -1,46 +1,154 @@
-"""How far the measuring is, and about how long the rest takes: what pytest's dots do not say."""
+"""How far the measuring is, and about how long the rest takes: what pytest's dots do not say.
+
+In a log it is one plain line now and then. On a terminal it is a remark behind pytest's own dots, which says what is
+being measured and how well it is known by now, and which is taken back before anything else is written there.
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from pytest_gpuperf.plugin.collection import measures
 
-EVERY = 10.0  # seconds between two lines: logs are read too
+EVERY = 10.0  # seconds before the first line of a log ...
+LONGER = 1.5  # ... and each pause is longer than the one before it, ...
+AT_MOST = 120.0  # ... up to this
+DRAW = 0.5  # seconds between two remarks on a terminal
+NARROWEST = 20  # columns: less room says nothing
+
+
+@dataclass
+class Screen:
+    """Where pytest reports, also in the middle of a test, when it captures what the test prints."""
+
+    reporter: Any  # pytest's TerminalReporter: its writer and its file have no public names
+    capture: Any  # pytest's CaptureManager, or None
+    shown: int = 0  # columns that a remark takes at the moment
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches: a terminal that can take text back, and no CI system, which only keeps it."""
+        watched = self.reporter.isatty and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")
+        return bool(watched) and self.reporter.config.option.capture != "no"
+
+    def line(self, text: str) -> None:
+        """A line of its own."""
+        with self._seen():
+            if self.reporter._tw.width_of_current_line:  # noqa: SLF001 - also a dot that no file's name stands before
+                self.reporter._tw.line()  # noqa: SLF001
+            self.reporter.currentfspath = None  # the next dot begins a line with its file
+            self.reporter.write_line(text)
+
+    def remark(self, text: str) -> None:
+        """Show a text behind what pytest has written in this line, as far as there is room; "" shows nothing."""
+        writer = self.reporter._tw  # noqa: SLF001 - what it writes itself it would count as its own
+        room = writer.fullwidth - writer.width_of_current_line - 2
+        shown = f" {text[:room]}" if text and room >= NARROWEST else ""
+        if not shown and not self.shown:
+            return
+        back = f"\x1b[{self.shown}D\x1b[K" if self.shown else ""
+        with self._seen():
+            writer._file.write(back + shown)  # noqa: SLF001
+            writer.flush()
+        self.shown = len(shown)
+
+    def _seen(self) -> Any:
+        return nullcontext() if self.capture is None else self.capture.global_and_fixture_disabled()
 
 
 class Progress:
-    """Writes a line now and then, between two tests."""
+    """Counts the tests that measure, and says so."""
 
-    def __init__(self, write: Callable[[str], object], total: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._write = write
+    def __init__(self, screen: Screen, total: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._screen = screen
+        self._live = screen.live
         self._total = total
         self._now = now
         self._done = 0
         self._spent = 0.0
         self._said = now()
+        self._pause = DRAW if self._live else EVERY
+        self._test = ""
+        self._began = self._said
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        start = self._now()
-        result = yield
-        if measures(item):
-            self.finished(self._now() - start)
-        return result
+        if not measures(item):
+            return (yield)
+        self.begins(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            self._clear()
+            self.finished()
 
-    def finished(self, seconds: float) -> None:
-        """One more is done, after so many seconds."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        self._clear()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_enter_pdb(self) -> None:
+        self._clear()
+
+    def begins(self, test: str) -> None:
+        """The next test runs."""
+        self._test, self._began = test, self._now()
+
+    def sampled(self, samples: Sequence[float]) -> None:
+        """A block more was measured of it."""
+        if not self._due():
+            return
+        from pytest_gpuperf.analysis.summaries import median_half_width
+        from pytest_gpuperf.reports.tables import inert, visible
+
+        name = self._test.rpartition("/")[2]
+        self._say(f"{inert(visible(name))} +-{median_half_width(samples):.1%}")
+
+    def finished(self) -> None:
+        """It is done."""
         self._done += 1
-        self._spent += seconds
-        left = self._total - self._done
-        if left > 0 and self._now() - self._said >= EVERY:
-            self._said = self._now()
-            self._write(
-                f"gpuperf: {self._done} of {self._total} done, about {_words(left * self._spent / self._done)} left"
-            )
+        self._spent += self._now() - self._began
+        self._began = self._now()
+        if self._done < self._total and not self._live and self._due():
+            self._say()
+
+    def _due(self) -> bool:
+        return self._now() - self._said >= self._pause
+
+    def _say(self, doing: str = "") -> None:
+        self._said = self._now()
+        left = self._left()
+        if self._live:
+            self._screen.remark(f"{self._done + 1}/{self._total}{left and f', {left}'}: {doing}")
+            return
+        self._pause = min(self._pause * LONGER, AT_MOST)
+        self._screen.line(f"gpuperf: {self._done} of {self._total} done{left and f', {left}'}{doing and f'; {doing}'}")
+
+    def _left(self) -> str:
+        """By what the tests before took; nothing of the first is known."""
+        if not self._done:
+            return ""
+        seconds = (self._total - self._done) * self._spent / self._done - (self._now() - self._began)
+        return f"about {_words(max(seconds, 0))} left"
+
+    def _clear(self) -> None:
+        if self._live:
+            self._screen.remark("")
+
+
+def progress_of(config: pytest.Config, total: int) -> Progress | None:
+    """What says how far this session is; None where it is to be quiet."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or config.get_verbosity() < -1:
+        return None
+    return Progress(Screen(reporter, config.pluginmanager.get_plugin("capturemanager")), total)
 
 
 def _words(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -57,6 +57,7 @@ class Recorder:
     repeats: int = 0  # the most often one case was measured in this process
     readings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     canaries: Canaries | None = None
+    seen: Callable[[Sequence[float]], None] | None = None  # told of the samples while they are taken
     memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
     def __post_init__(self) -> None:
@@ -124,6 +125,7 @@ class Recorder:
             memory=self.chosen.memory,
             session=self.name_of(repeat),
             pace=None if paced is None else paced(workload.call),
+            seen=self.seen,
             watch=self.truth.watch(),
             told=told,
         )

@@ -209,12 +209,14 @@ class Suite:
         """Say on what device, and against what, before the first test runs."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            from pytest_gpuperf.plugin.progress import Progress
+            from pytest_gpuperf.plugin.progress import progress_of
             from pytest_gpuperf.plugin.summary import write_opening
 
             write_opening(reporter, self)
-            progress = Progress(reporter.write_line, len(self.recorder.tests))
-            self.config.pluginmanager.register(progress, "gpuperf-progress")
+            progress = progress_of(self.config, len(self.recorder.tests))
+            if progress is not None:
+                self.config.pluginmanager.register(progress, "gpuperf-progress")
+                self.recorder.seen = progress.sampled
 
     def measure(
         self,

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_gpuperf.plugin.written import write_annotations
 from pytest_gpuperf.reports.formats import terminal_width
+from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
 if TYPE_CHECKING:
@@ -37,16 +39,18 @@ def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:
         reporter.section("gpuperf")
         reporter.write_line(render_table(None, suite.run, width))
     for problem in problems(suite):
-        reporter.write_line(f"gpuperf: {problem}", red=True)
+        for line in f"gpuperf: {problem}".split("\n"):
+            reporter.write_line(inert(visible(line)), red=True)
     if suite.saved is not None:
         reporter.write_line(f"gpuperf: recorded {len(suite.saved.cases)} cases in {suite.settings.save}")
+    if suite.page is not None:
+        reporter.write_line(f"gpuperf: report in {suite.page}")
+    write_annotations(reporter, suite)
 
 
 def problems(suite: Suite) -> Iterator[str]:
     """Why the session fails, beyond what failed tests say."""
     if suite.gate is not None and suite.gate.judged is not None:
         yield from suite.gate.judged.problems
-    if suite.gate is not None and suite.gate.unconfirmed:
-        yield f"A suspect could not be confirmed: {suite.gate.unconfirmed}."
     if suite.failure is not None:
         yield str(suite.failure)
