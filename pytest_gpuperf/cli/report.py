@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.judging import add_rules, judge
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare them."""
     parser.add_argument("run_file", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     parser.add_argument("--baseline", metavar="FILE", help="judge the run against it, as `gpuperf compare` does")
-    parser.add_argument("--reference", metavar="FILE", help="judge against a pinned baseline too")
-    parser.add_argument("--html", required=True, metavar="DIR", help="the folder that index.html is written into")
+    parser.add_argument(
+        "--html", required=True, type=Path, metavar="DIR", help="the folder that index.html is written into"
+    )
+    add_rules(parser)
 
 
 def run(options: Namespace) -> int:
     """Write the page; the exit code says that it was written, and nothing of the verdict."""
-    from pathlib import Path
-
-    from pytest_gpuperf.analysis.comparison import compare
     from pytest_gpuperf.errors import UsageError
     from pytest_gpuperf.reports.html.rendering import require_jinja2, write_html
     from pytest_gpuperf.reports.html.subject import Subject
-    from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
     from pytest_gpuperf.results.files import read_baseline, read_run
 
     require_jinja2()
@@ -31,14 +31,8 @@ def run(options: Namespace) -> int:
         raise UsageError("--reference goes with --baseline: it shows what accepted losses add up to. Give both.")
     measured = read_run(options.run_file)
     baseline = read_baseline(options.baseline) if options.baseline else None
-    pinned = read_baseline(options.reference) if options.reference else None
-    judged = baseline and Judged(
-        run=measured,
-        comparison=compare(measured, baseline, name=options.baseline),
-        reference=pinned and compare(measured, pinned, name=options.reference, rules=PINNED_RULES),
-    )
-    path = write_html(Path(options.html), Subject(run=measured, judged=judged, baseline=baseline))
-    print(f"Report: {path}")
+    judged = judge(options, measured, baseline, options.baseline) if baseline else None
+    print(f"Report: {write_html(options.html, Subject(run=measured, judged=judged, baseline=baseline))}")
     return 0
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 import random
 from itertools import islice, product
+from pathlib import Path
 
+from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.reports.html.rendering import write_html
+from pytest_gpuperf.reports.html.subject import Subject
+from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.results.records import (
     Accepted,
     Baseline,
@@ -98,6 +103,12 @@ def a_suite(
     baseline = Baseline(provenance="measured", environment=WHERE, sessions=headers, cases=tuple(accepted))
     run = Run(environment=WHERE, sessions=fresh, scope=Scope(paths=(".",)), cases=tuple(measured))
     return run, baseline
+
+
+def written(folder: Path, run: Run, baseline: Baseline | None = None, name: str = "baselines/tesla-t4.json") -> Path:
+    """The page of a run."""
+    judged = baseline and Judged(run, compare(run, baseline, name=name))
+    return write_html(folder, Subject(run=run, judged=judged, baseline=baseline))
 
 
 def _session(name: str, day: int) -> Session:

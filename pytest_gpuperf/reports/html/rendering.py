@@ -65,8 +65,8 @@ def write_html(folder: Path, subject: Subject) -> Path:
 def render_html(subject: Subject) -> str:
     """The whole document."""
     require_jinja2()
-    style = _asset("page.css")
-    script = "(function () {\n'use strict';\n" + "\n".join(map(_asset, SCRIPTS)) + "\n})();"
+    style = asset("page.css")
+    script = "(function () {\n'use strict';\n" + "\n".join(map(asset, SCRIPTS)) + "\n})();"
     return _template().render(
         front=front_of(subject),
         data=embedded(msgspec.json.encode(page_of(subject)).decode()),
@@ -89,7 +89,7 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"visible": visible, "breakable": _breakable}
-    return environment.from_string(_asset("page.html.jinja"))
+    return environment.from_string(asset("page.html.jinja"))
 
 
 def _breakable(name: str) -> Markup:
@@ -103,5 +103,5 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     return files("pytest_gpuperf.reports.html").joinpath("assets", name).read_text(encoding="utf-8")

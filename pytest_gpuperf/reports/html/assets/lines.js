@@ -39,9 +39,9 @@ function lineChart(title, axis, say, levels, series, points) {
     for (const p of own) {
       group.append(whisker(x.at(p.level), y.at(p.low), y.at(p.high)));
       const mark = s('g', { class: 'mark', transform: move(x.at(p.level), y.at(p.value)) },
-        s('circle', { class: 'reach', r: 12 }), s('path', { d: SHAPES[i % 4](4.5) }));
+        s('circle', { class: 'reach', r: 9 }), s('path', { d: SHAPES[i % 4](4.5) }));
       const beside = p.before === undefined ? [] : [`baseline ${say(p.before)}`];
-      marks.push(told(mark, [`${name}, ${axis} ${p.level}`, `${say(p.value)} (${say(p.low)} to ${say(p.high)})`, ...beside]));
+      marks.push(told(mark, [`${name}, ${axis} ${p.level}`, reach(say, p), ...beside]));
       group.append(mark);
     }
     chart.append(group);
@@ -70,12 +70,14 @@ function barChart(title, axis, say, levels, series, points) {
       p.before === undefined ? null : s('path', { class: 'tickmark', d: `M${x.at(p.before)} ${top + 13}v20` }),
       s('text', { class: 'tick', x: 0, y: top + 12 }, name),
       s('text', { class: 'value', x: end + 6, y: top + 27 }, say(p.value)));
-    return told(mark, [`${name}, ${axis} ${p.level}`, `${say(p.value)} (${say(p.low)} to ${say(p.high)})`, ...beside]);
+    return told(mark, [`${name}, ${axis} ${p.level}`, reach(say, p), ...beside]);
   }).filter(Boolean);
   chart.append(...marks);
   roving(chart, marks);
   return h('figure', { class: 'chart' }, h('figcaption', {}, `${title}, ${axis} ${levels[0]}`), chart);
 }
+
+const reach = (say, p) => say(p.value) + (p.low === p.high ? '' : ` (${say(p.low)} to ${say(p.high)})`);
 
 const move = (x, y) => `translate(${x.toFixed(1)} ${y.toFixed(1)})`;
 

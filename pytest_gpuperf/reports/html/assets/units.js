@@ -15,8 +15,8 @@ function scaled(value, scales) {
   return significant(value / scale) + unit;
 }
 
-const SECONDS = [[1, ' s', 0.9995], [1e-3, ' ms', 0.9995e-3], [1e-6, ' us', 0.9995e-6], [1e-9, ' ns', 0]];
-const RATES = [[1e9, ' G/s', 0.9995e9], [1e6, ' M/s', 0.9995e6], [1e3, ' k/s', 0.9995e4], [1, ' /s', 0]];
+const SECONDS = [[1, ' s', 0.9995], [1e-3, ' ms', 1e-3 * 0.9995], [1e-6, ' us', 1e-6 * 0.9995], [1e-9, ' ns', 0]];
+const RATES = [[1e9, ' G/s', 1e9 * 0.9995], [1e6, ' M/s', 1e6 * 0.9995], [1e3, ' k/s', 1e4 * 0.9995], [1, ' /s', 0]];
 const BYTES = [[2 ** 30, ' GiB', 2 ** 30], [2 ** 20, ' MiB', 2 ** 20], [2 ** 10, ' KiB', 2 ** 10]];
 
 const seconds = (value) => scaled(value, SECONDS);
