@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import time
 import traceback
@@ -224,6 +225,8 @@ def main(file: str) -> None:
                 f"gpuperf: {order['model']} serves on {replica.device}, torch {torch.__version__}, {held}", flush=True
             )
         served = Served(order["model"], signature, deployment, replicas)
+        # Having ended in good order, uvicorn raises the signal that it got once more; so it returns instead.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         uvicorn.run(app(served), host=HOST, port=order["port"], log_level="warning", access_log=False)
         served.queue.close()
 
