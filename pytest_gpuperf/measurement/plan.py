@@ -20,7 +20,7 @@ class Plan:
     min_samples: int = 96
     min_samples_seconds: float = 2.0  # slow calls: no more than this is spent to reach `min_samples` ...
     fewest_samples: int = 16  # ... but at least the medians a baseline keeps
-    min_timed: float = 0.3  # less than this sees one moment of the machine only
+    min_timed: float = 1.0  # less than this sees one moment of the machine only
     span_seconds: float = 500e-6  # 0.1 % of it is the tick of a CUDA event (0.5 us)
     block_spans: int = 6
     block_seconds: float = 0.1  # slow calls: fewer spans a block, so that other code gets its turn
@@ -37,6 +37,11 @@ class Plan:
     def warmup_cap(self) -> float:
         """Seconds of warm-up after which it is measured as it is."""
         return min(self.warmup_seconds, self.warmup_share * self.budget)
+
+    @property
+    def least_timed(self) -> float:
+        """Seconds of timed calls without which it is not enough: a small budget is not spent on them alone."""
+        return min(self.min_timed, self.budget / 2)
 
     def enough(self, span: float) -> int:
         """Samples wanted of spans that last so long."""

@@ -207,7 +207,7 @@ def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock)
 def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
     count = len(timed.samples)
     # Asked again only after a few percent more samples: the answer costs more the more there are.
-    if count < max(plan.enough(span), timed.asked * _ASK_AGAIN) or seconds < plan.min_timed:
+    if count < max(plan.enough(span), timed.asked * _ASK_AGAIN) or seconds < plan.least_timed:
         return False
     timed.asked = count
     return median_half_width(timed.samples) <= plan.precision

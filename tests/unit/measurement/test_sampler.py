@@ -73,7 +73,7 @@ def test_a_higher_precision_takes_more_samples():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "least", "most"), [(0.001, 300, 330), (0.01, 96, 105), (0.05, 39, 44), (0.3, 16, 17)]
+    ("seconds", "least", "most"), [(0.001, 1000, 1050), (0.01, 100, 106), (0.05, 39, 44), (0.3, 16, 17)]
 )
 def test_slow_calls_need_fewer_samples(seconds, least, most):
     m = measured(Script(lambda _: seconds))
