@@ -45,7 +45,9 @@ def theirs(options: argparse.Namespace, server: Server, concurrency: int) -> Fig
 def ours(options: argparse.Namespace, server: Server, concurrency: int, shape: tuple[int, ...]) -> Figures:
     """The same figures, by us, under the same rule."""
     inputs = [np.random.default_rng(0).standard_normal(shape).astype(np.float32)]
-    load = load_server(server, inputs, LoadPlan(concurrency=concurrency, window_seconds=options.window)).load
+    load = load_server(
+        server, inputs, LoadPlan(concurrency=concurrency, requests=221, window_seconds=options.window)
+    ).load
     if not load.stable or load.latency.p50 is None:
         return None
     return {"rate": load.requests_per_second, "p50": load.latency.p50, "p99": load.latency.p99 or float("nan")}

@@ -138,7 +138,8 @@ class Load(Record, frozen=True, kw_only=True):
     @property
     def overloaded(self) -> bool:
         """Whether the latency from the schedule grew without end: more was offered than the server does."""
-        return self.growth is not None and self.growth > GROWING
+        growing = self.growth is not None and self.growth > GROWING
+        return growing and not self.stable and self.client.held > LATE
 
     @property
     def network_share(self) -> float | None:

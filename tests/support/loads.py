@@ -1,0 +1,89 @@
+"""Loads and studies made by hand: what their reports and decisions are tried on."""
+
+from __future__ import annotations
+
+import msgspec
+from examples import ENVIRONMENT
+
+from pytest_gpuperf.results.latency import latency_of
+from pytest_gpuperf.results.load import Breakdown, Client, Load, RoundTrip, Window, Wire
+from pytest_gpuperf.results.records import Evidence
+from pytest_gpuperf.results.study import Asked, BackendStudy, Round, Visit
+
+ASKED = Asked(
+    workload="resnet50",
+    scale="smoke",
+    batches=(1, 8),
+    concurrency=16,
+    requests=200,
+    protocols=("binary", "json"),
+    rounds=3,
+)
+PARTS = Breakdown(queue=0.001, compute_input=0.0, compute_infer=0.004, compute_output=0.0, remainder=0.0, source="/x")
+
+
+def a_load(
+    mean: float = 0.005, *, batch: int = 1, concurrency: int = 16, requests: int = 700, **changes: object
+) -> Load:
+    """Stable, with percentiles: every answer took `mean` seconds."""
+    protocol = changes.pop("protocol", "binary")
+    times = 5 if protocol == "json" else 1
+    seconds = requests / 3 * mean / concurrency
+    load = Load(
+        server="here",
+        model="resnet50",
+        batch=batch,
+        arrivals="closed",
+        concurrency=concurrency,
+        verdict="stable",
+        windows=(Window(requests=requests // 3, seconds=seconds, latency=mean),) * 3,
+        counted=3,
+        latency=latency_of([mean] * requests),
+        wire=Wire(
+            protocol=protocol,
+            request_bytes=1000 * batch * times,
+            response_bytes=100 * times,
+            serialise=1e-5 * times,
+            parse=1e-5,
+        ),
+        client=Client(processes=1, busy=0.01, seconds=5e-5),
+        mean_batch=4.0 * batch,
+        breakdown=PARTS,
+        round_trip=RoundTrip(median=1e-4, low=9e-5, count=31, asked="gpuperf_null"),
+        first_answer=0.1,
+    )
+    return msgspec.structs.replace(load, **changes)
+
+
+def a_study(
+    backend: str = "torch",
+    means: tuple[float, ...] = (0.005, 0.0051, 0.0049),
+    *,
+    proven: bool = True,
+    **changes: object,
+) -> BackendStudy:
+    """A round for each mean, in which everything takes so long."""
+    rounds = tuple(
+        Round(
+            server_start=10 * mean,
+            first_answer=2 * mean,
+            visits=tuple(
+                Visit(
+                    situation=situation, load=a_load(mean * batch, batch=batch, concurrency=at_once, protocol=protocol)
+                )
+                for protocol in ("binary", "json")
+                for situation, batch, at_once in (("single", 1, 1), ("batch", 8, 1), ("concurrent", 1, 16))
+            ),
+        )
+        for mean in means
+    )
+    study = BackendStudy(
+        backend=backend,
+        time="2026-01-01T00:00:00Z",
+        environment=ENVIRONMENT,
+        configuration={"instances": 1, "runtime": "onnx"},
+        asked=ASKED,
+        evidence=Evidence(verdict="proven") if proven else None,
+        rounds=rounds,
+    )
+    return msgspec.structs.replace(study, **changes)
