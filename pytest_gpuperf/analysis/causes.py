@@ -36,13 +36,16 @@ _DETECTORS: tuple[Callable[[Seen], Iterator[Cause]], ...] = (
     times.machine,
     times.idle,
 )
-# What brings other changes with it: a cast is a copy, a lost fusion is several kernels more.
+# What brings other changes with it: a cast is a copy, a lost fusion is several kernels more ...
 _BRINGS: Mapping[Kind, frozenset[Kind]] = {
     "precision": frozenset({"copy", "fusion"}),
     "repeated": frozenset({"copy", "fusion"}),
     "memory format": frozenset({"copy"}),
     "fusion": frozenset({"copy"}),
 }
+# ... and what changes how long the same kernels take.
+_REASONS: frozenset[Kind] = frozenset({"precision", "shape", "memory format", "setting"})
+_EFFECTS: frozenset[Kind] = frozenset({"one kernel", "machine"})
 _STRUCTURAL = frozenset({"precision", "shape", "repeated", "memory format", "fusion", "copy"})
 
 
@@ -100,9 +103,12 @@ def _with(explanation: Explanation, **fields: object) -> Explanation:
 
 def _brought(cause: Cause, found: Iterable[Cause], more: float) -> bool:
     """Whether a stronger cause brings this one with it."""
+    kinds = {other.kind for other in found}
+    if cause.kind in _EFFECTS:
+        return bool(kinds & _REASONS)
     if cause.seconds is not None and abs(cause.seconds) >= _MINOR * abs(more):
         return False
-    return any(cause.kind in _BRINGS.get(other.kind, ()) for other in found)
+    return any(cause.kind in _BRINGS.get(kind, ()) for kind in kinds)
 
 
 def _ordered(causes: Iterable[Cause], more: float) -> list[Cause]:

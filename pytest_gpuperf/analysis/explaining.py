@@ -38,9 +38,9 @@ def unprofiled(run: Run, baseline: Baseline, cases: Iterable[str]) -> set[str]:
 def _explained(before: Side, after: Side) -> Explanation:
     explanation = explain(before, after)
     if before.profile is None:
-        why = "the baseline has no profile of it, so its kernels cannot be compared: record one with gpuperf calibrate"
+        why = "not known: the baseline keeps no kernels of this case (gpuperf calibrate does, where torch runs them)"
     elif after.profile is None:
-        why = "this run has no profile of it, so its kernels cannot be compared: record one with --gpuperf-save"
+        why = "not known: this run keeps no kernels of this case (--gpuperf-save does, where torch runs them)"
     else:
         return explanation
     return msgspec.structs.replace(explanation, missing=why)

@@ -35,6 +35,7 @@ _TYPES = (
 )
 _FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = tuple((family, re.compile(pattern)) for family, pattern in _NAMES)
 _PRECISIONS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TYPES)
+_OTHER: Family = "other"
 _ELEMENTWISE = """
 add add_ sub sub_ mul mul_ div div_ relu relu_ gelu silu silu_ sigmoid tanh exp clamp clamp_ clamp_min hardtanh
 hardtanh_ hardswish hardswish_ leaky_relu where masked_fill masked_fill_ pow rsqrt sqrt mean sum neg
@@ -46,7 +47,7 @@ def family(name: str) -> Family:
     """Of a shortened name."""
     if name in _PLAIN:
         return "elementwise"
-    return next((found for found, pattern in _FAMILIES if pattern.search(name)), "other")
+    return next((found for found, pattern in _FAMILIES if pattern.search(name)), _OTHER)
 
 
 def type_in(name: str) -> str | None:

@@ -74,7 +74,11 @@ def memory_format(seen: Seen) -> Iterator[Cause]:
         sentence = f"{new} instead of {old} memory: {figures}"
         if reorders:
             sentence += f"; reorders: {_signed(reorders)} ({listed(reorders)})"
-        yield Cause(kind="memory format", sentence=sentence, seconds=longer({*images, *reorders}))
+        yield Cause(
+            kind="memory format",
+            sentence=sentence,
+            seconds=longer([*images, *(c for c in reorders if c not in images)]),
+        )
     elif reorders:
         sentence = f"{_signed(reorders)} that only reorder memory: {listed(reorders)}"
         yield Cause(kind="memory format", sentence=sentence, seconds=longer(reorders))

@@ -6,16 +6,18 @@ the same direction, and by not much more or less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import log, log1p
 from statistics import median
 
-from pytest_gpuperf.analysis.seen import Cause, Seen, Side
+from pytest_gpuperf.analysis.kernel_changes import KernelChange
+from pytest_gpuperf.analysis.seen import Cause, Seen, Side, longer
 from pytest_gpuperf.results.identity import software_changes
 from pytest_gpuperf.results.units import format_change, format_seconds
 
 _AGREES = 4.0  # times more or less than the timed change: beyond it the profiled call was another one
 _HALF = 0.5  # of the change: what accounts for so much of it is its cause
-_MOST = 0.8  # of the time
+_MOST = 0.8  # of the time of the kernels beside the longest: so much of it changes alike where it is the machine
 _ALIKE = 0.5  # of the common change of a logarithm: kernels within it changed alike
 _CLOCK_MOVED = 0.02  # of the SM clock: less is the ordinary wander of a card
 _WIDE = {"kernel": 0.03, "operator": 0.10}  # two profiled calls of the same differ by so much
@@ -28,10 +30,12 @@ def one_kernel(seen: Seen) -> Iterator[Cause]:
     if not seen.same_kernels or not seen.changes or not _agree(seen):
         return
     first, *rest = seen.changes
-    others = sum(c.more for c in rest)
-    if abs(first.more) < _HALF * abs(seen.more) or abs(others) > _HALF * abs(first.more) or not all(first.count):
+    others = longer(rest)
+    if abs(first.more) < _HALF * abs(seen.more) or abs(others) > _HALF * abs(first.more):
         return
-    ratio = first.seconds[1] / max(first.seconds[0], _LEAST)
+    ratio, usual = _ratio([first]), _ratio(rest)
+    if abs(log(usual)) > _ALIKE * abs(log(ratio)):  # it takes most of the time, and changed as the others did
+        return
     figures = f"{format_seconds(first.seconds[0])} -> {format_seconds(first.seconds[1])}, {format_change(ratio)}"
     sentence = f"the same kernels, and one of them {_slower(first.more)}: {first.title} ({figures})"
     yield Cause(kind="one kernel", sentence=sentence, seconds=first.more)
@@ -39,13 +43,16 @@ def one_kernel(seen: Seen) -> Iterator[Cause]:
 
 def machine(seen: Seen) -> Iterator[Cause]:
     """Each of the same kernels takes longer by the same factor."""
-    if not seen.same_kernels or not _agree(seen) or seen.a.busy <= 0:
+    if not seen.same_kernels or not seen.changes or not _agree(seen):
         return
-    common = seen.b.busy / seen.a.busy
-    total = sum(c.seconds[0] for c in seen.changes)
-    band = max(_WIDE[seen.b.unit], _ALIKE * abs(common - 1))
-    alike = sum(c.seconds[0] for c in seen.changes if abs(c.seconds[1] / max(c.seconds[0], _LEAST) - common) <= band)
-    if abs(common - 1) < _WIDE[seen.b.unit] or alike < _MOST * total or len(seen.changes) < 2:
+    common = _ratio(seen.changes)
+    wide = log1p(_WIDE[seen.b.unit])
+    band = max(wide, _ALIKE * abs(log(common)))
+    unlike = [c for c in seen.changes if abs(log(_ratio([c])) - log(common)) > band]
+    longest = max(seen.changes, key=lambda c: c.seconds[0])
+    others = [c for c in seen.changes if c is not longest]
+    most = (1 - _MOST) * sum(c.seconds[0] for c in others)
+    if not others or abs(log(common)) < wide or longest in unlike or sum(c.seconds[0] for c in unlike) > most:
         return
     beside = [*_clock(seen.before, seen.after), *_canaries(seen.before, seen.after)]
     told = f" ({'; '.join(beside)})" if beside else ""
@@ -90,6 +97,12 @@ def environment(before: Side, after: Side) -> Iterator[Cause]:
         assert after.sm_clock is not None
         expected = before.seconds * (before.sm_clock / after.sm_clock - 1)
         yield Cause(kind="machine", sentence=f"another clock: {clock[0]}", seconds=expected)
+
+
+def _ratio(changes: Sequence[KernelChange]) -> float:
+    """How many times as long these kernels take together; 1 where there are none."""
+    before, after = (sum(c.seconds[side] for c in changes) for side in (0, 1))
+    return max(after, _LEAST) / max(before, _LEAST)
 
 
 def _agree(seen: Seen) -> bool:

@@ -24,6 +24,7 @@ from pytest_gpuperf.cli.serve_study import SERVE_STUDY
 from pytest_gpuperf.cli.show import SHOW
 from pytest_gpuperf.cli.triton import TRITON
 from pytest_gpuperf.cli.waive import WAIVE
+from pytest_gpuperf.cli.why import WHY
 
 COMMANDS = (
     COMPARE,
@@ -33,6 +34,7 @@ COMMANDS = (
     RATIOS,
     REPORT,
     PLOT,
+    WHY,
     WAIVE,
     AB,
     IMPORT,

@@ -17,6 +17,7 @@ from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, looked_at, measured_again
 from pytest_gpuperf.plugin.described import describe_again
 from pytest_gpuperf.plugin.withheld import Withheld
+from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
 from pytest_gpuperf.reports.terminal import explain
 from pytest_gpuperf.results.files import read_baseline
@@ -94,7 +95,6 @@ class Gate:
         run = msgspec.structs.replace(recorder.run(Scope()), cases=(case,))
         return bool(self._suspects(run))
 
-    def judge(self, run: Run, recorder: Recorder, *, interrupted: bool) -> Run:
     def explains_here(self, recorder: Recorder, case: Case) -> bool:
         """Whether a case that seems to have changed is to be looked at in its own test: no fresh process will."""
         if self.settings.confirm == "process" or case.id not in self.known:
@@ -102,6 +102,7 @@ class Gate:
         run = msgspec.structs.replace(recorder.run(Scope()), cases=(case,))
         return bool(self._suspects(run) or moved(compare(run, self.baseline, name=self.name).findings))
 
+    def judge(self, run: Run, recorder: Recorder, *, interrupted: bool) -> Run:
         """Have suspects measured again, then judge; gives the run with what was measured for that."""
         suspicious: set[str] = set()
         if self.settings.confirm == "process":
@@ -114,7 +115,6 @@ class Gate:
                 run, self.unconfirmed = measured_again(self.config, run, suspicious, self.known, took)
         settings = self.settings
         rules = Rules(strict=settings.strict, allow_missing=settings.allow_missing, min_decided=settings.min_decided)
-        self.judged = Judged(
         comparison = self._compared(run, self.baseline, self.name, rules, suspicious)
         changed = moved(comparison.findings)
         unseen = unprofiled(run, self.baseline, changed)  # improved: nobody had to measure them again
@@ -122,36 +122,37 @@ class Gate:
             recorder.chosen.memory.release()
             run = looked_at(self.config, run, unseen, time.monotonic() - self.started)
             comparison = msgspec.structs.replace(comparison, explanations=explanations(run, self.baseline, changed))
+        self.judged = Judged(
             run=run,
             comparison=comparison,
             reference=self.reference
             and self._compared(run, self.reference, str(settings.reference), PINNED_RULES, suspicious),
-        )
             trouble=(f"A suspect could not be confirmed: {self.unconfirmed}.",) if self.unconfirmed else (),
+        )
         return run
 
     def report(self) -> None:
         """Log what was withheld, failed where its verdict says so."""
-        failing: dict[str, list[tuple[Finding, str]]] = defaultdict(list)
+        failing: dict[str, list[tuple[Finding, Comparison]]] = defaultdict(list)
         for comparison in self.judged.comparisons if self.judged else ():
             for finding in comparison.findings:
                 if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
-                    failing[finding.test].append((finding, comparison.baseline))
+                    failing[finding.test].append((finding, comparison))
         for waiting in self.withheld:
             failed = failing.get(waiting.item.nodeid)
             if failed:
-                text = "\n\n".join(explain(finding, against) for finding, against in failed)
+                text = "\n\n".join(explain(f, against.baseline, why_of(f, against)) for f, against in failed)
                 waiting.fail("; ".join(f"{f.verdict.word}: {f.metric}" for f, _ in failed), text)
-            waiting.log()
             self._describe(waiting)
+            waiting.log()
 
-    def exit_status(self, status: int) -> int:
     def _describe(self, waiting: Withheld) -> None:
         if self.judged is not None:
             cases = self.judged.cases_of(waiting.item.nodeid)
             findings = self.judged.findings_of(waiting.item.nodeid)
             describe_again(waiting.reports, cases, findings, self.judged.run.environment.device.name)
 
+    def exit_status(self, status: int) -> int:
         """pytest's exit code, or ours where pytest found nothing wrong."""
         if status not in {0, 5} or self.judged is None:
             return status

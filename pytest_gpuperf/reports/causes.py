@@ -12,11 +12,14 @@ from pytest_gpuperf.results.units import format_change, format_seconds
 
 KERNEL_HEADER = ("kernel", "count", "before", "now", "change", "what")
 _LEAST = 1e-9  # seconds: less is nothing
+_ALL = 0.9  # of the change, and beyond: one call's times know no better
 
 
 def why(explanation: Explanation) -> str:
-    """One line: ``why: 1 new copy ... (+41%); launches 52 -> 53; torch unchanged; SM clock 1,980 -> 1,980 MHz``."""
-    return f"why: {'; '.join([*_first(explanation), *context(explanation)])}"
+    """One line: ``why: 1 copy more: copy_ (contiguous), 80% of the change; launches 52 -> 53; torch unchanged``."""
+    first = sentences(explanation)[:1]
+    missing = [explanation.missing] if explanation.missing else []
+    return f"why: {'; '.join([*first, *(missing if not first else []), *context(explanation)])}"
 
 
 def why_of(finding: Finding, comparison: Comparison) -> str | None:
@@ -26,15 +29,16 @@ def why_of(finding: Finding, comparison: Comparison) -> str | None:
 
 
 def sentences(explanation: Explanation) -> list[str]:
-    """Every cause, the most likely first, each with its share of the call's time before."""
+    """Every cause, the most likely first, each with its share of the change."""
     return [_with_share(cause, explanation) for cause in explanation.causes]
 
 
 def context(explanation: Explanation) -> list[str]:
-    """What stands beside the causes, changed or not: launches, idle gaps, torch, clocks."""
+    """What stands beside the causes, changed or not: launches, idle gaps of a GPU, torch, clocks."""
+    on_gpu = explanation.unit == "kernel"
     return [
-        *_pair("launches", explanation.launches, str),
-        *_moved_idle(explanation),
+        *_pair("launches" if on_gpu else "operators", explanation.launches, str),
+        *_pair("idle", explanation.idle if on_gpu else None, lambda seconds: format_seconds(max(seconds, _LEAST))),
         *_torch(explanation),
         *_pair("SM clock", explanation.clock, lambda mhz: f"{mhz:,.0f}", " MHz"),
     ]
@@ -54,16 +58,15 @@ def kernel_rows(changes: Iterable[KernelChange]) -> list[tuple[str, ...]]:
     ]
 
 
-def _first(explanation: Explanation) -> Iterator[str]:
-    yield from sentences(explanation)[:1]
-    if explanation.missing:
-        yield explanation.missing
-
-
 def _with_share(cause: Cause, explanation: Explanation) -> str:
-    if cause.seconds is None or explanation.seconds is None or abs(cause.seconds) < _LEAST:
+    """What it accounts for, where that is known and goes the way of the change."""
+    if cause.seconds is None or explanation.seconds is None:
         return cause.sentence
-    return f"{cause.sentence} ({format_change(1 + cause.seconds / explanation.seconds[0])} of the call)"
+    before, now = explanation.seconds
+    share = cause.seconds / (now - before) if now != before else 0.0
+    if share < 0.01:
+        return cause.sentence
+    return f"{cause.sentence}, {'all' if share >= _ALL else f'{share:.0%}'} of the change"
 
 
 def _pair(name: str, pair: tuple[float, float] | None, shown: Callable[[float], str], unit: str = "") -> Iterator[str]:
@@ -71,15 +74,9 @@ def _pair(name: str, pair: tuple[float, float] | None, shown: Callable[[float], 
         yield f"{name} {shown(pair[0])} -> {shown(pair[1])}{unit}"
 
 
-def _moved_idle(explanation: Explanation) -> Iterator[str]:
-    if explanation.idle is not None and max(explanation.idle) >= _LEAST:
-        before, now = explanation.idle
-        yield f"idle {format_seconds(max(before, _LEAST))} -> {format_seconds(max(now, _LEAST))}"
-
-
 def _torch(explanation: Explanation) -> Iterator[str]:
-    changed = [what for what in explanation.software if what.startswith("torch ")]
-    yield from changed or ["torch unchanged"]
+    if not any(cause.kind == "software" for cause in explanation.causes[:1]):  # which has said it
+        yield from [what for what in explanation.software if what.startswith("torch ")] or ["torch unchanged"]
 
 
 def _counts(change: KernelChange) -> str:

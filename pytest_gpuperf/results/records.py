@@ -198,7 +198,7 @@ class Kernel(Record, frozen=True, kw_only=True, gc=False):
     count: Count
     seconds: Annotated[float, Meta(ge=0, le=1e6)]  # in all
     inputs: dict[Name, Count] = {}  # "bf16 channels_last" -> how often its main input was such
-    shape: Name | None = None  # of the main input, in the longest: "8x3x224x224"
+    shape: Name | None = None  # of the largest main input: "8x3x224x224"
 
 
 class Profile(Record, frozen=True, kw_only=True):
@@ -257,6 +257,7 @@ class Scope(Record, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()  # paths left out by --ignore
     deselected: tuple[str, ...] = ()  # node ids left out by -k, -m, --deselect
     unmeasured: dict[str, str] = {}  # node ids selected but not measured -> why (skipped, failed, ...)
+    parts: tuple[Scope, ...] = ()  # of a merged run: what each shard covered; then the three above are empty
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -271,7 +272,6 @@ class Run(Record, frozen=True, kw_only=True):
 class Series(Record, frozen=True, kw_only=True, gc=False):  # a hundred thousand of them, and no cycle can form
     """One case in one accepted session."""
 
-    parts: tuple[Scope, ...] = ()  # of a merged run: what each shard covered; then the three above are empty
     session: Name
     count: Count  # samples the medians were taken from
     medians: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=MEDIANS)]  # of blocks, in order

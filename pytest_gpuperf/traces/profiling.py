@@ -12,7 +12,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from math import inf
+from math import inf, prod
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -171,15 +171,19 @@ def _input_of(event: Any, inputs: Mapping[int, Input]) -> Input | None:
 
 def _kernel(group: Sequence[Piece]) -> Kernel:
     kinds = Counter(p.input.kind for p in group if p.input)
-    longest = max(group, key=lambda p: p.seconds)
+    shapes = [p.input.shape for p in group if p.input]
     return Kernel(
         name=group[0].name,
         within=group[0].within,
         count=len(group),
         seconds=sum(p.seconds for p in group),
         inputs=dict(kinds.most_common()),
-        shape=longest.input.shape if longest.input else None,
+        shape=max(shapes, key=_elements) if shapes else None,
     )
+
+
+def _elements(shape: str) -> int:
+    return prod(int(size) for size in shape.split("x") if size.isdecimal())
 
 
 def _profiler(*, cuda: bool) -> Any:
