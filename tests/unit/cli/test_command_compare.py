@@ -94,10 +94,22 @@ def test_a_pinned_reference_sees_what_was_accepted_step_by_step(files):
 
 
 def test_markdown_and_json(files):
-    assert compare(files, "slow", "--format", "markdown", bare=True).stdout.startswith("### gpuperf: failed")
+    text = compare(files, "slow", "--format", "markdown", bare=True).stdout
+    assert text.startswith("<!-- gpuperf: tesla-t4 -->\n\n### gpuperf: failed")
     report = json.loads(compare(files, "slow", "--format", "json", bare=True).stdout)
     assert report["exit_code"] == 1
     assert [f["verdict"]["word"] for f in report["comparison"]["findings"]] == ["regressed", "regressed"]
+
+
+def test_reports_as_files_and_for_a_job_of_github(files):
+    summary = files / "summary.md"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(files), "GITHUB_STEP_SUMMARY": str(summary)}
+    done = compare(files, "slow", "--markdown", "out/report.md", "--csv", "figures.csv", bare=True, **github)
+    assert done.returncode == 1
+    assert done.stdout.count("\n::error file=tests/test_x.py,line=1,") == 2
+    assert summary.read_text().strip() == (files / "out/report.md").read_text().strip()
+    assert len((files / "figures.csv").read_text().splitlines()) == 3
+    assert "::" not in compare(files, "slow", "--format", "json", **github).stdout.replace("test_x.py::test", "")
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "json"])
