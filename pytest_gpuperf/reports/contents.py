@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from pytest_gpuperf.reports.figures import NONE, latency, throughput
+from pytest_gpuperf.reports.figures import NONE, arithmetic, latency, throughput
 from pytest_gpuperf.reports.noise import Noise, noise
 from pytest_gpuperf.reports.tables import by_file, prose, table
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Environment, Run, Session
@@ -21,7 +21,13 @@ LEGEND = (
 
 def run_contents(path: str, run: Run, width: int) -> str:
     """Everything one pytest invocation recorded."""
-    cells = by_file((c.id, _run_row(c)) for c in sorted(run.cases, key=lambda c: c.id))
+    ordered = sorted(run.cases, key=lambda c: c.id)
+    rates = [next(filter(None, map(arithmetic, reversed(c.measurements))), None) for c in ordered]
+    counted = any(rates)  # only workloads of the suite's models are
+    cells = by_file(
+        (c.id, (*_run_row(c), *((r or NONE,) if counted else ()))) for c, r in zip(ordered, rates, strict=True)
+    )
+    header = (*RUN_HEADER, *(("arithmetic",) if counted else ()))
     clocks = {m.clock for c in run.cases for m in c.measurements}
     lines = [
         f"{path}: a run, {_many(len(run.cases), 'case')}, {_many(len(run.sessions), 'session')}",
@@ -29,7 +35,7 @@ def run_contents(path: str, run: Run, width: int) -> str:
         *(f"not measured: {test} ({why})" for test, why in run.scope.unmeasured.items()),
         *(f"unvalidated: {c.id}" for c in run.cases if any(m.unvalidated for m in c.measurements)),
     ]
-    return _page(lines, table(RUN_HEADER, "lrrrr", cells, width) if cells else [], (), width)
+    return _page(lines, table(header, "l" + "r" * (len(header) - 1), cells, width) if cells else [], (), width)
 
 
 def baseline_contents(path: str, baseline: Baseline, width: int) -> str:

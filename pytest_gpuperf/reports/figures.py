@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
-from pytest_gpuperf.results.records import Case, Run
+from pytest_gpuperf.results.records import Case, Measurement, Run
 from pytest_gpuperf.results.units import METRICS, format_bytes, format_change, format_rate, format_seconds, significant
 
 NONE = "-"
@@ -70,6 +70,14 @@ def latency(case: Case) -> str:
     every = [m.latency for m in case.measurements]  # sorts its samples each time it is asked
     middles = [calls.p50 for calls in every if calls and calls.p50]
     return format_seconds(median(middles)) if middles else NONE
+
+
+def arithmetic(measurement: Measurement) -> str | None:
+    """The floating-point operations a second, and their share of what the device does, where they were counted."""
+    rate, share = measurement.flops_per_second, measurement.ceiling_share
+    if rate is None:
+        return None
+    return f"{significant(rate / 1e12)} TFLOP/s" + ("" if share is None else f", {share:.0%} of the device's")
 
 
 def figure(metric: str, value: float) -> str:

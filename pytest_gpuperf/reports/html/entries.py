@@ -12,7 +12,7 @@ from pytest_gpuperf.analysis.compaction import block_medians
 from pytest_gpuperf.analysis.comparison import Finding
 from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.ratios import Figures
-from pytest_gpuperf.reports.figures import word
+from pytest_gpuperf.reports.figures import arithmetic, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof
 from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profiled
 from pytest_gpuperf.reports.html.shared import Shared
@@ -171,9 +171,9 @@ def _facts(m: Measurement, figures: Figures) -> Iterator[tuple[str, str]]:
         yield "memory by", visible(figures.memory_source)
     if m.energy_above_idle is not None:
         yield "energy above idle", f"{significant(m.energy_above_idle)} J/item"
-    if m.flops_per_second is not None:
-        share = "" if m.ceiling_share is None else f", {m.ceiling_share:.0%} of what the device does"
-        yield "arithmetic", f"{significant(m.flops_per_second / 1e12)} TFLOP/s{share}"
+    rate = arithmetic(m)
+    if rate is not None:
+        yield "arithmetic", rate
     if m.sm_clock is not None:
         yield "SM clock", f"{m.sm_clock} MHz"
     if m.temperature is not None:

@@ -11,7 +11,7 @@ from verdicts import HOSTILE, WAIVER, run_of
 
 from pytest_gpuperf.reports.contents import baseline_contents, run_contents
 from pytest_gpuperf.results.files import write_baseline, write_run
-from pytest_gpuperf.results.records import Scope
+from pytest_gpuperf.results.records import Ceiling, Scope
 
 
 def test_a_run(tmp_path):
@@ -33,6 +33,20 @@ def test_a_run(tmp_path):
         "test[a] 798 /s - 10.0 ms 1.00 GiB",
         "",
     ]
+
+
+def test_a_run_tells_how_much_of_the_device_it_used(tmp_path):
+    known = a_run(0)
+    (case,) = known.cases
+    ceiling = Ceiling(product=2e12, copy=1e11)
+    counted = [msgspec.structs.replace(m, flops=5e9, ceiling=ceiling) for m in case.measurements]
+    other = msgspec.structs.replace(case, id="tests/test_x.py::test[b]")
+    run = msgspec.structs.replace(known, cases=(msgspec.structs.replace(case, measurements=tuple(counted)), other))
+    shown = [" ".join(line.split()) for line in run_contents("r.json", run, 200).split("\n")]
+    assert any(line.startswith("test[a]") and line.endswith("0.499 TFLOP/s, 25% of the device's") for line in shown)
+    assert any(line.startswith("test[b]") and line.endswith("-") for line in shown)
+    bare = msgspec.structs.replace(case, measurements=(msgspec.structs.replace(counted[0], ceiling=None),))
+    assert "0.499 TFLOP/s\n" in run_contents("r.json", msgspec.structs.replace(known, cases=(bare,)), 200) + "\n"
 
 
 def test_a_baseline_tells_the_noise_of_each_case(tmp_path):
