@@ -19,6 +19,7 @@ _EXIT_AFTER = 10  # seconds Triton waits for its clients to leave
 # Unloading takes it 2 to 6 seconds, in steps of one, and nobody waits for what it does then: a kill frees ports, GPU
 # memory and stubs at once, and the guard removes the shared memory that it leaves.
 _GRACE = 0.2
+_ENGINE_ANSWERS_WITHIN = 20.0
 _IMAGE = "GPUPERF_TRITON_IMAGE"
 
 
@@ -138,7 +139,7 @@ def _image() -> str | None:
     wanted = os.environ.get(_IMAGE)
     command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"]
     try:
-        listed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)  # noqa: S603
+        listed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_ENGINE_ANSWERS_WITHIN)  # noqa: S603
     except subprocess.TimeoutExpired:
         return None
     if listed.returncode:
