@@ -34,6 +34,7 @@ LOOK: Mapping[RcKeyType, object] = {
 MARKERS = ("o", "s", "^", "D")
 COLOURS = 8
 LONGEST = 60  # characters of a file name
+TITLE, LABEL, LEVEL = 90, 32, 12  # characters of a text in the picture; its middle is left out where it is longer
 LOGARITHMIC = 8.0  # the largest figure over the smallest, beyond which an axis from zero shows the smallest no more
 PIXELS_AN_INCH = 160
 AIR = (0.012, 0.02, 0.976, 0.95)  # left, bottom, width and height of what is drawn on
@@ -115,8 +116,8 @@ def _drawn(panel: Panel, theme: Theme, caption: str) -> Figure:
     figure = Figure(
         figsize=(9, 1.7 + 0.3 * len(panel.lines) if bars else 4.4), layout=ConstrainedLayoutEngine(rect=AIR)
     )
-    only = f", {visible(panel.axis)} {visible(panel.levels[0])}" if bars else ""
-    title = visible(panel.title) + only
+    only = f", {visible(panel.axis)} {shortened(panel.levels[0])}" if bars else ""
+    title = shortened(panel.title, TITLE) + only
     figure.suptitle(title, x=0.015, y=0.975, ha="left", va="top", fontsize=11, fontweight="bold", color=colours["text"])
     figure.supxlabel(visible(caption), x=0.985, ha="right", fontsize=7.5, color=colours["muted"])
     clocks = ", ".join(sorted({p.clock for p in panel.points}))
@@ -149,7 +150,7 @@ def _bars(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
             axes.plot([before.value] * 2, [i - 0.42, i + 0.42], color=colours["text"], linestyle="--", linewidth=1.4)
         most = max(reading.value + above, before.value if before else 0.0)
         axes.text(most, i, f"  {kind.say(reading.value)}", va="center", color=colours["text"], fontsize=8)
-    axes.set_yticks(range(len(panel.lines)), [visible(line) for line in panel.lines])
+    axes.set_yticks(range(len(panel.lines)), [shortened(line) for line in panel.lines])
     axes.invert_yaxis()
     axes.set_xlim(0, axes.get_xlim()[1] * 1.18)
     axes.set_xticks([])
@@ -163,7 +164,7 @@ def _lines(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
         known = [(places[p.level], r) for p in own if (r := kind.before(p)) is not None]
         for at, label, style, fill in (
             (known, "_nolegend_", "--", colours["page"]),
-            ([(places[p.level], kind.now(p)) for p in own], visible(line), "-", colour),
+            ([(places[p.level], kind.now(p)) for p in own], shortened(line), "-", colour),
         ):
             if at:
                 axes.errorbar(
@@ -183,7 +184,7 @@ def _lines(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
     if any(kind.before(p) for p in panel.points):
         axes.errorbar([], [], color=colours["muted"], linestyle="--", label="the baseline")
     _scale(axes, panel, kind)
-    axes.set_xticks(list(places.values()), [visible(level) for level in places])
+    axes.set_xticks(list(places.values()), [shortened(level, LEVEL) for level in places])
     axes.set_xlabel(visible(panel.axis), color=colours["muted"])
     axes.grid(axis="y", color=colours["line"], linewidth=0.8)
 
@@ -215,6 +216,13 @@ def _scale(axes: Axes, panel: Panel, kind: Kind) -> None:
     else:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(_tick(kind.say)))
+
+
+def shortened(text: str, most: int = LABEL) -> str:
+    """The beginning and the end of a long name: what tells two apart stands there."""
+    shown = visible(text)
+    half = (most - 1) // 2
+    return shown if len(shown) <= most else f"{shown[:half]}\u2026{shown[-half:]}"
 
 
 def _tick(say: Callable[[float], str]) -> Callable[[float, object], str]:

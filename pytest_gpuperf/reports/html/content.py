@@ -113,6 +113,6 @@ class Page(Content, frozen=True, kw_only=True, omit_defaults=False):
     parameters: tuple[str, ...]  # in the order people say them
     texts: tuple[str, ...]
     judgement: tuple[str, ...] = Judgement.__struct_fields__
-    absent: dict[str, str] = {}  # cases of the baseline that are not in this run -> why
+    absent: dict[str, str] = {}  # tests and cases without a figure -> why
     compared: bool = False
     scale: int = SCALE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
-from pytest_gpuperf.reports.causes import why_of
+from pytest_gpuperf.reports.causes import sentences
 from pytest_gpuperf.reports.figures import NONE, counts, figure, metric_name, word
 from pytest_gpuperf.reports.html.subject import Subject
 from pytest_gpuperf.results.records import Run, Verdict
@@ -89,8 +89,15 @@ def _loss(f: Finding, comparison: Comparison) -> Loss:
         change=interval(f.verdict),
         figures=f"{metric_name(f)} {figure(f.metric, f.baseline)} \u2192 {figure(f.metric, f.current)}",
         reason=f.verdict.reason,
-        why=why_of(f, comparison),
+        why=_why(f, comparison),
     )
+
+
+def _why(f: Finding, comparison: Comparison) -> str | None:
+    """The likeliest cause; what is known beside it stands with the case."""
+    explanation = comparison.explanations.get(f.case)
+    known = sentences(explanation) if explanation and f.evidence == "time" else []
+    return known[0] if known else None
 
 
 def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
@@ -103,6 +110,10 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     regressed = len({f.case for f in failing})
     undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
     said = f"{regressed or 'None'} of {_many(total, 'compared case')} regressed"
+    if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":
+        return f"The suite as a whole regressed; {said[0].lower()}{said[1:]} by itself"
+    if not regressed and subject.judged is not None and subject.judged.problems:
+        return f"{said}; it fails for another reason"
     return f"{said}; {undecided} inconclusive, which is not a pass" if undecided and not regressed else said
 
 
@@ -133,11 +144,13 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "device", device.name
     if comparison is not None:
         yield "baseline", comparison.baseline
-    yield "measured", _when(run)
+    if run.sessions:
+        yield "measured", _when(run)
     revisions = dict.fromkeys(s.revision for s in run.sessions if s.revision)
     if revisions:
         yield "revision", ", ".join(revisions)
-    yield "device memory", NONE if device.memory is None else format_bytes(device.memory)
+    if device.memory is not None:
+        yield "device memory", format_bytes(device.memory)
     if device.power_limit is not None:
         yield "power limit", f"{device.power_limit:g} W"
     yield "timed by", ", ".join(sorted({m.clock for c in run.cases for m in c.measurements})) or NONE

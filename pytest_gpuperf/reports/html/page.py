@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.comparison import Finding
 from pytest_gpuperf.analysis.ratios import USUAL_ORDER, figures_of
 from pytest_gpuperf.reports.html.content import Entry, Header, Page
 from pytest_gpuperf.reports.html.entries import GRAVEST_FIRST, entry
@@ -49,7 +49,7 @@ def page_of(subject: Subject) -> Page:
         sessions=tuple(_header(s, baseline=old) for s, old in headers),
         parameters=tuple(map(visible, shared.parameters)),
         texts=tuple(shared.texts),
-        absent=_absent(comparison) if comparison else {},
+        absent=_absent(subject),
         compared=comparison is not None,
     )
 
@@ -69,6 +69,11 @@ def _header(session: Session, *, baseline: bool) -> Header:
     )
 
 
-def _absent(comparison: Comparison) -> dict[str, str]:
-    vanished = dict.fromkeys(comparison.vanished, "vanished: its test is no longer there")
-    return {visible(case): visible(why) for case, why in (vanished | comparison.unmeasured).items()}
+def _absent(subject: Subject) -> dict[str, str]:
+    """Tests of this run, and cases of the baseline, that no figure stands for."""
+    comparison = subject.comparison
+    found = dict(subject.run.scope.unmeasured)
+    if comparison is not None:
+        found |= dict.fromkeys(comparison.vanished, "vanished: it is in the baseline, and no test measures it now")
+        found |= comparison.unmeasured
+    return {visible(name): visible(why) for name, why in found.items()}

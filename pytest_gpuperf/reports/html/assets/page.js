@@ -77,7 +77,7 @@ function filters(page, changed) {
 function absent(page) {
   const gone = Object.entries(page.absent || {});
   if (!gone.length) return null;
-  return h('section', {}, h('h2', {}, 'In the baseline, not in this run'), h('div', { class: 'scroll' }, plainTable('Absent cases', ['case', 'why'], gone)));
+  return h('section', {}, h('h2', {}, 'Not measured'), h('div', { class: 'scroll' }, plainTable('Not measured', ['test or case', 'why'], gone)));
 }
 
 function sessions(page) {
