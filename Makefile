@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: perf test lint types unit triton pytest8 docs clean
+.PHONY: perf test lint types unit triton browser pytest8 docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -f $@ || rm -rf .venv  # what a stopped installation left cannot be built upon
@@ -21,7 +21,8 @@ perf: $(INSTALLED)
 	if [ $$device = cpu ]; then echo "No CUDA device: measuring on the CPU (--gpuperf-device cpu)."; fi; \
 	suite="-m quick tests/perf --gpuperf-device $$device --gpuperf-budget 2"; \
 	if [ -f $$baseline ]; then \
-	  $(BIN)/python -m pytest $$suite --gpuperf-compare $$baseline --gpuperf-save .gpuperf/run.json | tee $$report; \
+	  $(BIN)/python -m pytest $$suite --gpuperf-compare $$baseline --gpuperf-save .gpuperf/run.json \
+	    --gpuperf-html .gpuperf/page | tee $$report; \
 	else \
 	  echo "No baseline of this machine yet: recording one in five fresh processes."; \
 	  $(BIN)/gpuperf calibrate --sessions 5 --into $$baseline -- $$suite; \
@@ -40,7 +41,7 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-unit: $(INSTALLED) triton
+unit: $(INSTALLED) triton browser
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest tests
 	$(BIN)/coverage combine --quiet
@@ -53,6 +54,13 @@ triton: $(INSTALLED)
 	  library=libpython$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	  [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y $$library && $(BIN)/gpuperf triton install; \
 	} || echo "No Triton server here: its tests skip, or fail where GPUPERF_REQUIRE_TRITON is set."
+
+# The browser that the HTML report is tried in: Debian's, where it is missing and may be installed.
+browser:
+	@command -v chromium chromium-browser google-chrome > /dev/null || { \
+	  [ "$$(id -u)" = 0 ] && apt-get -qq update \
+	  && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core > /dev/null; \
+	} || echo "No Chromium here: its tests skip, or fail where GPUPERF_REQUIRE_BROWSER is set."
 
 # The same plugin under pytest 8: installed beside, and found first.
 .venv/pytest8: $(INSTALLED)
