@@ -33,7 +33,7 @@ _TYPES = (
     ("fp64", r"fp64|dgemm|double"),
     ("fp32", r"fp32|sgemm|f32|float"),
 )
-_FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = tuple((family, re.compile(pattern)) for family, pattern in _NAMES)
+_FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = tuple((kind, re.compile(pattern)) for kind, pattern in _NAMES)
 _PRECISIONS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TYPES)
 _OTHER: Family = "other"
 _ELEMENTWISE = """
