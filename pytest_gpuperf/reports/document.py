@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
+from pytest_gpuperf.reports import tables
 from pytest_gpuperf.reports.markdown import escaped
-from pytest_gpuperf.reports.tables import prose, table, visible
+from pytest_gpuperf.reports.tables import prose, visible
+
+
+class Block(Protocol):
+    """A part of a document, in each of its three shapes."""
+
+    def text(self, width: int) -> str:
+        """For a terminal."""
+        ...
+
+    def markdown(self) -> str:
+        """For a pull request or a wiki."""
+        ...
+
+    def html(self) -> str:
+        """For a page."""
+        ...
 
 
 @dataclass(frozen=True)
 class Heading:
     """The title of what follows."""
 
-    text: str
+    title: str
     level: int = 2
+
+    def text(self, width: int) -> str:  # noqa: ARG002 - a title is not broken
+        shown = visible(self.title)
+        return f"{shown}\n{'=' * len(shown)}" if self.level == 1 else shown
+
+    def markdown(self) -> str:
+        return f"{'#' * self.level} {escaped(self.title)}"
+
+    def html(self) -> str:
+        return f"<h{self.level}>{_safe(self.title)}</h{self.level}>"
 
 
 @dataclass(frozen=True)
@@ -23,6 +51,15 @@ class Sentences:
     """A list, an item each."""
 
     items: tuple[str, ...]
+
+    def text(self, width: int) -> str:
+        return "\n".join(line for item in self.items for line in prose(item, width, "- ", "  "))
+
+    def markdown(self) -> str:
+        return "\n".join(f"- {escaped(item)}" for item in self.items)
+
+    def html(self) -> str:
+        return "<ul>" + "".join(f"<li>{_safe(item)}</li>" for item in self.items) + "</ul>"
 
 
 @dataclass(frozen=True)
@@ -33,42 +70,26 @@ class Table:
     align: str
     rows: tuple[tuple[str, ...], ...]
 
+    def text(self, width: int) -> str:
+        return "\n".join(tables.table(self.header, self.align, {"": self.rows}, width))
 
-Block = Heading | Sentences | Table
+    def markdown(self) -> str:
+        rule = " | ".join("---:" if a == "r" else ":---" for a in self.align)
+        return "\n".join([_row(self.header), f"| {rule} |", *map(_row, self.rows)])
+
+    def html(self) -> str:
+        body = "".join(_cells("td", row, self.align) for row in self.rows)
+        return f"<div><table><thead>{_cells('th', self.header, self.align)}</thead><tbody>{body}</tbody></table></div>"
 
 
-def as_text(blocks: Iterable[Block], width: int) -> str:
+def as_text(blocks: Sequence[Block], width: int) -> str:
     """For a terminal."""
-    parts: list[str] = []
-    for block in blocks:
-        match block:
-            case Heading(text, level):
-                parts.append(visible(text) + ("\n" + "=" * len(visible(text)) if level == 1 else ""))
-            case Sentences(items):
-                parts.append("\n".join(line for item in items for line in prose(item, width, "- ", "  ")))
-            case Table(header, align, rows):
-                parts.append("\n".join(table(header, align, {"": rows}, width)))
-    return "\n\n".join(parts)
+    return "\n\n".join(block.text(width) for block in blocks)
 
 
-def as_markdown(blocks: Iterable[Block]) -> str:
+def as_markdown(blocks: Sequence[Block]) -> str:
     """For a pull request or a wiki."""
-    parts: list[str] = []
-    for block in blocks:
-        match block:
-            case Heading(text, level):
-                parts.append(f"{'#' * level} {escaped(text)}")
-            case Sentences(items):
-                parts.append("\n".join(f"- {escaped(item)}" for item in items))
-            case Table(header, align, rows):
-                rule = " | ".join("---:" if a == "r" else ":---" for a in align)
-                lines = [_row(header), f"| {rule} |", *map(_row, rows)]
-                parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(escaped, cells))} |"
+    return "\n\n".join(block.markdown() for block in blocks) + "\n"
 
 
 _STYLE = """
@@ -78,15 +99,14 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 div { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid #8884; text-align: left; white-space: nowrap; }
-th { position: sticky; top: 0; background: Canvas; }
 .r { text-align: right; }
 """
 
 
 def as_html(blocks: Sequence[Block]) -> str:
     """One file that opens from a disk, without a network or a script."""
-    titles = [b.text for b in blocks if isinstance(b, Heading)]
-    body = "\n".join(map(_html, blocks))
+    titles = [b.title for b in blocks if isinstance(b, Heading)]
+    body = "\n".join(block.html() for block in blocks)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -95,18 +115,8 @@ def as_html(blocks: Sequence[Block]) -> str:
     )
 
 
-def _html(block: Block) -> str:
-    match block:
-        case Heading(text, level):
-            return f"<h{level}>{_safe(text)}</h{level}>"
-        case Sentences(items):
-            return "<ul>" + "".join(f"<li>{_safe(item)}</li>" for item in items) + "</ul>"
-        case Table(header, align, rows):
-            return (
-                f"<div><table><thead>{_cells('th', header, align)}</thead><tbody>"
-                + "".join(_cells("td", row, align) for row in rows)
-                + "</tbody></table></div>"
-            )
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(escaped, cells))} |"
 
 
 def _cells(tag: str, cells: Sequence[str], align: str) -> str:

@@ -26,6 +26,7 @@ _WORKER = "pytest_gpuperf.serving.worker"
 _AHEAD = 20_000_000  # nanoseconds between "go" and the first request: all processes have read it by then
 _START = 60.0  # seconds a process may take to be ready
 _DRAIN = 5.0  # seconds beyond the requests' time-out that the last answers may take
+_EXIT = 2.0  # seconds that a process which has said everything may take to end by itself
 _LAST_LINES = 15
 
 
@@ -132,8 +133,11 @@ class Workers:
         """Leave none behind, whatever happened."""
         self._selector.close()
         for worker in self._workers:
-            worker.process.kill()
-            worker.process.wait()
+            try:
+                worker.process.wait(_EXIT if worker.ended else 0)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
             for pipe in (worker.process.stdin, worker.process.stdout, worker.errors):
                 if pipe is not None:
                     pipe.close()

@@ -30,8 +30,13 @@ class Handler(BaseHTTPRequestHandler):
         tensors = {"name": "x", "datatype": "FP32", "shape": [-1, WIDTH]}
         outputs = {"name": "y", "datatype": "FP32", "shape": [-1, WIDTH]}
         script = self.server
+        if self.path == "/metrics":
+            self._give(200, script.metrics().encode())
+            return
         found = {
+            "/v2": lambda: {"name": "scripted", "version": "1"},
             "/v2/health/live": dict,
+            f"/v2/models/{MODEL}/ready": dict,
             f"/v2/models/{MODEL}": lambda: {"name": MODEL, "inputs": [tensors], "outputs": [outputs]},
             f"/v2/models/{MODEL}/stats": script.statistics,
         }.get(self.path)
@@ -109,6 +114,15 @@ class Scripted(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """A client that leaves is no news."""
+
+    def metrics(self):
+        """As Triton's Prometheus text, with another model's among it."""
+        us = int(self.served * self.service * 1e6)
+        figures = {"request_success": self.served, "count": self.served, "exec_count": -(-self.served // 2)}
+        parts = ("queue", "compute_input", "compute_infer", "compute_output")
+        figures |= {f"{part}_duration_us": us if part == "compute_infer" else 0 for part in parts}
+        lines = [f'nv_inference_{name}{{model="{MODEL}",version="1"}} {value}' for name, value in figures.items()]
+        return "\n".join([*lines, 'nv_inference_count{model="other",version="1"} 99', ""])
 
     def statistics(self):
         """As Triton tells them."""

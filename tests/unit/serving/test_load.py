@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scripted_server import WIDTH, scripted
@@ -148,10 +150,29 @@ def test_a_server_that_is_gone_in_the_middle_is_an_error():
 
 
 def test_a_server_that_is_not_there_is_an_error():
-    with scripted() as (server, handle):
-        server.server_close()
-        with pytest.raises(ServerError, match="refused"):
-            loaded(handle)
+    with scripted() as (_, handle):
+        pass
+    with pytest.raises(ServerError, match="refused"):
+        loaded(handle)
+
+
+def test_a_model_that_is_not_served_is_an_error():
+    with scripted() as (_, handle), pytest.raises(ServerError, match=r"telling about the model 'none'.*no such path"):
+        loaded(replace(handle, model="none"))
+
+
+def test_a_first_answer_that_is_an_error_is_one():
+    with scripted(lambda _: "500") as (_, handle), pytest.raises(ServerError, match=r"status.*out of luck"):
+        loaded(handle)
+
+
+def test_metrics_stand_in_for_statistics():
+    with scripted(service=SERVICE, silent=True) as (_, handle):
+        metrics = replace(handle, metrics_url=f"http://{handle.url}/metrics")
+        load = loaded(metrics, concurrency=2).load
+        assert load.breakdown.source == "/metrics"
+        assert load.breakdown.compute_infer == pytest.approx(SERVICE, rel=0.02)
+        assert load.mean_batch == pytest.approx(2, rel=0.05)
 
 
 def test_a_model_that_takes_other_inputs_is_an_error():
