@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pytest_gpuperf.analysis.ratios import Group, Ratio, Ratios
+from pytest_gpuperf.reports.columns import cell
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.tables import prose, table
 from pytest_gpuperf.results.units import format_bytes, format_change, format_rate, format_seconds, significant
@@ -55,12 +56,12 @@ def render_csv(found: Ratios) -> str:
     names = list(dict.fromkeys(name for g in found.groups for r in g.ratios for name in r.figures.parameters))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", *names, *COLUMNS])
+    writer.writerow(["case", *map(cell, names), *COLUMNS])
     for group in found.groups:
         for ratio in group.ratios:
             levels = ratio.figures.parameters
             figures = [read(ratio, found) for read in COLUMNS.values()]
-            writer.writerow([ratio.figures.case, *(levels.get(name, "") for name in names), *figures])
+            writer.writerow(map(cell, [ratio.figures.case, *(levels.get(name, "") for name in names), *figures]))
     return text.getvalue()
 
 

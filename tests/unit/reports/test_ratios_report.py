@@ -129,3 +129,10 @@ def test_csv_leaves_empty_what_a_case_does_not_have():
     run = a_run({"precision": "fp32"}, {"precision": "fp16", "fused": "True"})
     rows = list(csv.DictReader(io.StringIO(render_csv(ratios(run, "precision")))))
     assert [row["fused"] for row in rows] == ["", "True"]
+
+
+def test_csv_has_no_formula():
+    levels = ({"precision": "fp32", "=x": "=1+1"}, {"precision": "-1", "=x": "=1+1"})
+    text = render_csv(ratios(a_run(*levels), "precision"))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["precision"], row["'=x"]) for row in rows] == [("fp32", "'=1+1"), ("-1", "'=1+1")]
