@@ -8,10 +8,10 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.comparison import Comparison, Finding
 from pytest_gpuperf.reports.causes import sentences
-from pytest_gpuperf.reports.figures import NONE, counts, figure, metric_name, word
+from pytest_gpuperf.reports.figures import NONE, counts, figure, word
 from pytest_gpuperf.reports.html.subject import Subject
 from pytest_gpuperf.results.records import Run, Verdict
-from pytest_gpuperf.results.units import format_bytes, format_change
+from pytest_gpuperf.results.units import format_bytes, format_change, format_seconds
 
 NAMED = 5  # regressed cases that are spelled out above the table
 COSTS = {"time": "time a call", "peak_memory": "peak memory", "energy": "energy an item"}
@@ -61,7 +61,8 @@ def front_of(subject: Subject) -> Front:
     losses: list[Loss] = []
     if comparison is not None:
         failing = sorted((f for f in comparison.findings if f.fails), key=lambda f: -f.verdict.ratio)
-        losses = [_loss(f, comparison) for f in failing[:NAMED]]
+        items = {c.id: c.measurements[-1].items for c in subject.run.cases}
+        losses = [_loss(f, comparison, items[f.case]) for f in failing[:NAMED]]
     return Front(
         state="failed" if problems else "passed" if comparison else "measured",
         headline=_headline(subject, failing),
@@ -82,15 +83,22 @@ def interval(verdict: Verdict) -> str:
     return f"{middle} [{format_change(verdict.low)}, {format_change(verdict.high)}]"
 
 
-def _loss(f: Finding, comparison: Comparison) -> Loss:
+def _loss(f: Finding, comparison: Comparison, items: int) -> Loss:
     return Loss(
         case=f.case,
         what=COSTS[f.evidence],
         change=interval(f.verdict),
-        figures=f"{metric_name(f)} {figure(f.metric, f.baseline)} \u2192 {figure(f.metric, f.current)}",
+        figures=_figures(f, items),
         reason=f.verdict.reason,
         why=_why(f, comparison),
     )
+
+
+def _figures(f: Finding, items: int) -> str:
+    """The two figures; a time as a time, as its change is one."""
+    if f.metric == "throughput":
+        return f"{format_seconds(items / f.baseline)} \u2192 {format_seconds(items / f.current)}"
+    return f"{figure(f.metric, f.baseline)} \u2192 {figure(f.metric, f.current)}"
 
 
 def _why(f: Finding, comparison: Comparison) -> str | None:

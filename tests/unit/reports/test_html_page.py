@@ -74,7 +74,7 @@ def test_the_headline_names_how_many_and_the_worst():
     front = front_of(subject(finding(A, "regressed"), slower))
     assert (front.state, front.headline) == ("failed", "2 of 2 compared cases regressed")
     assert (front.worst.case, front.worst.change) == (B, "+20.0% [+10.0%, +30.0%]")
-    assert front.worst.figures == "throughput 800 /s \u2192 727 /s"
+    assert front.worst.figures == "10.0 ms \u2192 11.0 ms"
     assert [loss.case for loss in front.others] == [A]
     assert front.problems == ()  # the headline says it
 
@@ -82,7 +82,7 @@ def test_the_headline_names_how_many_and_the_worst():
 def test_a_regressed_memory_is_said_to_be_one():
     front = front_of(subject(finding(A), memory(A, "regressed")))
     assert front.headline == "1 of 1 compared case regressed"
-    assert (front.worst.what, front.worst.why) == ("peak memory", None)
+    assert (front.worst.what, front.worst.figures, front.worst.why) == ("peak memory", "954 MiB \u2192 1.02 GiB", None)
 
 
 def test_the_likeliest_cause_stands_beside_the_loss():

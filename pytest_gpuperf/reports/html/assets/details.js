@@ -3,7 +3,7 @@
 function details(entry) {
   const parts = [
     entry.causes.length && block('Why', h('ol', { class: 'causes' }, entry.causes.map((cause) => h('li', {}, cause)))),
-    entry.judged.length && block('Verdict', h('div', { class: 'findings' }, entry.judged.map(judgement))),
+    entry.judged.length && block('Verdict', h('div', { class: 'findings' }, entry.judged.map((j, at) => judgement(j, at, entry.items)))),
     block('Distribution', stripChart(entry)),
     h('div', { class: 'columns' }, block('Figures', figures(entry)), entry.proof && block('Which device did the work', proof(entry.proof))),
     entry.ran && block(`What one call ran, ${entry.ran.unit}s`, ran(entry.ran)),
@@ -15,7 +15,7 @@ function details(entry) {
 
 const block = (title, ...content) => h('section', { class: 'block' }, h('h4', {}, title), content);
 
-function judgement(j, at) {
+function judgement(j, at, items) {
   const brief = at > 0; // time comes first, and at length
   const metric = METRICS[j.metric];
   const reach = `tolerance ${(j.tolerance * 100).toFixed(1)}% of ${metric.cost}, unchanged below ${(j.margin * 100).toFixed(1)}%`;
@@ -23,7 +23,8 @@ function judgement(j, at) {
   if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j.word), ` ${metric.name} ${metric.say(j.now)}, `, h('span', { class: 'number' }, interval(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
   return h('div', { class: `finding ${j.word}` },
     h('p', {}, verdict(j.word), ' ', h('strong', { class: 'number' }, interval(j)), ` ${metric.cost}`),
-    h('p', { class: 'number' }, `${metric.name} ${metric.say(j.before)} → ${metric.say(j.now)}`,
+    h('p', { class: 'number' }, metric === METRICS.throughput ? `${seconds(items / j.before)} → ${seconds(items / j.now)} a call; ` : '',
+      `${metric.name} ${metric.say(j.before)} → ${metric.say(j.now)}`,
       h('span', { class: 'muted' }, ` · ${many(j.sessions[1], 'session')} against ${j.sessions[0]}`)),
     h('p', {}, j.reason),
     h('p', { class: 'muted small' }, reach + sees),
