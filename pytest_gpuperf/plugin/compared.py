@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_gpuperf.errors import GpuPerfError
+from pytest_gpuperf.errors import GpuPerfError, UsageError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.withheld import Explanation
 
@@ -27,6 +27,11 @@ class Compared:
         self.settings = settings
         self.judged: Judged | None = None
         self.left_out = 0  # tests that measure nothing
+        if settings.save is not None or settings.html is not None:
+            raise UsageError(
+                "--gpuperf-ab judges two revisions beside each other and records no run, so --gpuperf-save and "
+                "--gpuperf-html have nothing to keep. Leave them out; --gpuperf-markdown and --gpuperf-csv work."
+            )
 
     def keep_measuring(self, session: pytest.Session) -> None:
         """Tests that measure nothing have nothing to compare."""
@@ -41,8 +46,11 @@ class Compared:
         """Measure in other processes, then report each test here, once."""
         if session.testsfailed or self.config.getoption("collectonly") or not session.items:
             return None
+        from pytest_gpuperf.reports.delivery import deliver
+
         try:
             self.judged = self._compare()
+            deliver(self.judged.run, self.judged, markdown=self.settings.markdown, csv=self.settings.csv)
         except GpuPerfError as error:
             if error.exit_code == pytest.ExitCode.USAGE_ERROR:
                 raise pytest.UsageError(str(error)) from error
@@ -59,12 +67,16 @@ class Compared:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.judged is None:
             return
+        from pytest_gpuperf.reports.delivery import github_annotations
         from pytest_gpuperf.reports.formats import FORMATS
 
         terminalreporter.section("gpuperf")
         terminalreporter.write_line(FORMATS["table"](self.judged))
         if self.left_out:
             terminalreporter.write_line(f"gpuperf: tests that measure nothing, left out: {self.left_out}")
+
+        for line in github_annotations(self.judged, self.config.rootpath):
+            terminalreporter.write_line(line)
 
     def _compare(self) -> Judged:
         from pytest_gpuperf.analysis.comparison import Rules

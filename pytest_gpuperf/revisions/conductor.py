@@ -16,6 +16,7 @@ from pytest_gpuperf.results.records import Rule
 from pytest_gpuperf.revisions import imports
 from pytest_gpuperf.revisions.gathered import LOOKS, SIDES, Gathered
 from pytest_gpuperf.revisions.git import Repository
+from pytest_gpuperf.revisions.messages import Collected
 from pytest_gpuperf.revisions.party import Lost, Party
 from pytest_gpuperf.revisions.side import Name, Preparation, Side, prepare
 from pytest_gpuperf.revisions.suite_files import SuiteFiles
@@ -87,45 +88,46 @@ class _Comparison:
     def _launch(self, number: int, todo: list[str] | None) -> None:
         """One launch of every open test. A test at which a process was lost is out; the others start anew."""
         flip = number % 2 == 0
+        if todo is None and self.asked.apart:
+            todo = self._learn_apart("asked for: --apart")
         together = None if todo is None else [t for t in todo if t not in self.gathered.apart]
-        if self.asked.apart:
-            together = []
         while together is None or together:
             heard = self._together(together, flip=flip)
             self.gathered.add(heard, alone=False)
-            ended = {t for name in SIDES for t in heard.ended[name]} | heard.lost.keys()
-            left = self.gathered.tests if together is None else together
-            together = [t for t in left if t not in ended and t not in self.gathered.apart] if heard.lost else []
-        apart = [t for t in (todo or self.gathered.apart) if t in self.gathered.apart and t not in self.gathered.out]
-        if self.asked.apart and todo is None:
-            apart = self._learn_apart()
+            left = self._unreached(self.gathered.tests if together is None else together, heard)
+            together = [t for t in left if t not in self.gathered.apart]
+        apart = [t for t in (self.gathered.tests if todo is None else todo) if t in self.gathered.apart]
         while apart:
             heard = Heard()
             for name in SIDES[::-1] if flip else SIDES:
                 self._alone(name, apart, heard)
             self.gathered.add(heard, alone=True)
-            apart = [t for t in apart if heard.lost and t not in heard.lost and t not in heard.ended["head"]]
+            apart = self._unreached(apart, heard)
+
+    def _unreached(self, tests: Sequence[str], heard: Heard) -> list[str]:
+        """What a launch did not come to, since a process was lost."""
+        done = heard.ended["base"].keys() & heard.ended["head"].keys()
+        return [t for t in tests if t not in done and t not in self.gathered.out] if heard.lost else []
 
     def _together(self, todo: list[str] | None, *, flip: bool) -> Heard:
         """A pair of processes through these tests; all there are, where none are named yet."""
         with ExitStack() as ending:
-            parties = [self._start(name, todo, ending) for name in SIDES]
+            parties = [self._start(name, ending) for name in SIDES]
             launch = Launch(parties, self.asked.limit, flip=flip, known=self.gathered.orders)
-            self._present(launch, parties)
-            if any(side.one_process for side in self.gathered.collected.values()):
-                why = "the card serves one process at a time"
-                self.gathered.apart |= dict.fromkeys(self.gathered.tests, why)
-                return Heard()
-            heard = launch.run(self.gathered.tests if todo is None else todo)
-            self._note_files(heard)
-            return heard
+            alone = any(side.one_process for side in self._present(launch).values())
+            if not alone:
+                heard = launch.run(self.gathered.tests if todo is None else todo)
+                self._note_files(heard)
+                return heard
+        self._learn_apart("the card serves one process at a time")
+        return Heard()
 
     def _alone(self, name: Name, tests: Sequence[str], into: Heard) -> None:
         """One side's process through these tests, while the other does not exist."""
         left = [t for t in tests if t not in into.lost]
         with ExitStack() as ending:
-            launch = Launch([self._start(name, left, ending)], self.asked.limit, flip=False, known=self.gathered.orders)
-            self._present(launch, launch.parties)
+            launch = Launch([self._start(name, ending)], self.asked.limit, flip=False, known=self.gathered.orders)
+            self._present(launch)
             heard = launch.run(left)
         self._note_files(heard)
         into.cases[name] |= heard.cases[name]
@@ -133,37 +135,37 @@ class _Comparison:
         into.orders[name] |= heard.orders[name]
         into.lost |= heard.lost
 
-    def _learn_apart(self) -> list[str]:
-        """--apart: each side is asked for its tests by itself."""
+    def _learn_apart(self, why: str) -> list[str]:
+        """Ask each side for its tests by itself: none of them runs beside the other."""
         for name in SIDES:
             with ExitStack() as ending:
-                launch = Launch([self._start(name, None, ending)], self.asked.limit, flip=False, known={})
-                self._present(launch, launch.parties)
+                launch = Launch([self._start(name, ending)], self.asked.limit, flip=False, known={})
+                self._present(launch)
                 self._note_files(launch.run(()))
-        self.gathered.apart |= dict.fromkeys(self.gathered.tests, "asked for: --apart")
+        self.gathered.apart |= dict.fromkeys(self.gathered.tests, why)
         return self.gathered.tests
 
-    def _start(self, name: Name, tests: Sequence[str] | None, ending: ExitStack) -> Party:
-        del tests  # the process is told them when it has collected: its command line stays the user's own
+    def _start(self, name: Name, ending: ExitStack) -> Party:
         party = Party(self.sides[name], self.asked.preparation.arguments, self.place)
         ending.callback(party.end)
         return party
 
-    def _present(self, launch: Launch, parties: Sequence[Party]) -> None:
-        """Wait until both have collected; what is wrong by then is refused before anything is measured."""
+    def _present(self, launch: Launch) -> Mapping[Name, Collected]:
+        """Wait until all have collected; what is wrong by then is refused before anything is measured."""
         try:
             collected = launch.collected()
         except Lost as lost:
             raise self._unstarted(lost) from None
-        for party in parties:
-            plugin = collected[party.name].plugin
-            if Path(plugin) != _INSTALLED:
+        for name, side in collected.items():
+            if Path(side.plugin) != _INSTALLED:
                 raise UsageError(
-                    f"{party.side.revision.label} measures with another pytest-gpuperf, {plugin}: both sides must be "
-                    f"measured by the one that is installed here. Do not install it in --setup; it is lent."
+                    f"{self.sides[name].revision.label} measures with another pytest-gpuperf, {side.plugin}: both "
+                    f"sides must be measured by the one that is installed here. Do not install it in --setup; it is "
+                    f"lent."
                 )
         self.gathered.present(collected)
         imports.early(self.sides, {name: side.files for name, side in collected.items()})
+        return collected
 
     def _unstarted(self, lost: Lost) -> Exception:
         label, output = lost.party.side.revision.label, lost.party.output()

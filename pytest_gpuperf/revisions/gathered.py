@@ -75,7 +75,7 @@ class Gathered:
         """What one launch brought. A test that ran out of memory beside the other side is tried apart."""
         for test, (name, why) in heard.lost.items():
             self.out[test] = Out(name, why, broken=True)
-        for name in SIDES:
+        for name in SIDES[::-1]:  # head first: what it cannot do counts, whatever base cannot do
             for test, order in heard.orders[name].items():
                 self.orders[name].setdefault(test, order)
             for test, ended in heard.ended[name].items():

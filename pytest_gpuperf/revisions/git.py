@@ -86,8 +86,8 @@ class Repository:
         """Bring a folder that holds HEAD's commit to what stands in the work tree; whether anything differed."""
         changed = False
         for name in files_of(folder):
-            if not os.path.lexists(self.root / name):
-                (folder / name).unlink(missing_ok=True)
+            if os.path.lexists(folder / name) and not os.path.lexists(self.root / name):
+                (folder / name).unlink()
                 changed = True
         for name in files_of(self.root, others=True):
             changed |= _copied(self.root / name, folder / name)

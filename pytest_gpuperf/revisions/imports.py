@@ -40,8 +40,8 @@ def verified(
 
 def early(sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]]) -> None:
     """Refuse, before anything is measured, what is wrong already when the tests are collected."""
-    for name, side in sides.items():
-        _refuse_elsewhere(side, files[name])
+    for name, of_side in files.items():
+        _refuse_elsewhere(sides[name], of_side)
 
 
 def _own(side: Side, files: Mapping[str, str], suite: SuiteFiles) -> dict[str, str]:

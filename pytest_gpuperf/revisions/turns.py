@@ -55,13 +55,23 @@ class Launch:
         self.heard = Heard()
 
     def collected(self) -> dict[Name, Collected]:
-        """Wait until every side knows its tests."""
+        """Wait until every side knows its tests.
+
+        On a card that serves one process at a time the second cannot begin: what the first says is given alone.
+        """
         found: dict[Name, Collected] = {}
+        losses: list[Lost] = []
         for party in self.parties:
-            message = party.hear(self.limit)
+            try:
+                message = party.hear(self.limit)
+            except Lost as lost:
+                losses.append(lost)
+                continue
             assert isinstance(message, Collected), message
             found[party.name] = message
             self.heard.files[party.name] = dict(message.files)
+        if losses and not any(side.one_process for side in found.values()):
+            raise losses[0]
         return found
 
     def run(self, tests: Sequence[str]) -> Heard:

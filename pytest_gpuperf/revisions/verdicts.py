@@ -86,9 +86,12 @@ def _uncompared(gathered: Gathered) -> _Uncompared:
         name: {test for test in tests[name] - tests[OTHER[name]] if not _in(test, errors[OTHER[name]])}
         for name in SIDES
     }
-    for test in gathered.tests:
-        if test not in gathered.out and not any(gathered.orders[name].get(test) for name in SIDES):
-            one_sided[test] = "measured nothing"
+    measured = {pair.head[0].test for pair in gathered.pairs.values()} | {case.partition("#")[0] for case in single}
+    one_sided |= {
+        test: "nothing was measured on both sides"
+        for test in gathered.tests
+        if test not in gathered.out and test not in measured
+    }
     return _Uncompared(
         new=tuple(sorted(gone["head"] | {case for case, name in single.items() if name == "head"})),
         vanished=tuple(

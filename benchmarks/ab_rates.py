@@ -1,0 +1,251 @@
+"""How often `gpuperf ab` is wrong on this machine, beside pytest-benchmark and asv on the same commits.
+
+    python benchmarks/ab_rates.py --rounds 30 --slowed-rounds 8 --asv PATH/TO/asv --asv-every 5 --into rates.jsonl
+    python benchmarks/ab_rates.py --summarise rates.jsonl
+
+A fixture repository of eight pure-Python workloads of 1 to 4 ms. `same` differs from `base` in a comment; `slow3`,
+`slow5` and `slow10` do 3, 5 and 10 % more of the same work in every other workload. Each round runs every tool once,
+so that all meet the same hours of the machine. Every line of the file is one run of one tool; it can be stopped at any
+time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from pytest_gpuperf.analysis.error_rates import wilson as interval
+
+WORKLOADS = {
+    "loop": "sum(i * i for i in range(200))",
+    "json": "json.loads(json.dumps(RECORD))",
+    "zlib": "zlib.compress(TEXT[:2000], 1)",
+    "regex": "WORD.findall(SAID)",
+    "sort": "sorted(VALUES)",
+    "sha": "hashlib.sha256(TEXT[:20000]).digest()",
+    "dict": "{k: v for v, k in enumerate(VALUES[:300])}",
+    "copy": "bytes(BLOCK)",
+}
+CASES = list(WORKLOADS)
+SLOWED = CASES[::2]
+BRANCHES = {"same": 100, "slow3": 103, "slow5": 105, "slow10": 110}
+PREAMBLE = """
+import hashlib, json, random, re, zlib
+draw = random.Random(1)
+VALUES = [draw.random() for _ in range(250)]
+RECORD = {"values": VALUES[:30], "names": [str(v) for v in VALUES[:30]]}
+TEXT = b"the quick brown fox jumps over the lazy dog " * 1000
+SAID = TEXT[:600].decode()
+WORD = re.compile(r"[a-z]+o[a-z]*")
+BLOCK = bytearray(200_000)
+"""
+
+
+def package(slowed: int, note: str) -> str:
+    """The source of the package: each workload repeats one piece of work."""
+    functions = "".join(
+        f"\ndef work_{name}():\n    for _ in range({slowed if name in SLOWED else 100}):\n        {body}\n"
+        for name, body in WORKLOADS.items()
+    )
+    return f"# {note}\n{PREAMBLE}{functions}"
+
+
+def make(folder: Path) -> None:
+    """The repository, with a branch for each share of extra work."""
+    names = ", ".join(f'"{n}"' for n in CASES)
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "work"\nversion = "1"\n[tool.setuptools]\npackages = ["work"]\n',
+        "perf/test_ours.py": f"import pytest, work\n\n@pytest.mark.parametrize('name', [{names}])\n"
+        "def test_work(gpuperf, name):\n    gpuperf(getattr(work, 'work_' + name))\n",
+        "bench/test_theirs.py": f"import pytest, work\n\n@pytest.mark.parametrize('name', [{names}])\n"
+        "def test_work(benchmark, name):\n    benchmark(getattr(work, 'work_' + name))\n",
+        "asv_suite/__init__.py": "",
+        "asv_suite/suite.py": "import work\n" + "".join(f"def time_{n}():\n    work.work_{n}()\n" for n in CASES),
+        "asv.conf.json": json.dumps(
+            {
+                "version": 1,
+                "project": "work",
+                "project_url": "",
+                "repo": ".",
+                "branches": ["base"],
+                "environment_type": "virtualenv",
+                "benchmark_dir": "asv_suite",
+                "env_dir": "../asv/env",
+                "results_dir": "../asv/results",
+                "html_dir": "../asv/html",
+            }  # fmt: skip
+        ),
+    }
+    git(folder, "init", "-q", "-b", "base")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "work").mkdir()
+    (folder / "work/__init__.py").write_text(package(100, "the base"))
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "base")
+    for branch, repeats in BRANCHES.items():
+        git(folder, "checkout", "-qb", branch, "base")
+        (folder / "work/__init__.py").write_text(package(repeats, branch))
+        git(folder, "commit", "-qam", branch)
+    git(folder, "checkout", "-q", "base")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e@x", *arguments], cwd=folder, check=True)
+
+
+def ours(folder: Path, branch: str) -> dict[str, str]:
+    """What `gpuperf ab` says of each case."""
+    command = [sys.executable, "-m", "pytest_gpuperf", "ab", "base", branch, "--format", "json", "--"]
+    done = run([*command, "--gpuperf-device", "cpu", "perf"], folder)
+    report = json.loads(done.stdout)
+    return {_case(f["case"]): f["verdict"]["word"] for f in report["comparison"]["findings"]}
+
+
+def pytest_benchmark(folder: Path, branch: str) -> dict[str, str]:
+    """What `--benchmark-compare-fail=mean:5%` says: it knows no 'inconclusive'."""
+    store = f"--benchmark-storage={folder.parent}/store"
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "bench", store]
+    git(folder, "checkout", "-q", "base")
+    run([*pytest, "--benchmark-save=base"], folder)
+    git(folder, "checkout", "-q", branch)
+    done = run([*pytest, "--benchmark-compare", "--benchmark-compare-fail=mean:5%"], folder)
+    git(folder, "checkout", "-q", "base")
+    if "Saved benchmark data" in done.stdout or "Comparing against" not in done.stdout + done.stderr:
+        raise SystemExit(done.stdout + done.stderr)
+    failed = set(re.findall(r"test_work\[(\w+)\].*?has failed", done.stdout + done.stderr))
+    return {case: "regressed" if case in failed else "unchanged" for case in CASES}
+
+
+def asv(folder: Path, branch: str, command: str) -> dict[str, str]:
+    """What `asv continuous` says: significant and beyond its factor of 1.1 by default, here 1.05 as the others' 5 %."""
+    done = run([command, "continuous", "--factor", "1.05", "base", branch], folder)
+    if "BENCHMARKS NOT SIGNIFICANTLY CHANGED" not in done.stdout and "| Change" not in done.stdout:
+        raise SystemExit(done.stdout + done.stderr)
+    slower = set(re.findall(r"^\| \+ .*suite\.time_(\w+)", done.stdout, re.MULTILINE))
+    return {case: "regressed" if case in slower else "unchanged" for case in CASES}
+
+
+def twice(folder: Path) -> float:
+    """Seconds of running the suite once on each revision, as without any gate."""
+    started = time.monotonic()
+    for branch in ("base", "same"):
+        git(folder, "checkout", "-q", branch)
+        run([sys.executable, "-m", "pytest", "-q", "--gpuperf-device", "cpu", "perf"], folder)
+    git(folder, "checkout", "-q", "base")
+    return time.monotonic() - started
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def _case(node: str) -> str:
+    return node.rpartition("[")[2].rstrip("]")
+
+
+def rounds(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """What runs, in which order: (tool, branch)."""
+    draw = random.Random(0)
+    for number in range(max(options.rounds, options.slowed_rounds)):
+        branches = ["same"] if number < options.rounds else []
+        branches += list(BRANCHES)[1:] if number < options.slowed_rounds else []
+        jobs = [(tool, b) for b in branches for tool in ("gpuperf ab", "pytest-benchmark")]
+        if options.asv and number % options.asv_every == 0:
+            jobs += [("asv", b) for b in branches]
+        jobs += [("twice", "same")] if number % 3 == 0 else []
+        yield from draw.sample(jobs, len(jobs))
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Append one line a run."""
+    with tempfile.TemporaryDirectory(prefix="ab-rates-") as place, options.into.open("a") as into:
+        folder = Path(place) / "repository"
+        folder.mkdir()
+        make(folder)
+        if options.asv:
+            run([options.asv, "machine", "--yes"], folder)
+            asv(folder, "same", options.asv)  # builds its environment: not a measurement
+        for tool, branch in rounds(options):
+            started = time.monotonic()
+            words: dict[str, str] = {}
+            if tool == "twice":
+                twice(folder)
+            elif tool == "asv":
+                words = asv(folder, branch, options.asv)
+            else:
+                words = (ours if tool == "gpuperf ab" else pytest_benchmark)(folder, branch)
+            line = {"tool": tool, "branch": branch, "seconds": time.monotonic() - started, "words": words}
+            into.write(json.dumps(line) + "\n")
+            into.flush()
+            print(line, flush=True)
+
+
+def summarise(file: Path) -> None:
+    """One table: false alarms, detection, inconclusive, time."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    seconds = {(t, b): [x["seconds"] for x in lines if (x["tool"], x["branch"]) == (t, b)] for x in lines
+               for t, b in [(x["tool"], x["branch"])]}  # fmt: skip
+    sequence = median(seconds["twice", "same"])
+    print(
+        "| tool | extra work | runs | found, of slowed tests | 95 % interval | inconclusive | called unchanged "
+        "| false alarms, of unslowed tests | runs failed falsely | time to verdict / suite twice |"
+    )
+    print("|---|---|---:|---:|:---|---:|---:|:---|---:|---:|")
+    for tool in ("gpuperf ab", "pytest-benchmark", "asv"):
+        for branch in BRANCHES:
+            of = [x["words"] for x in lines if (x["tool"], x["branch"]) == (tool, branch)]
+            if not of:
+                continue
+            count: dict[str, int] = defaultdict(int)
+            slowed = [] if branch == "same" else SLOWED
+            for words in of:
+                for case, word in words.items():
+                    count[("slowed " if case in slowed else "") + word] += 1
+            slow = sum(v for k, v in count.items() if k.startswith("slowed"))
+            calm = sum(count.values()) - slow
+            found = count["slowed regressed"]
+            low, high = interval(found, slow) if slow else (0, 0)
+            worst = interval(count["regressed"], calm)[1]
+            false_runs = sum(any(w == "regressed" for c, w in words.items() if c not in slowed) for words in of)
+            open_ = count["slowed inconclusive"] if slow else count["inconclusive"]
+            passed = count["slowed unchanged"] if slow else count["unchanged"]
+            print(
+                f"| {tool} | {branch.removeprefix('slow') + ' %' if slow else 'none'} | {len(of)} "
+                f"| {f'{found} of {slow}' if slow else ''} | {f'{low:.0%} to {high:.0%}' if slow else ''} "
+                f"| {open_ / (slow or calm):.0%} | {passed / (slow or calm):.0%} "
+                f"| {count['regressed']} of {calm} (at most {worst:.1%}) | {false_runs} of {len(of)} "
+                f"| {median(seconds[tool, branch]) / sequence:.1f} |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30, help="of the unchanged suite")
+    parser.add_argument("--slowed-rounds", type=int, default=8, help="of each share of extra work")
+    parser.add_argument("--asv", help="the command asv, in an environment of its own")
+    parser.add_argument("--asv-every", type=int, default=5, metavar="N", help="asv takes long: one round in N")
+    parser.add_argument("--into", type=Path, default=Path("ab_rates.jsonl"))
+    parser.add_argument("--summarise", type=Path, metavar="FILE", help="only print the table of a file")
+    options = parser.parse_args()
+    if options.summarise is None:
+        measure(options)
+    summarise(options.summarise or options.into)
+
+
+if __name__ == "__main__":
+    main()
