@@ -49,6 +49,10 @@ def prepare(config: pytest.Config) -> None:
             refused(lambda: paired.refuse_distribution(config))
             config.stash[ARRIVAL] = paired.Arrival(order.turns)
             config.pluginmanager.register(config.stash[ARRIVAL], "gpuperf-arrival")
+    elif settings.ab is not None:
+        from pytest_gpuperf.plugin import paired
+
+        refused(lambda: paired.refuse_distribution(config))
     config.stash[SETTINGS], config.stash[ORDER] = settings, order
 
 
@@ -87,7 +91,7 @@ def begin(session: pytest.Session) -> None:
     if settings.ab is not None and config.stash[ORDER] is None:
         from pytest_gpuperf.plugin.compared import Compared
 
-        compared = Compared(config, settings)
+        compared = refused(lambda: Compared(config, settings))
         compared.keep_measuring(session)
         config.pluginmanager.register(compared, "gpuperf-compared")
         return
