@@ -32,7 +32,7 @@ class GpuPerfLoad:
     def __call__(
         self,
         server: Server,
-        workload: Workload | Sequence[Any],
+        workload: Workload | str | Sequence[Any],
         *,
         batch: int = 1,
         concurrency: int = 16,
@@ -48,7 +48,8 @@ class GpuPerfLoad:
         """Keep `concurrency` requests in flight until three windows of at least `requests` answers agree.
 
         With a `rate`, requests arrive by themselves, so many a second, and at most `concurrency` are in flight: such a
-        load is there to be asserted on, and is not recorded. Arrays in place of a workload are sent as they are.
+        load is there to be asserted on, and is not recorded. A workload is a model, or the name of one at the session's
+        scale; arrays in its place are sent as they are.
         """
         __tracebackhide__ = True
         from pytest_gpuperf.serving.load import LoadPlan
@@ -74,9 +75,16 @@ class GpuPerfLoad:
                 window_seconds=window_seconds,
                 budget=settings.budget,
             )
-            return self._measure(server, workload, plan, name, settings)
+            return self._measure(server, self._named(workload), plan, name, settings)
         except UsageError as error:
             pytest.fail(str(error), pytrace=False)
+
+    def _named(self, workload: Workload | str | Sequence[Any]) -> Workload | Sequence[Any]:
+        if not isinstance(workload, str):
+            return workload
+        from pytest_gpuperf.models import load
+
+        return load(workload, self._suite.settings.scale)
 
     def _measure(
         self,
