@@ -6,6 +6,7 @@ import pytest
 
 from pytest_gpuperf.plugin.suite import SETTINGS
 
+MODEL = "ViT-B-32"
 BACKENDS = ("torch", "triton-onnx")
 
 
@@ -17,15 +18,13 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture
-def workload(scale):
-    """The model of S0's study."""
-    from pytest_gpuperf.models import load
-
-    return load("ViT-B-32", scale)
-
-
-@pytest.fixture
 def server(request, backend, scale):
     """One server for all tests of a back end."""
     kind, _, runtime = backend.partition("-")
-    return request.getfixturevalue(f"{kind}_server")("ViT-B-32", scale=scale, runtime=runtime or "torch")
+    return request.getfixturevalue(f"{kind}_server")(MODEL, scale=scale, runtime=runtime or "torch")
+
+
+@pytest.fixture
+def workload():
+    """What it serves."""
+    return MODEL
