@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
+from page_suite import a_suite, written
 
 ROWS = "#table > tbody > tr.case"
 NONE = "\u2013"
@@ -209,3 +211,22 @@ def test_the_theme_follows_the_system_until_it_is_chosen(visit, report):
     page.evaluate("localStorage.clear()")
     page.reload()
     assert page.evaluate(background) == "rgb(15, 19, 23)"
+
+
+def test_a_run_that_nobody_judged_has_no_verdicts(visit, tmp_path):
+    run, _ = a_suite(40)
+    page = visit(written(tmp_path, run)).page
+    assert total(page) == 40
+    assert texts(page, "#table thead th")[0].startswith("Case")
+    assert texts(page, ".chips .chip") == ["1 unvalidated"]
+    assert page.locator(".overview").count() == 0
+    page.locator(NAMES).first.click()
+    assert texts(page, "tr.panel h4")[:2] == ["Distribution", "Figures"]
+    assert "Change from its middle" in page.locator("tr.panel").text_content()
+
+
+def test_an_empty_run_is_a_page_too(visit, tmp_path):
+    run, baseline = a_suite(2)
+    page = visit(written(tmp_path, msgspec.structs.replace(run, cases=()), baseline)).page
+    assert page.locator("h1").text_content() == "Nothing was compared"
+    assert texts(page, "h2") == ["Cases", "Not measured", "Sessions", "Words"]

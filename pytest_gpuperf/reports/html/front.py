@@ -111,7 +111,8 @@ def _why(f: Finding, comparison: Comparison) -> str | None:
 def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     comparison = subject.comparison
     if comparison is None:
-        return f"{_many(len(subject.run.cases), 'case')} measured; no baseline, so nothing was judged"
+        why = "no baseline, so nothing was judged" if subject.baseline is None else "nothing was judged"
+        return f"{_many(len(subject.run.cases), 'case')} measured; {why}"
     total = len(comparison.timed)
     if not total:
         return "Nothing was compared"

@@ -118,8 +118,9 @@ def test_many_losses_are_counted():
             "The suite as a whole regressed; none of 1 compared case regressed by itself",
         ),
         (Subject(run_of(A)), "measured", "1 case measured; no baseline, so nothing was judged"),
+        (Subject(run_of(A, B), baseline=a_baseline(0)), "measured", "2 cases measured; nothing was judged"),
     ],
-    ids=["passed", "undecided", "nothing", "vanished", "suite", "measured"],
+    ids=["passed", "undecided", "nothing", "vanished", "suite", "measured", "unjudged"],
 )
 def test_the_headline_of(given, state, headline):
     front = front_of(given)

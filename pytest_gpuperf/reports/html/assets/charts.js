@@ -60,7 +60,7 @@ function panel(found, axis, kinds, several) {
   const title = found.others.filter(([name]) => name === 'model' || found.told.has(name)).map(([name, text]) => (name === 'model' ? text : `${name} ${text}`)).join(', ');
   return h('section', { class: 'panel' },
     h('h3', {}, title || split(found.function)[1], several && title ? h('span', { class: 'muted small' }, ` ${split(found.function)[1]}`) : null),
-    legend(series, found.entries.some((e) => hasBaseline(e))), h('div', { class: 'pair' }, drawn));
+    legend(levels.length > 1 ? series : [], found.entries.some((e) => hasBaseline(e))), h('div', { class: 'pair' }, drawn));
 }
 
 function chartSection(page) {

@@ -110,5 +110,6 @@ function legend(series, before) {
     keys.push(h('li', { class: 'series plain' }, s('svg', { viewBox: '-13 -8 26 16', width: 26, height: 16, 'aria-hidden': 'true' },
       s('path', { class: 'line before', d: 'M-12 0H12' })), 'the baseline'));
   }
+  if (!keys.length) return null; // bars say themselves what they are
   return h('ul', { class: 'legend', 'aria-label': 'Legend' }, keys);
 }

@@ -21,7 +21,7 @@ function filters(page, changed) {
   const state = { text: '', words: new Set(), levels: {} };
   const search = h('input', { type: 'search', id: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter by name; several words must all occur', autocomplete: 'off', spellcheck: 'false',
     oninput: () => { state.text = search.value; apply(); } });
-  const words = [...GRAVITY, UNVALIDATED].map((word) => [word, page.cases.filter((e) => is(e, word)).length]).filter(([, count]) => count);
+  const words = [...(page.compared ? GRAVITY : []), UNVALIDATED].map((word) => [word, page.cases.filter((e) => is(e, word)).length]).filter(([, count]) => count);
   const chips = words.map(([word, count]) => {
     const chip = h('button', { type: 'button', class: `chip ${word}`, 'aria-pressed': 'false', onclick: () => {
       if (!state.words.delete(word)) state.words.add(word);
@@ -70,7 +70,7 @@ function filters(page, changed) {
     if (event.key === 'Escape' && !tip.hidden) hideTip();
     else if (event.key === 'Escape' && document.activeElement === search) { search.value = state.text = ''; apply(); }
   });
-  return { chips: h('div', { class: 'chips', role: 'group', 'aria-label': 'Filter by verdict' }, chips),
+  return { chips: chips.length ? h('div', { class: 'chips', role: 'group', 'aria-label': 'Filter by verdict' }, chips) : null,
     bar: h('div', { class: 'filters' }, h('div', { class: 'row' }, search, selects, clear), count), apply, reset };
 }
 
@@ -107,12 +107,12 @@ function start() {
   const bar = filters(page, (left) => { table.refresh(left); if (charts) charts.refresh(left); });
   charts = chartSection(page);
   byId('report').append(...[
-    h('section', { id: 'cases', tabindex: -1 }, h('h2', {}, 'Cases'), bar.chips, overview(page.cases, open), bar.bar, table.element),
+    h('section', { id: 'cases', tabindex: -1 }, h('h2', {}, 'Cases'), bar.chips, page.compared && overview(page.cases, open), bar.bar, table.element),
     charts && charts.element,
     absent(page),
     sessions(page),
-    h('section', { class: 'words' }, h('h2', {}, 'Words'), h('dl', { class: 'pairs' }, WORDS.map(([word, text]) => h('div', {}, h('dt', {}, verdict(word)), h('dd', {}, text)))),
-      h('p', { class: 'muted small' }, 'Changes are of a cost: of the time a call takes, of bytes, of joules. Above zero is worse. Latency and throughput of a case are one evidence and are judged once.')),
+    h('section', { class: 'words' }, h('h2', {}, 'Words'), h('dl', { class: 'pairs' }, WORDS.filter(([word]) => page.compared || word === UNVALIDATED).map(([word, text]) => h('div', {}, h('dt', {}, verdict(word)), h('dd', {}, text)))),
+      page.compared && h('p', { class: 'muted small' }, 'Changes are of a cost: of the time a call takes, of bytes, of joules. Above zero is worse. Latency and throughput of a case are one evidence and are judged once.')),
   ].filter(Boolean));
   bar.apply();
   document.querySelectorAll('a.case').forEach((link) => link.addEventListener('click', (event) => {

@@ -5,7 +5,7 @@ const GRAVITY = ['regressed', 'waived', 'inconclusive', 'improved', 'reference',
 const missing = (value) => (value === undefined || value === null);
 
 const COLUMNS = [
-  { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, cell: (e) => [verdict(e.word), elsewhere(e)] },
+  { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, compared: true, cell: (e) => [verdict(e.word), elsewhere(e)] },
   { key: 'case', title: 'Case', of: (e) => e.id, first: 1, cell: null },
   { key: 'change', title: 'Change', hint: 'of the time a call takes: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
   { key: 'time', title: 'Time a call', of: (e) => e.time, first: -1, number: true, cell: (e) => seconds(e.time) },
@@ -48,7 +48,7 @@ function changed(entry) {
 function caseTable(page, onOpen) {
   const columns = COLUMNS.filter((c) => (!c.compared || page.compared) && page.cases.some((e) => !missing(c.of(e))));
   const several = new Set(page.cases.map((e) => split(e.id)[0])).size > 1; // else it is said once, above
-  let order = { key: 'verdict', way: 1 };
+  let order = { key: page.compared ? 'verdict' : 'case', way: 1 };
   let shown = page.cases;
   let made = 0;
   const opened = new Set();
