@@ -23,7 +23,7 @@ LONGEST_TITLE = 200
 Level = Literal["error", "warning"]
 
 
-def annotations(judged: Judged, root: str = "") -> list[str]:
+def github_commands(judged: Judged, root: str = "") -> list[str]:
     """One line each, the gravest first. `root` is pytest's root directory as the repository's paths begin: "perf/"."""
     errors = [*_summary(judged), *_of_cases(judged, root, "error")]
     warnings = list(_of_cases(judged, root, "warning"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.reports.annotations import annotations
+from pytest_gpuperf.reports.annotations import github_commands
 from pytest_gpuperf.reports.columns import render_columns
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.markdown import render_markdown, render_recorded
@@ -41,7 +41,7 @@ def github_annotations(judged: Judged, root: Path, environment: Mapping[str, str
         return []
     workspace = Path(environment.get("GITHUB_WORKSPACE") or root)
     inside = os.path.relpath(root.resolve(), workspace.resolve())
-    return annotations(judged, "" if inside == "." or inside.startswith("..") else f"{Path(inside).as_posix()}/")
+    return github_commands(judged, "" if inside == "." or inside.startswith("..") else f"{Path(inside).as_posix()}/")
 
 
 def write_report(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
 from pytest_gpuperf.analysis.comparison import Rules
-from pytest_gpuperf.reports.annotations import SHOWN, annotations
+from pytest_gpuperf.reports.annotations import SHOWN, github_commands
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert
 from pytest_gpuperf.reports.terminal import explain, render_table
@@ -46,7 +46,7 @@ def judged(*findings, **changes):
 
 def test_a_regression_stands_on_the_line_of_its_test():
     cause = Explanation(causes=(Cause(kind="copy", sentence="1 new copy"),))
-    summary, line = annotations(judged(finding(A, "regressed", line=12), explanations={A: cause}), "perf/")
+    summary, line = github_commands(judged(finding(A, "regressed", line=12), explanations={A: cause}), "perf/")
     name, properties, text = obeyed(line)
     assert name == "error"
     assert properties == {
@@ -66,27 +66,27 @@ def test_a_regression_stands_on_the_line_of_its_test():
 
 def test_what_could_not_be_told_is_a_warning_and_fails_where_strict_is_on():
     undecided = finding(A, "inconclusive"), *(finding(f"{B}[{i}]") for i in range(9))
-    (warning,) = annotations(judged(*undecided))
+    (warning,) = github_commands(judged(*undecided))
     assert obeyed(warning)[0] == "warning"
-    strict = annotations(judged(*undecided, rules=Rules(strict=True)))
+    strict = github_commands(judged(*undecided, rules=Rules(strict=True)))
     assert [obeyed(line)[0] for line in strict] == ["error", "error"]
 
 
 def test_what_passes_or_is_waived_is_not_annotated():
     quiet = finding(A, "regressed", waiver=WAIVER), finding(B), memory(B, "improved")
-    assert annotations(judged(*quiet)) == []
+    assert github_commands(judged(*quiet)) == []
 
 
 def test_against_a_reference_too():
     since = comparison(finding(A, "regressed"), baseline="v1.json")
-    lines = annotations(Judged(run_of(A), comparison(finding(A)), since))
+    lines = github_commands(Judged(run_of(A), comparison(finding(A)), since))
     assert "Against the reference v1.json" in obeyed(lines[0])[2]
     assert obeyed(lines[1])[1]["file"] == "tests/test_x.py"
 
 
 def test_no_more_than_github_shows_and_the_rest_is_counted():
     cases = [f"{A}[{i}]" for i in range(30)]
-    lines = annotations(
+    lines = github_commands(
         judged(*(finding(c, "regressed") for c in cases), *(finding(f"{c}u", "inconclusive") for c in cases))
     )
     kinds = [obeyed(line)[0] for line in lines]
@@ -97,7 +97,7 @@ def test_no_more_than_github_shows_and_the_rest_is_counted():
 
 @pytest.mark.parametrize("name", [*HOSTILE, *(f"tests/{c}/test_x.py::test[{c}]" for c in COMMANDS), "::::error::x"])
 def test_a_name_is_a_name_in_a_command(name):
-    for line in annotations(judged(finding(name, "regressed"), finding(B, "inconclusive"))):
+    for line in github_commands(judged(finding(name, "regressed"), finding(B, "inconclusive"))):
         assert line.isprintable()  # one line, whatever it was given
         kind, properties, _ = obeyed(line)
         assert kind in {"error", "warning"}

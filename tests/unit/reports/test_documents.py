@@ -76,3 +76,9 @@ def test_the_graver_of_two_comparisons_decides(own, reference, code):
 def test_what_is_wrong_beyond_the_comparison_fails():
     wrong = Judged(run_of(A), comparison(finding(A)), trouble=("a suspect could not be confirmed.",))
     assert (wrong.exit_code, wrong.problems) == (1, ("a suspect could not be confirmed.",))
+
+
+def test_what_belongs_to_a_test_is_found_by_it():
+    both = judged(finding(A, "regressed"), finding(B), run=run_of(A, B))
+    assert [c.id for c in both.cases_of(A)] == [f.case for f in both.findings_of(A)] == [A]
+    assert (both.cases_of("other"), both.findings_of("other")) == ((), ())
