@@ -69,10 +69,6 @@ class Seen:
         return self.after.seconds - self.before.seconds
 
     @property
-    def slower(self) -> bool:
-        return self.more >= 0
-
-    @property
     def same_kernels(self) -> bool:
         """Whether the very same kernels ran, each as often."""
         return self.a.launches == self.b.launches and not any(c.more_launches for c in self.changes)

@@ -84,7 +84,6 @@ class Recorder:
         self, item: pytest.Item, name: str | None, settings: TestSettings, measurements: tuple[Measurement, ...]
     ) -> Case:
         """The case of a measurement."""
-        suffix = (f"#{name}" if name else "") + (f"#{settings.cache}" if settings.cache != "warm" else "")
         line = item.location[1]
         return Case(
             id=self.id_of(item, name, settings),
@@ -125,11 +124,12 @@ class Recorder:
             memory=self.chosen.memory,
             session=self.name_of(repeat),
             pace=None if paced is None else paced(workload.call),
-            seen=self.seen,
             watch=self.truth.watch(),
+            seen=self.seen,
             told=told,
         )
         return counted(measured, fn)
+
     def explained(
         self, case: Case, fn: Callable[..., object], arguments: tuple[Any, ...], settings: TestSettings
     ) -> Case:
@@ -137,7 +137,6 @@ class Recorder:
         workload = workload_call(fn, arguments, Plan(cache=settings.cache), self.chosen)
         profile = self.truth.profile(case.measurements[-1], workload.call, (fn, arguments))
         return msgspec.structs.replace(case, profile=profile)
-
 
     def run_once(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:
         """Run a workload without measuring it; what its test asserts on is the one call."""
