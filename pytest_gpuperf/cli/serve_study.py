@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("workload", metavar="WORKLOAD", help="a model's name: gpuperf matrix lists them")
     parser.add_argument("--backends", type=_some(*BACKENDS), default=BACKENDS[:2], metavar="NAME,...")
     parser.add_argument("--batches", type=_numbers, default=(1, 4, 8, 16, 32), metavar="N,...", help="one at a time")
-    parser.add_argument("--concurrency", type=_number, default=16, metavar="N", help="requests of one item at once")
+    parser.add_argument("--concurrency", type=_numbers, default=(16,), metavar="N,...", help="requests at once")
     parser.add_argument("--requests", type=_number, default=200, metavar="N", help="of a window; three must agree")
     parser.add_argument("--protocol", type=_some(*PROTOCOLS), default=PROTOCOLS, metavar="NAME,...")
     parser.add_argument(

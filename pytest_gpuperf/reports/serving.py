@@ -62,7 +62,7 @@ def _choice(decided: Sequence[Decision]) -> Iterator[str]:
     singles = [d for d in decided if d.figure.situation == "single" and d.figure.name == "p50"]
     if not rates:
         return
-    first = rates[0]
+    first = max(rates, key=lambda d: d.figure.middle(d.best))  # where the most is answered
     where = f"{first.figure.situation}, {first.figure.protocol}"
     if first.outcome == "winner":
         yield f"Recommended: {first.best}, with {_times(first)} the requests/s of {first.second} ({where})."

@@ -21,7 +21,7 @@ class Asked(Record, frozen=True, kw_only=True):
     workload: Name
     scale: Name
     batches: tuple[Count, ...]  # one request at a time
-    concurrency: Count  # requests of one item at once
+    concurrency: tuple[Count, ...]  # requests of one item at once
     requests: Count  # of a window
     protocols: tuple[Protocol, ...]
     rounds: Count

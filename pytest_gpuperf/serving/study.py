@@ -129,4 +129,5 @@ def _visits(asked: Asked) -> Iterator[tuple[Situation, Protocol, int, int, int]]
         for batch in asked.batches:
             if batch > 1:
                 yield "batch", protocol, batch, 1, max(FEWEST, asked.requests // batch)
-        yield "concurrent", protocol, 1, asked.concurrency, asked.requests
+        for concurrency in asked.concurrency:
+            yield "concurrent", protocol, 1, concurrency, asked.requests

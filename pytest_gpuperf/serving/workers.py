@@ -164,7 +164,7 @@ def started(orders: Sequence[Order], request: bytes) -> Generator[Workers]:
 def _begin() -> Worker:
     errors = os.fdopen(os.memfd_create("gpuperf-load"), "w+b")
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", _WORKER],
+        [sys.executable, "-P", "-m", _WORKER],  # -P: no file of the folder we are in passes for a library
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -11,6 +11,7 @@ from loads import a_load, a_study
 from pytest_gpuperf.reports.document import Heading, as_html, as_markdown, as_text
 from pytest_gpuperf.reports.serving import document
 from pytest_gpuperf.results.load import RoundTrip
+from pytest_gpuperf.results.study import Visit
 
 FAST = (0.0025, 0.0026, 0.0024)
 HOSTILE = "torch<script>alert(1)</script>|x\x1b[31m"
@@ -40,6 +41,25 @@ def test_the_first_lines_say_what_to_do():
     assert "Send binary tensors to torch: at batch 8 JSON is 5.00 times the bytes" in text
     assert "Unvalidated" not in text
     assert "To be doubted" not in text
+
+
+def test_the_most_that_is_answered_is_what_recommends():
+    def swept(study, rates):
+        rounds = tuple(
+            msgspec.structs.replace(
+                r,
+                visits=r.visits
+                + tuple(
+                    Visit(situation="concurrent", load=a_load(c / rate, concurrency=c)) for c, rate in rates.items()
+                ),
+            )
+            for r in study.rounds
+        )
+        return msgspec.structs.replace(study, rounds=rounds)
+
+    text = shown(swept(a_study("a"), {2: 400.0, 32: 9000.0}), swept(a_study("b", FAST), {2: 500.0, 32: 5000.0}))
+    assert "Recommended: a, with 1.80x [" in text
+    assert "(concurrency 32, binary)" in text
 
 
 def test_a_tie_recommends_neither():
