@@ -159,7 +159,10 @@ def _facts(m: Measurement, figures: Figures) -> Iterator[tuple[str, str]]:
     """Of the newest session: what explains a figure, in words."""
     samples, blocks = len(m.samples), len(m.blocks)
     ended = "until its median was known" if m.ended == "steady" else "stopped by its cap"
-    yield "sampling", f"{samples} spans of {m.span_calls} calls in {blocks} blocks, {ended}"
+    yield (
+        "sampling",
+        f"{samples} spans of {'1 call' if m.span_calls == 1 else f'{m.span_calls} calls'} in {blocks} blocks, {ended}",
+    )
     yield "median known to", f"\u00b1{m.interval:.2%}"
     if m.warmup_calls:
         yield "warm-up", f"{m.warmup_calls} calls, {format_seconds(m.warmup_seconds)}"

@@ -247,7 +247,8 @@ def test_what_is_known_of_a_case():
 
 
 def test_arithmetic_without_a_ceiling():
-    page = page_of(Subject(run_of(A, flops=10**9)))
+    page = page_of(Subject(run_of(A, flops=10**9, span_calls=1)))
+    assert "32 spans of 1 call in 8 blocks, until its median was known" in dict(page.cases[0].facts).values()
     assert "0.0998 TFLOP/s" in dict(page.cases[0].facts).values()
 
 
