@@ -85,7 +85,7 @@ def make(folder: Path) -> None:
                 "env_dir": "../asv/env",
                 "results_dir": "../asv/results",
                 "html_dir": "../asv/html",
-            }  # fmt: skip
+            }
         ),
     }
     git(folder, "init", "-q", "-b", "base")

@@ -101,7 +101,12 @@ def files_of(root: Path, *, others: bool = False) -> list[str]:
     """The files git tracks there, and others that it does not ignore; no submodules."""
     asked = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
     listed = _git("ls-files", "-z", *asked, cwd=root).split("\0")
-    return sorted({name for name in listed if name and not _is_folder(root / name)})
+    return sorted({name for name in listed if name and not _is_folder(root / name) and not _cached(name)})
+
+
+def _cached(name: str) -> bool:
+    """What Python and pytest write beside the code, where a project does not ignore it."""
+    return not {"__pycache__", ".pytest_cache"}.isdisjoint(Path(name).parts)
 
 
 def clean_environment() -> dict[str, str]:

@@ -81,8 +81,8 @@ def _same(
 
 
 def _others(sides: Mapping[Name, Side], suite: SuiteFiles) -> list[str]:
-    """Files that differ and could be code: kernels, libraries, tables; no Python that nobody imported, no documents."""
-    names = {name: set(files_of(side.tree, others=True)) for name, side in sides.items()}
+    """Tracked files that differ and could be code: kernels, libraries, tables; no documents, no unimported Python."""
+    names = {name: set(files_of(side.tree)) for name, side in sides.items()}
     return sorted(
         path
         for path in names["base"] | names["head"]

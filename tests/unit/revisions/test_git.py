@@ -56,6 +56,7 @@ def test_the_working_state_is_copied_and_its_index_left_alone(project, repositor
     project.write("work.py", "A = 3\n")
     project.write("new/module.py", "new")
     project.write("noise.log", "noise")
+    project.write("new/__pycache__/module.pyc", "noise")
     (project.root / "gone.py").unlink()
     (project.root / "link.py").symlink_to("work.py")
     (project.root / "staged.py").chmod(0o755)
