@@ -70,7 +70,7 @@ def fault_of(error: BaseException) -> Fault:
     if "InferenceServerException" in classes:
         status = getattr(error, "status", lambda: None)()
         return "unreadable" if status is None else "timeout" if status == "499" else "status"
-    if "HTTPParseError" in classes and any(word in str(error) for word in ("closed", "EOF")):
+    if "HTTPParseError" in classes and any(word in str(error) for word in ("closed", "Incomplete")):
         return "disconnected"  # in the middle of an answer
     known: list[Fault] = [_BY_CLASS[name] for name in classes if name in _BY_CLASS]
     return known[0] if known else "other"
