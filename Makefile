@@ -43,7 +43,7 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED) triton browser
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest tests
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under 100 --include '*/results/*,*/analysis/*,*/reports/*,*/cli/*'

@@ -103,7 +103,7 @@ def _with(explanation: Explanation, **fields: object) -> Explanation:
 
 def _brought(cause: Cause, found: Iterable[Cause], more: float) -> bool:
     """Whether a stronger cause brings this one with it."""
-    kinds = {other.kind for other in found}
+    kinds: set[Kind] = {other.kind for other in found}
     if cause.kind in _EFFECTS:
         return bool(kinds & _REASONS)
     if cause.seconds is not None and abs(cause.seconds) >= _MINOR * abs(more):

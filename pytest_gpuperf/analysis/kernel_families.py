@@ -35,7 +35,6 @@ _TYPES = (
 )
 _FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = tuple((kind, re.compile(pattern)) for kind, pattern in _NAMES)
 _PRECISIONS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TYPES)
-_OTHER: Family = "other"
 _ELEMENTWISE = """
 add add_ sub sub_ mul mul_ div div_ relu relu_ gelu silu silu_ sigmoid tanh exp clamp clamp_ clamp_min hardtanh
 hardtanh_ hardswish hardswish_ leaky_relu where masked_fill masked_fill_ pow rsqrt sqrt mean sum neg
@@ -47,7 +46,10 @@ def family(name: str) -> Family:
     """Of a shortened name."""
     if name in _PLAIN:
         return "elementwise"
-    return next((found for found, pattern in _FAMILIES if pattern.search(name)), _OTHER)
+    for found, pattern in _FAMILIES:
+        if pattern.search(name):
+            return found
+    return "other"
 
 
 def type_in(name: str) -> str | None:

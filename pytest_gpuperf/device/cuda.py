@@ -95,7 +95,12 @@ def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
     torch.cuda.set_device(index)
     properties: Any = torch.cuda.get_device_properties(index)
     uuid = getattr(properties, "uuid", None)  # torch 2.4 does not have it everywhere
-    versions = {"cuda": torch.version.cuda, "driver": identity.driver_version()}
+    cudnn = torch.backends.cudnn.version()
+    versions = {
+        "cuda": torch.version.cuda,
+        "cudnn": None if cudnn is None else str(cudnn),
+        "driver": identity.driver_version(),
+    }
     return Card(
         device=Device(
             kind="cuda",

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -208,6 +209,10 @@ def _tensors(told: Sequence[Mapping[str, Any]]) -> tuple[Tensor, ...]:
     return tuple(Tensor(t["name"], t["datatype"], tuple(t["shape"])) for t in told)
 
 
+def _ignored(number: int, frame: FrameType | None) -> None:
+    """A signal's handler that does nothing."""
+
+
 def main(file: str) -> None:
     """Load the model, say where it is, and serve until the end."""
     order = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -226,7 +231,7 @@ def main(file: str) -> None:
             )
         served = Served(order["model"], signature, deployment, replicas)
         # Having ended in good order, uvicorn raises the signal that it got once more; so it returns instead.
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGTERM, _ignored)
         uvicorn.run(app(served), host=HOST, port=order["port"], log_level="warning", access_log=False)
         served.queue.close()
 

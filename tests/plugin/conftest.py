@@ -81,7 +81,15 @@ class Story:
             )
             waiver = Waiver(until=waived_until, reason="known") if waived_until else None
             cases.append(
-                Accepted(id=case.id, test=case.test, items=m.items, clock=m.clock, series=series, waiver=waiver)
+                Accepted(
+                    id=case.id,
+                    test=case.test,
+                    items=m.items,
+                    clock=m.clock,
+                    series=series,
+                    waiver=waiver,
+                    profile=case.profile,
+                )
             )
         baseline = Baseline(
             provenance="measured", environment=run.environment, sessions=tuple(headers), cases=tuple(cases)

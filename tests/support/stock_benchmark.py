@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +42,12 @@ def compare(folder: Path, *files: str) -> subprocess.CompletedProcess[str]:
 
 
 def _run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Our own tests run in workers of pytest-xdist, in which it measures nothing.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

@@ -28,7 +28,7 @@ FLASH = (
         (
             (
                 "void at::native::elementwise_kernel<128, 2, at::native::gpu_kernel_impl_nocast<at::native::Binary"
-                "Functor<float, float, float, at::native::binary_internal::DivFunctor<float> > >(at::TensorIteratorBase&)>"
+                "Functor<float, float, float, at::native::binary_internal::DivFunctor<float> > >(at::Base&)>"
             ),
             "elementwise div fp32",
         ),
