@@ -66,6 +66,7 @@ def _end(server: subprocess.Popen[bytes], grace: float) -> None:
     """Ask it to end, then make it; what is left of its group is ended too."""
     if server.poll() is None:
         server.send_signal(signal.SIGTERM)
+        server.send_signal(signal.SIGCONT)  # one that was stopped hears nothing
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(grace)
     with contextlib.suppress(ProcessLookupError, PermissionError):

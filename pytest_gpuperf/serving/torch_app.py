@@ -232,7 +232,14 @@ def main(file: str) -> None:
         served = Served(order["model"], signature, deployment, replicas)
         # Having ended in good order, uvicorn raises the signal that it got once more; so it returns instead.
         signal.signal(signal.SIGTERM, _ignored)
-        uvicorn.run(app(served), host=HOST, port=order["port"], log_level="warning", access_log=False)
+        uvicorn.run(
+            app(served),
+            host=HOST,
+            port=order["port"],
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,  # a hanging model must not keep it
+        )
         served.queue.close()
 
 

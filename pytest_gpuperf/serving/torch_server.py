@@ -69,7 +69,7 @@ def start_app(
             command=[sys.executable, "-u", "-m", "pytest_gpuperf.serving.torch_app", str(order)],
             ready_url=f"http://{HOST}:{taken}/v2/models/{model}/ready",
             ports=[taken],
-            grace=2.0,  # it has nothing to lose; its answers are on their way
+            grace=10.0,  # it needs a fraction of a second where the machine lets it run
         )
 
     if port is not None:
