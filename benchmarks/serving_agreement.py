@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
 import os
 import statistics
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from triton_models import FIXED, serving
 
+from pytest_gpuperf.serving.exchange import got
 from pytest_gpuperf.serving.load import LoadPlan, load_server
 from pytest_gpuperf.serving.server import Server
 
@@ -28,12 +30,26 @@ SHAPES = {FIXED: (1, 16), "network": (1, 3, 64, 64)}
 Figures = dict[str, float]  # requests/s, and percentiles in seconds
 
 
-def theirs(options: argparse.Namespace, server: Server, concurrency: int) -> Figures:
+def array(shape: tuple[int, ...]) -> np.ndarray:
+    """What both send: how long a network takes may depend on its numbers."""
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def theirs(options: argparse.Namespace, server: Server, concurrency: int, shape: tuple[int, ...]) -> Figures:
     """By perf_analyzer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "figures.csv")
+        (given,) = json.loads(got(server, f"/v2/models/{server.model}"))["inputs"]
+        Path(folder, given["name"]).write_bytes(array(shape).tobytes())  # a file for each input, by its name
         command = [options.perf_analyzer, "-m", server.model, "-u", server.url, "-i", "http", "-f", file, "-s", "1000"]
-        command += ["-p", str(int(options.window * 1000)), "--concurrency-range", str(concurrency)]
+        command += [
+            "-p",
+            str(int(options.window * 1000)),
+            "--concurrency-range",
+            str(concurrency),
+            "--input-data",
+            folder,
+        ]
         environment = os.environ | {"LD_LIBRARY_PATH": options.libraries}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if not file.exists():
@@ -44,9 +60,8 @@ def theirs(options: argparse.Namespace, server: Server, concurrency: int) -> Fig
 
 def ours(options: argparse.Namespace, server: Server, concurrency: int, shape: tuple[int, ...]) -> Figures:
     """By us."""
-    inputs = [np.random.default_rng(0).standard_normal(shape).astype(np.float32)]
     plan = LoadPlan(concurrency=concurrency, requests=1, window_seconds=options.window, budget=0.0)
-    load = load_server(server, inputs, plan).load
+    load = load_server(server, [array(shape)], plan).load
     percentiles = {"p50": load.latency.p50, "p99": load.latency.p99}
     return {"rate": load.requests_per_second} | {k: math.nan if v is None else v for k, v in percentiles.items()}
 
@@ -57,9 +72,9 @@ def row(options: argparse.Namespace, server: Server, name: str, concurrency: int
     for number in range(options.rounds):
         if number % 2:
             we = ours(options, server, concurrency, SHAPES[name])
-            they = theirs(options, server, concurrency)
+            they = theirs(options, server, concurrency, SHAPES[name])
         else:
-            they = theirs(options, server, concurrency)
+            they = theirs(options, server, concurrency, SHAPES[name])
             we = ours(options, server, concurrency, SHAPES[name])
         rounds.append((we, they))
     shown = [name, str(concurrency)]
