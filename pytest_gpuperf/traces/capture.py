@@ -8,13 +8,16 @@ sees no kernels either. `sees_kernels` tells the two apart, with a kernel that c
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+_LEVEL, _QUIET = "KINETO_LOG_LEVEL", "6"  # at which torch's profiler does not tell of each of its starts
 _COPIES = ("Memcpy", "Memset", "[memory]")
 
 
@@ -67,12 +70,25 @@ def capture(call: Callable[[], object], synchronize: Callable[[], None], *, cuda
 
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if cuda else [])
     synchronize()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its own doings: a single call is all that is wanted
+    with quietly():
         with profile(activities=activities) as profiler:
             call()
             synchronize()
         return from_events(profiler.events() or ())
+
+
+@contextmanager
+def quietly() -> Generator[None]:
+    """Without what the profiler says of its own doings: a single call is all that is wanted."""
+    before = os.environ.get(_LEVEL)
+    os.environ.setdefault(_LEVEL, _QUIET)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if before is None:
+            del os.environ[_LEVEL]
 
 
 def from_events(events: Iterable[Any]) -> Capture:

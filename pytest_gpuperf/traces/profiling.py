@@ -7,24 +7,19 @@ It is never a timed call, and its times are one call's: they explain a figure an
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, prod
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from pytest_gpuperf.results.records import KERNELS_KEPT, Kernel, Profile
-from pytest_gpuperf.traces.capture import Activity, Capture, from_events
+from pytest_gpuperf.traces.capture import Activity, Capture, from_events, quietly
 from pytest_gpuperf.traces.kernel_names import shortened
 from pytest_gpuperf.traces.operators import outermost, short, units
 from pytest_gpuperf.traces.settings import torch_settings
 from pytest_gpuperf.traces.tensors import Input, inputs_of
 
-_QUIET = "6"  # kineto's level at which it says nothing: on a machine without a GPU it reports that on each start
-_QUIETER = "KINETO_LOG_LEVEL"
 _TRIES = 3  # on a processor, whose other processes may take their turn just then
 _DISTURBED = 1.5  # times a timed call, and ...
 _TRACING = 1e-3  # ... seconds: what tracing itself takes at most of a call that is soon done
@@ -55,7 +50,7 @@ def profile_of(
     """
     pieces: list[Piece] = []
     least = inf
-    with _quietly():
+    with quietly():
         with _profiler(cuda=cuda):  # the first one of a process makes the first operator in it slower
             synchronize()
         for _ in range(1 if cuda else _TRIES):
@@ -196,16 +191,3 @@ def _profiler(*, cuda: bool) -> Any:
 
     activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]  # pragma: no cover - needs a GPU
     return profile(activities=activities, record_shapes=True)  # pragma: no cover - needs a GPU
-
-
-@contextmanager
-def _quietly() -> Generator[None]:
-    before = os.environ.get(_QUIETER)
-    os.environ.setdefault(_QUIETER, _QUIET)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own doings: a single call is all that is wanted
-            yield
-    finally:
-        if before is None:
-            del os.environ[_QUIETER]

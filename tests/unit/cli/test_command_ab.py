@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from command import gpuperf
 from revisions_of import ON_CPU, Project
+
+from pytest_gpuperf.cli.arguments import parse
 
 PAGE = Path(__file__).parents[3] / "docs/paired.md"
 
@@ -129,9 +132,7 @@ def test_long(gpuperf):
 
 
 def test_the_commands_on_the_page_are_ones_the_parser_takes():
-    from pytest_gpuperf.cli.arguments import parse
-
     commands = re.findall(r"^ {4}gpuperf (ab .*?)(?: +#.*)?$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:
-        assert callable(parse(__import__("shlex").split(command)).run)
+        assert callable(parse(shlex.split(command)).run)
