@@ -32,6 +32,7 @@ _DETECTORS: tuple[Callable[[Seen], Iterator[Cause]], ...] = (
     times.settings,
     structure.fusion,
     structure.copies,
+    times.threads,
     times.one_kernel,
     times.machine,
     times.idle,

@@ -22,6 +22,7 @@ _ALIKE = 0.5  # of the common change of a logarithm: kernels within it changed a
 _CLOCK_MOVED = 0.02  # of the SM clock: less is the ordinary wander of a card
 _WIDE = {"kernel": 0.03, "operator": 0.10}  # two profiled calls of the same differ by so much
 _LEAST = 1e-9
+_THREADS = "threads "
 _STACK = ("torch", "cuda", "driver", "cudnn", "triton", "onnxruntime", "onnxruntime-gpu", "torchvision", "timm")
 
 
@@ -79,10 +80,18 @@ def idle(seen: Seen) -> Iterator[Cause]:
 
 
 def settings(seen: Seen) -> Iterator[Cause]:
-    """What torch was set to."""
-    for change in software_changes(seen.a.settings, seen.b.settings):
-        accounted = seen.b.busy - seen.a.busy if change.startswith("threads") and _agree(seen) else None
-        yield Cause(kind="setting", sentence=f"torch's setting {change}", seconds=accounted)
+    """What torch was set to, and may choose its kernels by."""
+    for change in _settings(seen):
+        if not change.startswith(_THREADS):
+            yield Cause(kind="setting", sentence=f"torch's setting {change}")
+
+
+def threads(seen: Seen) -> Iterator[Cause]:
+    """How many threads torch was given: it changes how long the same kernels take, and not which they are."""
+    for change in _settings(seen):
+        if change.startswith(_THREADS):
+            accounted = seen.b.busy - seen.a.busy if seen.same_kernels and _agree(seen) else None
+            yield Cause(kind="setting", sentence=f"torch's setting {change}", seconds=accounted)
 
 
 def environment(before: Side, after: Side) -> Iterator[Cause]:
@@ -97,6 +106,10 @@ def environment(before: Side, after: Side) -> Iterator[Cause]:
         assert after.sm_clock is not None
         expected = before.seconds * (before.sm_clock / after.sm_clock - 1)
         yield Cause(kind="machine", sentence=f"another clock: {clock[0]}", seconds=expected)
+
+
+def _settings(seen: Seen) -> list[str]:
+    return software_changes(seen.a.settings, seen.b.settings)
 
 
 def _ratio(changes: Sequence[KernelChange]) -> float:

@@ -11,13 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 
 from pytest_gpuperf.errors import ServerError
+from pytest_gpuperf.serving.direct import got
 from pytest_gpuperf.serving.faults import last_lines
 from pytest_gpuperf.serving.server import LAST_LINES
 
@@ -180,9 +179,9 @@ def _wait(process: ServerProcess, launch: Launch, until: float) -> None:
             process.stop()
             raise _ended(process, launch)
         try:
-            with urllib.request.urlopen(launch.ready_url, timeout=1) as answer:  # noqa: S310 - our own loopback URL
-                if answer.status == HTTPStatus.OK and process.alive():  # it may be another's server on a taken port
-                    return
+            got(launch.ready_url, timeout=1)
+            if process.alive():  # it may be another's server on a taken port
+                return
         except OSError as error:
             last = str(error)
         if time.perf_counter() > until:

@@ -9,7 +9,7 @@ def test_a_measurement_can_be_asserted_on(story):
             m = gpuperf(spin, 1, items=4)
             assert 0.0005 < m.device_time.median < 0.01
             assert m.throughput == pytest.approx(4 / m.device_time.median)
-            assert m.latency.p50 is not None and m.latency.p99 is None
+            assert m.latency.p50 <= m.latency.p90
             assert m.clock == "host" and m.ended == "steady"
             assert gpuperf.device == "cpu"
     """)

@@ -26,6 +26,17 @@ import work
 def test_spin(gpuperf):
     gpuperf(work.spin)
 """
+# Whoever comes first is slow, and the sides come first in turns: launches contradict each other.
+_WILD = """
+from pathlib import Path
+import work
+
+def test_wild(gpuperf):
+    with Path({came!r}).open("a+") as file:
+        file.write("x")
+        work.MILLISECONDS = 1.5 if file.tell() % 2 else 0.5
+    gpuperf(work.spin)
+"""
 ON_CPU = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.2", "-p", "no:benchmark", "-p", "no:hypothesispytest")
 _ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
@@ -77,3 +88,8 @@ class Project:
         """Every file of the work tree and of git's own folder, the index and the stashes among them."""
         files = (f for f in self.root.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
         return {str(f.relative_to(self.root)): sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def wild(project: Project) -> str:
+    """A suite about whose speed no few launches can tell."""
+    return _WILD.format(came=str(project.root.parent / "came"))

@@ -154,6 +154,14 @@ def test_threads_account_for_nothing_that_the_profile_does_not_show() -> None:
     assert sentences(explain(side(before), side(after, 2e-3))) == ["torch's setting threads 4 -> 2"]
 
 
+def test_a_copy_is_told_before_threads_that_would_not_add_one() -> None:
+    before = profile(kernel("mm"), settings={"threads": "1"})
+    after = profile(kernel("mm"), kernel("copy_"), settings={"threads": "2"})
+    found = explain(side(before, 1e-3), side(after, 2e-3))
+    assert [c.kind for c in found.causes] == ["copy", "setting"]
+    assert sentences(found)[-1] == "torch's setting threads 1 -> 2"  # and accounts for nothing
+
+
 def test_a_copy_that_a_cast_brings_is_part_of_it_unless_it_matters() -> None:
     def bf16(seconds: float) -> Profile:
         return profile(kernel("addmm", inputs={"bf16": 1}), kernel("copy_", seconds))

@@ -9,7 +9,7 @@ import torch
 from scripted_server import MODEL, WIDTH, scripted
 
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.models import Built, model
+from pytest_gpuperf.models import Built, model, registry
 from pytest_gpuperf.results.study_files import read_study
 
 QUICK = ("--device", "cpu", "--requests", "12", "--window-seconds", "0.05", "--concurrency", "4")
@@ -20,9 +20,13 @@ class Doubling(torch.nn.Module):
         return 2 * x
 
 
-@model(MODEL)
-def doubler(scale, pretrained):
-    return Built(Doubling(), lambda batch, generator: (torch.randn(batch, WIDTH, generator=generator),))
+@pytest.fixture(autouse=True)
+def doubler(monkeypatch):
+    monkeypatch.setattr(registry, "_own", dict(registry._own))
+
+    @model(MODEL)
+    def build(scale, pretrained):
+        return Built(Doubling(), lambda batch, generator: (torch.randn(batch, WIDTH, generator=generator),))
 
 
 def test_two_servers_are_compared_in_files_of_their_own(tmp_path, capsys):

@@ -79,7 +79,7 @@ def test_a_model_left_on_the_processor_is_contradicted_where_a_gpu_was_expected(
 
 
 def test_a_long_call_is_not_profiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_gpuperf.measurement.proving._LONGEST_PROFILED", 0.0)
+    monkeypatch.setattr("pytest_gpuperf.measurement.proving.LONGEST_PROFILED", 0.0)
     seen = prover("cuda").prove(spin, (spin,))
     assert figures(seen)["kernels"] == ("says nothing", "no call was profiled")
     assert seen.verdict == "unknown"

@@ -88,6 +88,7 @@ def test_pretrained_weights_out_of_reach_are_said_to_be(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setattr("urllib.request._opener", None)  # made once, with the proxies of that time
     with pytest.raises(MissingError, match=r"could not be fetched .*leave pretrained=True out"):
         load("resnet50", pretrained=True)
 

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
-from revisions_of import ON_CPU, SPIN
+from revisions_of import ON_CPU, SPIN, wild
 
 from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.revisions.conductor import Comparing, compare_revisions
@@ -301,15 +301,7 @@ def test_each_sides_own_tests(project, compared):
 
 
 def test_a_budget_lets_open_cases_have_more_launches(project, compared):
-    # Each process has a speed of its own: five launches cannot tell.
-    project.two_commits(suite="""
-        import random
-        import work
-
-        def test_wild(gpuperf):
-            work.MILLISECONDS = random.uniform(0.5, 1.5)
-            gpuperf(work.spin)
-    """)  # fmt: skip
+    project.two_commits(suite=wild(project))
     judged = compared(budget=25.0)
     assert judged.comparison.sides.launches > 5 or judged.comparison.sides.seconds > 20
 

@@ -104,6 +104,19 @@ def test_one_that_is_never_ready_is_stopped(tmp_path):
     assert gone(child_in(str(raised.value)))
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_it(tmp_path):
+    asks = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_server_process import launch
+from pytest_gpuperf.serving.processes import started
+started(lambda ports: launch(ports[0]), 1, timeout=30, folder=Path({str(tmp_path)!r})).stop()
+"""
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), f"http://{HOST}:1")
+    subprocess.run([sys.executable, "-c", asks], env={**os.environ, **proxy, "no_proxy": ""}, check=True)
+
+
 def test_a_command_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ServerError, match=r"no exit code \(its command could not be run\)(.|\n)*No such file"):
         start(
