@@ -231,9 +231,10 @@ def _judge(joined: Match) -> Mapping[EvidenceKind, Mapping[str, Verdict]]:
 
 
 def _capped(verdict: Verdict, kind: EvidenceKind, evidence: CaseEvidence, now: Measurement) -> Verdict:
-    """A measurement that ended at its cap, too wide to tell the margin, cannot acquit; it can still convict."""
+    """A measurement that ended at its cap, too wide to tell the margin, cannot acquit; what is plain it still tells."""
     margin = (evidence.policy or Policy()).unchanged_below
-    if kind != "time" or now.ended != "cap" or now.interval <= margin / 2 or verdict.word == "regressed":
+    plain = verdict.word == "regressed" or (verdict.word == "improved" and 1 - verdict.ratio > now.interval)
+    if kind != "time" or now.ended != "cap" or now.interval <= margin / 2 or plain:
         return verdict
     timed = sum(sum(block) for block in now.blocks) * now.span_calls
     reason = (

@@ -161,6 +161,12 @@ def test_a_cap_does_not_acquit_what_became_twice_as_slow():
     assert words(judged(current, baseline(accepted(A, 1e-3)))) == {A: "regressed"}
 
 
+def test_a_cap_hides_an_improvement_only_where_it_is_no_larger_than_what_is_unknown():
+    for interval, word in ((0.2, "improved"), (0.6, "inconclusive")):
+        current = run(case(A, *[0.5e-3] * 3, ended="cap", interval=interval))
+        assert words(judged(current, baseline(accepted(A, 1e-3)))) == {A: word}
+
+
 def test_vanished_and_unmeasured_fail_unless_allowed():
     known = baseline(accepted(A, 1e-3), accepted(B, 1e-3), accepted(C, 1e-3))
     current = run(case(A, *[1e-3] * 3), unmeasured={B: "skipped: no reason"})
