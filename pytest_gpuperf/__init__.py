@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.agreement import ParityCheck
     from pytest_gpuperf.plugin.fixture import GpuPerf
     from pytest_gpuperf.plugin.load import GpuPerfLoad
+    from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.results.load import Load
     from pytest_gpuperf.results.records import Measurement
+    from pytest_gpuperf.serving.server import Server
 
 __all__ = [
     "ContradictedError",
@@ -53,7 +55,9 @@ __all__ = [
     "OutOfMemoryError",
     "Parity",
     "ParityCheck",
+    "Server",
     "ServerError",
+    "ServerFactory",
     "SessionError",
     "UnavailableError",
     "UsageError",
@@ -70,6 +74,8 @@ _LAZY = {
     "Measurement": "pytest_gpuperf.results.records",
     "Parity": "pytest_gpuperf.parity.record",
     "ParityCheck": "pytest_gpuperf.plugin.agreement",
+    "Server": "pytest_gpuperf.serving.server",
+    "ServerFactory": "pytest_gpuperf.plugin.servers",
 }
 
 

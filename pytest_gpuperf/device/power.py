@@ -69,6 +69,9 @@ class PowerWindow:
     def __init__(self) -> None:
         self._energy: Energy | None = None
 
+    def __repr__(self) -> str:
+        return f"PowerWindow({'not ended' if self._energy is None else self._energy})"
+
     @property
     def energy(self) -> Energy:
         """Everything, with reasons instead of what is missing."""

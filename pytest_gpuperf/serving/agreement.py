@@ -38,12 +38,19 @@ def check_of(server: Server, workload: Workload, inputs: Sequence[Array]) -> Che
 
 def refuse_wrong_numbers(server: Server, answers: Sequence[Array], expected: Sequence[Array]) -> None:
     """Raise where the first item of an answer is not, within a few percent, the model's."""
-    for answer, wanted in zip(answers, expected, strict=False):
+    given, shapes = [a[:1] for a in answers], [e.shape for e in expected]
+    if [a.shape for a in given] != shapes:
+        raise _wrong(server, f"an item's arrays are of the shapes {[a.shape for a in given]}, and should be {shapes}")
+    for answer, wanted in zip(given, expected, strict=True):
         scale = float(np.abs(wanted).max())
-        off = float(np.abs(np.asarray(answer[:1], np.float64).reshape(wanted.shape) - wanted).max())
+        off = float(np.abs(np.asarray(answer, np.float64) - wanted).max())
         if not off <= LARGEST * scale:  # not a number is not agreement either
-            raise ServerError(
-                f"The server {server.name!r} at {server.url} does not compute what its model {server.model!r} does: "
-                f"the first item is off by {off:.3g}, and its largest number is {scale:.3g}. How fast that is says "
-                f"nothing. Write its model repository anew, or load it with plain arrays to leave this check out."
-            )
+            raise _wrong(server, f"the first item is off by {off:.3g}, and its largest number is {scale:.3g}")
+
+
+def _wrong(server: Server, how: str) -> ServerError:
+    return ServerError(
+        f"The server {server.name!r} at {server.url} does not compute what its model {server.model!r} does: {how}. "
+        f"How fast that is says nothing. Write its model repository anew, or load it with plain arrays to leave this "
+        f"check out."
+    )

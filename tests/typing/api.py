@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import assert_type
 
-from pytest_gpuperf import CudaTimer, GiB, GpuPerf, Measurement
+from pytest_gpuperf import CudaTimer, GiB, GpuPerf, GpuPerfLoad, Load, Measurement, Server, ServerFactory
 
 
 def model(x: float, y: int) -> str:
@@ -33,3 +33,13 @@ def test_timing(cuda_timer: CudaTimer) -> None:
         model(1.0, 2)
     assert_type(span.seconds, float)
     assert_type(cuda_timer.time(model, 1.0, 2), float)
+
+
+def test_loading(triton_server: ServerFactory, gpuperf_load: GpuPerfLoad) -> None:
+    server = triton_server("resnet50", instances=2, batching=True)
+    assert_type(server, Server)
+    load = gpuperf_load(server, "resnet50", batch=4, concurrency=16, requests=200)
+    assert_type(load, Load)
+    assert not load.errors
+    gpuperf_load(server, "resnet50", protocol="grpc")  # pyright: ignore[reportArgumentType] - not spoken
+    triton_server("resnet50", instance=2)  # pyright: ignore[reportCallIssue] - there is no such setting

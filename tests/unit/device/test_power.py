@@ -53,11 +53,13 @@ def test_a_window_knows_its_joules(machine: Machine) -> None:
     assert 0 <= window.uncertainty < 0.05
     assert window.seconds >= 0.6
     assert window.notes == ()
+    assert repr(window).startswith("PowerWindow(Energy(seconds=0.")
 
 
 def test_a_window_has_no_figures_before_it_has_ended(machine: Machine) -> None:
     with GpuPower(meter())() as window, pytest.raises(UnavailableError, match="after the `with` block"):
         _ = window.joules
+    assert repr(PowerWindow()) == "PowerWindow(not ended)"
 
 
 def test_the_period_of_the_counter_is_probed(machine: Machine) -> None:

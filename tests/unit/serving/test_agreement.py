@@ -67,6 +67,12 @@ def test_what_is_not_a_number_does_not_agree():
         refuse_wrong_numbers(handle, [np.full((1, WIDTH), np.nan)], [np.ones((1, WIDTH))])
 
 
+@pytest.mark.parametrize("given", [[np.ones((1, 3))], [], [np.ones((1, WIDTH))] * 2])
+def test_arrays_of_another_shape_or_number_do_not_agree(given):
+    with scripted() as (_, handle), pytest.raises(ServerError, match="arrays are of the shapes"):
+        refuse_wrong_numbers(handle, given, [np.ones((1, WIDTH))])
+
+
 def test_several_outputs_are_several_arrays():
     model = workload(2.0)
     model.module.forward = lambda x: (x, 3 * x)
