@@ -8,6 +8,7 @@ from dataclasses import dataclass
 DEFAULT_TOLERANCE = 0.01
 DEFAULT_MARGIN = 0.03
 DEFAULT_CONFIDENCE = 0.99
+SEEMS_FASTER = 2.0  # margins: who seems to be faster by more, and is not known to be, is not called unchanged either
 
 
 @dataclass(frozen=True, slots=True)

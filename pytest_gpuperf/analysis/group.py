@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_gpuperf.analysis import reasons
 from pytest_gpuperf.analysis.days import unseen
-from pytest_gpuperf.analysis.evidence import CaseEvidence
+from pytest_gpuperf.analysis.evidence import SEEMS_FASTER, CaseEvidence
 from pytest_gpuperf.analysis.location import tick
 from pytest_gpuperf.analysis.quantiles import Floats, student
 from pytest_gpuperf.analysis.reasons import Judged
@@ -117,7 +117,7 @@ class Group:
         faster = (-self.change > self.limit) & (-self.fresh_change > self.tolerance) & below
         faster &= self.raw_change < -self.tolerance
         bound = self.usual * self.error
-        unchanged = self.change + bound < self.margin
+        unchanged = (self.change + bound < self.margin) & (self.change > -SEEMS_FASTER * self.margin)
         return _said(slower, faster, unchanged)
 
 

@@ -9,7 +9,7 @@ from math import log1p
 import numpy as np
 
 from pytest_gpuperf.analysis.coarse_timers import change_between_steps, coarse_step
-from pytest_gpuperf.analysis.evidence import Policy
+from pytest_gpuperf.analysis.evidence import SEEMS_FASTER, Policy
 from pytest_gpuperf.analysis.quantiles import Floats, student
 from pytest_gpuperf.analysis.reasons import ratio_of
 from pytest_gpuperf.results.records import Verdict, Word
@@ -57,10 +57,12 @@ def judge_paired_suite(cases: Mapping[str, Sequence[Launch]], policy: Policy) ->
 def needs_more_launches(launches: Sequence[Launch], policy: Policy, max_launches: int = FULL) -> bool:
     """Whether another launch could still change the word: only what is plainly unchanged stops early.
 
-    Below the margin is not enough: a loss between the tolerance and the margin is found by all launches together.
+    Below the margin is not enough: a loss between the tolerance and the margin is found by all launches together, and
+    so is a gain.
     """
     verdict = judge_paired(launches, policy)
-    plainly = verdict.word == "unchanged" and verdict.ratio < 1 + policy.tolerance / 2
+    alike = 1 / (1 + policy.tolerance) < verdict.ratio < 1 + policy.tolerance / 2
+    plainly = verdict.word == "unchanged" and alike
     return len(launches) < max_launches and not plainly
 
 
@@ -97,7 +99,7 @@ def _verdict(changes: Floats, policy: Policy) -> Verdict:
     error = inflated * spread / count**0.5
     alpha = (1 - policy.confidence) / (policy.comparisons or 1)
     half = float(student(1 - alpha, freedom)) * error
-    limit = max(half, log1p(policy.tolerance))
+    limit, margin = max(half, log1p(policy.tolerance)), log1p(policy.unchanged_below)
     most_slower = float(ordered[1]) > 0  # all launches but one, which may be an outlier
     all_faster = float(ordered[-1]) < 0
     word: Word = "inconclusive"
@@ -105,7 +107,7 @@ def _verdict(changes: Floats, policy: Policy) -> Verdict:
         word = "regressed"
     elif count >= FULL and -change > limit and all_faster:
         word = "improved"
-    elif change + float(student(0.95, freedom)) * error < log1p(policy.unchanged_below):
+    elif change > -SEEMS_FASTER * margin and change + float(student(0.95, freedom)) * error < margin:
         word = "unchanged"
     return Verdict(
         word=word,
@@ -125,7 +127,7 @@ def _reason(word: Word, change: float, limit: float, spread: float, count: int, 
         return f"{shown}, and with 95% confidence less than {policy.unchanged_below:.1%} slower ({count} launches)"
     differ = f"{shown}; launches differ by {ratio_of(spread) - 1:.1%}, so {count} of them can tell {seen}"
     if count < FULL:
-        return f"{differ}; {FULL - count} more are needed before anything may be called regressed"
+        return f"{differ}; {FULL - count} more are needed before anything may be called regressed or improved"
     wanted = count * (limit / log1p(policy.unchanged_below)) ** 2
     if limit > log1p(policy.unchanged_below) and wanted <= 50:
         return f"{differ}; about {int(wanted) + 1} launches would let {policy.unchanged_below:.1%} be seen"

@@ -26,15 +26,16 @@ import work
 def test_spin(gpuperf):
     gpuperf(work.spin)
 """
-# Whoever comes first is slow, and the sides come first in turns: launches contradict each other.
+# Launch after launch the other side is slow.
 _WILD = """
 from pathlib import Path
 import work
 
 def test_wild(gpuperf):
-    with Path({came!r}).open("a+") as file:
+    head = "# two" in Path(work.__file__).read_text()
+    with Path({came!r} + str(head)).open("a+") as file:
         file.write("x")
-        work.MILLISECONDS = 1.5 if file.tell() % 2 else 0.5
+        work.MILLISECONDS = 1.5 if (file.tell() + head) % 2 else 0.5
     gpuperf(work.spin)
 """
 ON_CPU = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.2", "-p", "no:benchmark", "-p", "no:hypothesispytest")

@@ -56,6 +56,14 @@ def test_one_case_by_itself(ratio, word):
     assert verdict.ratio == pytest.approx(ratio, rel=0.02)
 
 
+def test_who_seems_much_faster_and_is_not_known_to_be_is_not_called_unchanged():
+    noisy = case(np.random.default_rng(0), 0.7, sd=0.2, c=1)
+    verdict = judge(noisy.baseline, noisy.candidate, POLICY)
+    assert verdict.word == "inconclusive"
+    assert verdict.ratio < 0.9
+    assert "sessions differ by" in verdict.reason
+
+
 @pytest.mark.parametrize("tests", [1, 2, 3, 48])
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.6, 1.0])
 def test_a_suite_fails_whatever_share_of_it_became_slower(tests, share):

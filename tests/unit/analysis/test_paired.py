@@ -45,8 +45,17 @@ def test_nothing_is_convicted_before_all_launches_ran_and_unchanged_stops_early(
     assert needs_more_launches(slow, POLICY)
     assert not needs_more_launches(launches(rng, 1.5, 5), POLICY)
     assert not needs_more_launches(launches(rng, 1.0, 2), POLICY)
+    assert needs_more_launches(launches(rng, 0.98, 2), POLICY)
     assert needs_more_launches([], POLICY)
     assert needs_more_launches(launches(rng, 1.0, 1), POLICY)
+
+
+def test_who_seems_much_faster_is_not_called_unchanged_before_all_launches_ran():
+    fast = launches(np.random.default_rng(4), 0.5, 5)
+    early = judge_paired(fast[:2], POLICY)
+    assert early.word == "inconclusive"
+    assert "before anything may be called regressed or improved" in early.reason
+    assert judge_paired(fast, POLICY).word == "improved"
 
 
 def test_one_odd_launch_neither_convicts_nor_hides():
