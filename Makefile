@@ -41,9 +41,15 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# Stories that measure keep each other company, and nothing else does. What fails there is told again, alone.
+MEASURING := tests/plugin $(addprefix tests/unit/,measurement sessions revisions cli/test_command_ab.py)
+TESTS := $(BIN)/coverage run -m pytest
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 unit: $(INSTALLED) triton browser
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile tests
+	$(TESTS) $(SIDE_BY_SIDE) tests $(MEASURING:%=--ignore %)
+	OMP_NUM_THREADS=1 $(TESTS) $(SIDE_BY_SIDE) $(MEASURING) || $(TESTS) --last-failed $(MEASURING)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under 100 --include '*/results/*,*/analysis/*,*/reports/*,*/cli/*'
@@ -68,7 +74,8 @@ browser:
 	touch $@
 
 pytest8: .venv/pytest8
-	PYTHONPATH=$$PWD/.venv/pytest8 $(BIN)/python -m pytest tests/plugin -k "not option or compare or confirm"
+	PYTHONPATH=$$PWD/.venv/pytest8 $(BIN)/python -m pytest \
+	  $(foreach story,measuring withheld option_compare option_confirm reports_for_ci,tests/plugin/test_$(story).py)
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet

@@ -19,7 +19,8 @@ from pytest_gpuperf.serving.load import LoadPlan, load_server
 
 X = [np.zeros((1, WIDTH), np.float32)]
 ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
 import numpy as np
 from pytest_gpuperf.serving.load import LoadPlan, load_server
 from pytest_gpuperf.serving.server import Server

@@ -15,7 +15,7 @@ from pytest_gpuperf.sessions.order import VARIABLE, Order, take_order
 from pytest_gpuperf.sessions.process import run_session
 from pytest_gpuperf.sessions.revision import revision
 
-CPU = ("--gpuperf-device", "cpu", "-p", "no:cacheprovider")
+CPU = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.5", "-p", "no:cacheprovider")
 SUITE = """
 import os
 

@@ -21,7 +21,7 @@ def work():
 def test_loop(gpuperf):
     gpuperf(work)
 """
-CPU = ("--gpuperf-device", "cpu", "-p", "no:cacheprovider")
+CPU = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.5", "-p", "no:cacheprovider")
 
 
 def level(slowdown: float, regressed: int) -> Level:
@@ -99,6 +99,7 @@ def test_an_interval_of_a_share_holds_it():
 
 
 def test_the_command_runs_the_built_in_workloads(capsys, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--gpuperf-budget 0.2")
     monkeypatch.setattr("pytest_gpuperf.sessions.selftest.SLOWDOWNS", (0.0,))
     monkeypatch.setattr(selftest, "__kwdefaults__", selftest.__kwdefaults__ | {"slowdowns": (0.0,)})
     assert main(["selftest", "--rounds", "3", "--device", "cpu", "--format", "json"]) == 0
