@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import DecodeError, Struct
@@ -20,6 +20,9 @@ from pytest_gpuperf.results.records import Baseline, Run
 _UNREADABLE = (DecodeError, ValueError, RecursionError, OverflowError)
 
 
+File = TypeVar("File", RunFile, BaselineFile)
+
+
 class _Header(Struct):
     format: Any = None
     version: Any = None
@@ -31,26 +34,25 @@ _baseline = msgspec.json.Decoder(BaselineFile)
 
 def decode_run(raw: bytes) -> Run:
     """The run in these bytes."""
-    try:
-        decoded = _run.decode(raw)
-    except _UNREADABLE as e:
-        raise _flaw(e, raw, RUN) from None
-    refuse_duplicate_keys(raw, decoded)
-    run = decoded.content()
+    run = _file(_run, raw, RUN).content()
     check_run(run)
     return run
 
 
 def decode_baseline(raw: bytes) -> Baseline:
     """The baseline in these bytes."""
-    try:
-        decoded = _baseline.decode(raw)
-    except _UNREADABLE as e:
-        raise _flaw(e, raw, BASELINE) from None
-    refuse_duplicate_keys(raw, decoded)
-    baseline = decoded.content()
+    baseline = _file(_baseline, raw, BASELINE).content()
     check_baseline(baseline)
     return baseline
+
+
+def _file(decoder: msgspec.json.Decoder[File], raw: bytes, kind: str) -> File:
+    try:
+        decoded = decoder.decode(raw)
+    except _UNREADABLE as e:
+        raise _flaw(e, raw, kind) from None
+    refuse_duplicate_keys(raw, decoded)
+    return decoded
 
 
 def kind_of(raw: bytes) -> str | None:
