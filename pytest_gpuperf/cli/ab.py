@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.judging import add_reports, add_rules, report, rules_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,37 +27,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--apart", action="store_true", help="one side after the other: both do not fit into memory")
     parser.add_argument("--budget", metavar="SECONDS", help="time for more than 5 launches of what stays open")
     parser.add_argument("--limit", default="600", metavar="SECONDS", help="a process silent for so long hangs (600)")
-    parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
-    parser.add_argument("--strict", action="store_true", help="let an inconclusive verdict fail")
-    parser.add_argument(
-        "--min-decided", default="80%", metavar="PERCENT", help="share of compared cases that must get a verdict (80%%)"
-    )
-    parser.add_argument("--allow-missing", action="store_true", help="let cases vanish")
-    parser.add_argument(
-        "--tolerance",
-        action="append",
-        default=[],
-        metavar="METRIC=3%",
-        help="how much worse a metric may become; may be repeated; goes above what the tests say",
-    )
+    add_reports(parser)
+    add_rules(parser)
 
 
 def run(options: Namespace) -> int:
     """Print the report; the exit code is the gate's."""
-    from pytest_gpuperf.analysis.comparison import Rules
-    from pytest_gpuperf.reports.formats import FORMATS
-    from pytest_gpuperf.results.records import Rule
-    from pytest_gpuperf.results.tolerances import one_each, parse_seconds, parse_share, parse_tolerance
+    from pytest_gpuperf.results.tolerances import parse_seconds
     from pytest_gpuperf.revisions.conductor import Comparing, compare_revisions
     from pytest_gpuperf.revisions.side import Preparation
 
-    what = "--tolerance"
-    override = Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
-    rules = Rules(
-        strict=options.strict,
-        allow_missing=options.allow_missing,
-        min_decided=parse_share(options.min_decided, "--min-decided"),
-    )
+    rules, override = rules_of(options)
     judged = compare_revisions(
         Comparing(
             base=options.base,
@@ -77,8 +58,7 @@ def run(options: Namespace) -> int:
             progress=_progress,
         )
     )
-    print(FORMATS[options.format](judged))
-    return judged.exit_code
+    return report(options, judged)
 
 
 def _progress(text: str) -> None:

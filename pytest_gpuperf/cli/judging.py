@@ -1,4 +1,4 @@
-"""Judging a run that stands in a file, and handing the report over: what `compare` and `merge` share."""
+"""The rules of a verdict, judging a run that stands in a file, and handing the report over: shared by commands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.analysis.comparison import Rules
     from pytest_gpuperf.reports.judged import Judged
-    from pytest_gpuperf.results.records import Baseline, Run
+    from pytest_gpuperf.results.records import Baseline, Rule, Run
 
 
 def add_rules(parser: ArgumentParser) -> None:
@@ -25,6 +26,10 @@ def add_rules(parser: ArgumentParser) -> None:
         metavar="METRIC=3%",
         help="how much worse a metric may become; may be repeated; goes above what the tests say",
     )
+
+
+def add_reference(parser: ArgumentParser) -> None:
+    """Declare it."""
     parser.add_argument("--reference", metavar="FILE", help="judge against a pinned baseline too")
 
 
@@ -35,21 +40,28 @@ def add_reports(parser: ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write figures and verdicts as CSV, one line a case")
 
 
-def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: tuple[str, ...] = ()) -> Judged:
-    """The run against the baseline of that name, by the rules of the command line."""
-    from pytest_gpuperf.analysis.comparison import Rules, compare
-    from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
-    from pytest_gpuperf.results.files import read_baseline
+def rules_of(options: Namespace) -> tuple[Rules, Rule]:
+    """What decides the outcome, and what goes above the tests' own rules."""
+    from pytest_gpuperf.analysis.comparison import Rules
     from pytest_gpuperf.results.records import Rule
     from pytest_gpuperf.results.tolerances import one_each, parse_share, parse_tolerance
 
     what = "--tolerance"
-    override = Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
     rules = Rules(
         strict=options.strict,
         allow_missing=options.allow_missing,
         min_decided=parse_share(options.min_decided, "--min-decided"),
     )
+    return rules, Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
+
+
+def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: tuple[str, ...] = ()) -> Judged:
+    """The run against the baseline of that name, by the rules of the command line."""
+    from pytest_gpuperf.analysis.comparison import compare
+    from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
+    from pytest_gpuperf.results.files import read_baseline
+
+    rules, override = rules_of(options)
     pinned = read_baseline(options.reference) if options.reference else None
     return Judged(
         run=run,

@@ -38,7 +38,10 @@ def ab(project, *arguments, **environment):
 
 def test_a_slower_head_fails_and_json_says_everything(project):
     project.two_commits(1.0, 1.3)
-    done = ab(project, "base", "HEAD", "--format", "json", "--tolerance", "throughput=2%")
+    csv, markdown, summary = (project.root.parent / name for name in ("ab.csv", "ab.md", "summary.md"))
+    reports = ("--csv", str(csv), "--markdown", str(markdown))
+    asked = (*reports, "--format", "json", "--tolerance", "throughput=2%")
+    done = ab(project, "base", "HEAD", *asked, GITHUB_STEP_SUMMARY=str(summary))
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert (report["exit_code"], report["compared"], report["decided"]) == (1, 1, 1)
@@ -49,6 +52,9 @@ def test_a_slower_head_fails_and_json_says_everything(project):
     assert finding["verdict"]["word"] == "regressed"
     assert finding["tolerance"] == 0.02
     assert "gpuperf: launch 5: 1 test (" in done.stderr
+    assert "tests/test_perf.py::test_spin" in csv.read_text()
+    assert summary.read_text().strip() == markdown.read_text().strip()
+    assert "regressed" in markdown.read_text()
 
 
 def test_nothing_changed_passes_and_markdown_names_both(project):
