@@ -6,7 +6,9 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import perf_counter
+from urllib.parse import urlsplit
 
 from pytest_gpuperf.serving.server import Server
 
@@ -35,7 +37,7 @@ class Reply:
 def exchange(
     url: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> Reply:
-    """GET, or POST where there is a body."""
+    """GET, or POST where there is a body; past any proxy that the environment names, as the load goes."""
     connection = http.client.HTTPConnection(url, timeout=timeout)
     try:
         connection.connect()
@@ -49,9 +51,21 @@ def exchange(
     return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, content, seconds)
 
 
+def fetched(url: str, timeout: float) -> bytes:
+    """What a whole http:// address has; OSError where it answers nothing, or anything but success."""
+    where = urlsplit(url)
+    try:
+        reply = exchange(where.netloc, where.path, timeout=timeout)
+    except http.client.HTTPException as error:
+        raise OSError(f"no answer of HTTP: {error!r}") from error
+    if reply.status != HTTPStatus.OK:
+        raise OSError(f"HTTP status {reply.status}")
+    return reply.content
+
+
 def accepted(reply: Reply) -> Reply:
     """The same, where the server accepted; else what it said, as tritonclient would raise it."""
-    if reply.status != 200:
+    if reply.status != HTTPStatus.OK:
         from tritonclient.utils import InferenceServerException  # noqa: PLC0415 - an extra
 
         raise InferenceServerException(reply.content.decode(errors="replace")[:_SHOWN], status=str(reply.status))

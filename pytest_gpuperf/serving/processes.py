@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_gpuperf.errors import ServerError
-from pytest_gpuperf.serving.direct import got
+from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.faults import last_lines
 from pytest_gpuperf.serving.server import LAST_LINES
 
@@ -179,7 +179,7 @@ def _wait(process: ServerProcess, launch: Launch, until: float) -> None:
             process.stop()
             raise _ended(process, launch)
         try:
-            got(launch.ready_url, timeout=1)
+            fetched(launch.ready_url, timeout=1)
             if process.alive():  # it may be another's server on a taken port
                 return
         except OSError as error:

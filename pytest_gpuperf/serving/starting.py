@@ -13,7 +13,7 @@ from pytest_gpuperf.errors import ServerError, UsageError
 from pytest_gpuperf.models.workload import Workload
 from pytest_gpuperf.serving import model_repository, triton
 from pytest_gpuperf.serving.deployment import Deployment, served_name
-from pytest_gpuperf.serving.direct import got
+from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.processes import HOST
 from pytest_gpuperf.serving.server import Kind, Server
 from pytest_gpuperf.serving.torch_server import start_app
@@ -88,7 +88,7 @@ def remote(kind: Kind, url: str, workload: str) -> Server:
             f"curl http://{address}/v2"
         ) from error
     try:
-        got(f"http://{address}/v2/models/{model}/ready", _ANSWERS_WITHIN)
+        fetched(f"http://{address}/v2/models/{model}/ready", _ANSWERS_WITHIN)
     except OSError as error:
         raise ServerError(
             f"The server at {address} ({version}) does not serve {model!r} ({error}). Write what it needs, and load it "
@@ -116,7 +116,7 @@ def _own(folder: Path | None) -> Path:
 def _version(url: str) -> str:
     """What a server calls itself."""
     try:
-        told: Mapping[str, Any] = json.loads(got(f"http://{url}/v2", _ANSWERS_WITHIN))
+        told: Mapping[str, Any] = json.loads(fetched(f"http://{url}/v2", _ANSWERS_WITHIN))
         return f"{told['name']} {told['version']}"
     except (ValueError, KeyError, TypeError):
         return "unknown"
@@ -125,7 +125,7 @@ def _version(url: str) -> str:
 def _config(url: str, model: str) -> Mapping[str, Any] | None:
     """How it serves the model, where it says."""
     try:
-        told: Mapping[str, Any] = json.loads(got(f"http://{url}/v2/models/{model}/config", _ANSWERS_WITHIN))
+        told: Mapping[str, Any] = json.loads(fetched(f"http://{url}/v2/models/{model}/config", _ANSWERS_WITHIN))
     except (OSError, ValueError):
         return None
     return told
@@ -133,7 +133,7 @@ def _config(url: str, model: str) -> Mapping[str, Any] | None:
 
 def _answers(url: str) -> bool:
     try:
-        got(url, _ANSWERS_WITHIN)
+        fetched(url, _ANSWERS_WITHIN)
     except OSError:
         return False
     return True

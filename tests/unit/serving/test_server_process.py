@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving import processes
+from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.processes import HOST, Launch, PortTakenError, free_ports, start, started
 
 # A server with a child in its group, as Triton has stubs; both say who they are.
@@ -99,7 +101,7 @@ def test_one_that_ends_before_it_is_ready_says_why(tmp_path):
 
 
 def test_one_that_is_never_ready_is_stopped(tmp_path):
-    with pytest.raises(ServerError, match=r"was not ready in time: it runs, and http.*HTTP Error 503") as raised:
+    with pytest.raises(ServerError, match=r"was not ready in time: it runs, and http.*HTTP status 503") as raised:
         started(lambda ports: launch(ports[0], "never"), 1, timeout=0.5, folder=tmp_path)
     assert gone(child_in(str(raised.value)))
 
@@ -115,6 +117,22 @@ started(lambda ports: launch(ports[0]), 1, timeout=30, folder=Path({str(tmp_path
 """
     proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), f"http://{HOST}:1")
     subprocess.run([sys.executable, "-c", asks], env={**os.environ, **proxy, "no_proxy": ""}, check=True)
+
+
+def test_what_speaks_no_http_is_told_as_no_answer():
+    with socket.create_server((HOST, 0)) as listening:
+
+        def speak():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 smtp.example ready\r\n")
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        with pytest.raises(OSError, match="no answer of HTTP: BadStatusLine"):
+            fetched(f"http://{HOST}:{listening.getsockname()[1]}/", 10)
+        speaker.join()
 
 
 def test_a_command_that_is_not_there_is_an_error(tmp_path):
