@@ -41,15 +41,12 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# Stories that measure keep each other company, and nothing else does. What fails there is told again, alone.
-MEASURING := tests/plugin $(addprefix tests/unit/,measurement sessions revisions cli/test_command_ab.py)
+# Two tests at a time. Many of them measure, and one may disturb the other: what failed in company is told again, alone.
 TESTS := $(BIN)/coverage run -m pytest
-SIDE_BY_SIDE := -n 2 --dist loadfile
 
 unit: $(INSTALLED) triton browser
 	rm -f .coverage .coverage.*
-	$(TESTS) $(SIDE_BY_SIDE) tests $(MEASURING:%=--ignore %)
-	OMP_NUM_THREADS=1 $(TESTS) $(SIDE_BY_SIDE) $(MEASURING) || $(TESTS) --last-failed $(MEASURING)
+	$(TESTS) -n 2 --dist loadfile tests || $(TESTS) --last-failed --last-failed-no-failures none tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under 100 --include '*/results/*,*/analysis/*,*/reports/*,*/cli/*'
