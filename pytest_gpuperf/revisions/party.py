@@ -32,7 +32,7 @@ class Lost(Exception):  # noqa: N818 - the conductor goes on without it
 class Party:
     """A fresh pytest process on one side's files."""
 
-    def __init__(self, side: Side, arguments: Sequence[str], place: Path) -> None:
+    def __init__(self, side: Side, arguments: Sequence[str], place: Path, hash_seed: int) -> None:
         self.side = side
         self.name: Name = side.name
         ours, theirs = socket.socketpair()
@@ -42,7 +42,7 @@ class Party:
         self.process = subprocess.Popen(  # noqa: S603 - the user's own pytest
             side.command([*arguments, *_OURS]),
             cwd=side.tree / side.working,
-            env={**side.environment(place), VARIABLE: order},
+            env={"PYTHONHASHSEED": str(hash_seed), **side.environment(place), VARIABLE: order},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

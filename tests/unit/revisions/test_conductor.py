@@ -300,6 +300,25 @@ def test_each_sides_own_tests(project, compared):
     assert words(judged).keys() == {"test_spin"}
 
 
+def test_both_sides_of_a_launch_hash_alike_and_the_next_launch_otherwise(project, compared, monkeypatch):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    said = project.root.parent / "said"
+    project.two_commits(suite=f"""
+        from pathlib import Path
+        import work
+
+        def test_spin(gpuperf):
+            with Path({str(said)!r}).open("a") as file:
+                file.write(f"{{hash('gpu')}} ")
+            gpuperf(work.spin)
+    """)  # fmt: skip
+    launches = compared().comparison.sides.launches
+    hashes = said.read_text().split()
+    assert len(hashes) == 2 * launches >= 4
+    assert hashes[::2] == hashes[1::2]
+    assert len(set(hashes)) == launches
+
+
 def test_a_budget_lets_open_cases_have_more_launches(project, compared):
     project.two_commits(suite=wild(project))
     judged = compared(budget=25.0)
