@@ -14,7 +14,6 @@ from pytest_gpuperf.errors import FileError, GpuPerfError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.agreement import refuse_wrong
 from pytest_gpuperf.plugin.described import describe
-from pytest_gpuperf.plugin.garbage import Garbage
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import Settings, TestSettings, resolve
 
@@ -199,7 +198,6 @@ class Suite:
         self.config = config
         self.settings = settings
         self.recorder = recorder
-        self.garbage = Garbage()
         self.gate = gate
         self.started_for_us = config.stash[ORDER] is not None
         order = config.stash[ORDER]
@@ -271,7 +269,6 @@ class Suite:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if collection.measures(item):
-            self.garbage.test_begins(item.path)
             self.recorder.test_begins()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -285,7 +282,6 @@ class Suite:
             result = yield
             interrupted = False
         finally:  # Ctrl-C must neither lose what was recorded nor the reports that wait
-            self.garbage.session_ends()
             self._close(interrupted=interrupted)
         return result
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 
 def test_a_measurement_can_be_asserted_on(story):
     story.suite("""
@@ -137,44 +135,3 @@ def test_the_timer_times_a_stretch_and_a_function(story):
             assert cuda_timer.clock == "host"
     """)
     story.run().assert_outcomes(passed=1)
-
-
-def test_what_was_there_before_a_test_is_not_looked_through_again_and_what_a_file_leaves_goes(story):
-    story.suite(
-        """
-        import gc, weakref
-
-        class Knot:
-            def __init__(self):
-                self.itself = self
-
-        left = []
-
-        @pytest.fixture(scope="module")
-        def knot():
-            made = Knot()
-            left.append(weakref.ref(made))
-            yield made
-
-        def test_knotted(gpuperf, knot):
-            gpuperf(spin, 0.1)
-
-        def test_set_aside(gpuperf, knot):
-            assert gc.get_freeze_count() > 10_000
-            gpuperf(spin, 0.1)
-        """,
-        "test_one.py",
-    )
-    story.suite(
-        """
-        import gc, sys
-
-        def test_gone(gpuperf):
-            (knot,) = next(m for name, m in sys.modules.items() if name.endswith("test_one")).left
-            assert knot() is None
-            gpuperf(spin, 0.1)
-        """,
-        "test_two.py",
-    )
-    story.run().assert_outcomes(passed=3)
-    assert gc.get_freeze_count() == 0
