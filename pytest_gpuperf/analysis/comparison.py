@@ -31,7 +31,7 @@ from pytest_gpuperf.results.records import (
     Verdict,
     Waiver,
 )
-from pytest_gpuperf.results.units import METRICS, format_change
+from pytest_gpuperf.results.units import METRICS, format_change, many
 
 _CLOCK_MOVED = 0.02  # of the SM clock: less is the ordinary wander of a card
 DECIDED = frozenset({"regressed", "improved", "unchanged"})
@@ -141,7 +141,9 @@ class Comparison(Record, frozen=True, kw_only=True):
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
         if self.vanished:
-            what = f"{len(self.vanished)} cases of {'the baseline' if not self.sides else self.baseline} vanished"
+            what = (
+                f"{many(len(self.vanished), 'case')} of {'the baseline' if not self.sides else self.baseline} vanished"
+            )
             how = (
                 "allow it: --allow-missing"
                 if self.sides
@@ -149,7 +151,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             )
             found.append((1, f"{what}. If that is meant, {how}"))
         if self.unmeasured:
-            found.append((1, f"{len(self.unmeasured)} cases of the baseline were not measured."))
+            found.append((1, f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline."))
         return found
 
 

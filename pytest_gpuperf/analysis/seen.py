@@ -88,10 +88,3 @@ def listed(changes: Iterable[KernelChange]) -> str:
     every = sorted(changes, key=lambda c: -max(c.seconds))
     shown = [c.title + (f" x{abs(c.more_launches)}" if abs(c.more_launches) > 1 else "") for c in every[:NAMED]]
     return ", ".join(shown) + (f" and {len(every) - NAMED} more" if len(every) > NAMED else "")
-
-
-def many(count: int, what: str) -> str:
-    """``1 copy``, ``2 copies``: what ends in -y or takes an s."""
-    if count == 1:
-        return f"1 {what}"
-    return f"{count} {what[:-1]}ies" if what.endswith("y") else f"{count} {what}s"

@@ -8,9 +8,9 @@ from math import prod
 
 from pytest_gpuperf.analysis.kernel_changes import KernelChange
 from pytest_gpuperf.analysis.kernel_families import HEAVY, family, type_in
-from pytest_gpuperf.analysis.seen import Cause, Seen, listed, longer, many
+from pytest_gpuperf.analysis.seen import Cause, Seen, listed, longer
 from pytest_gpuperf.results.records import Kernel
-from pytest_gpuperf.results.units import format_bytes
+from pytest_gpuperf.results.units import format_bytes, many
 
 _MOST = 0.8  # of the time: what holds for so much of it holds for the call
 _PART = 0.25  # of the kernels: a memory format that so many changed is a cause

@@ -20,6 +20,7 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.analysis.pytest_benchmark import imported
     from pytest_gpuperf.errors import FileError
     from pytest_gpuperf.results.files import write_run
+    from pytest_gpuperf.results.units import many
 
     try:
         raw = Path(options.file).read_bytes()
@@ -28,7 +29,7 @@ def run(options: Namespace) -> int:
         raise FileError(f"{what}. Check the path and its permissions.") from None
     made = imported(raw, options.file)
     write_run(options.into, made)
-    print(f"{options.into}: a run of {len(made.cases)} cases. See them: gpuperf show {options.into}")
+    print(f"{options.into}: a run of {many(len(made.cases), 'case')}. See them: gpuperf show {options.into}")
     return 0
 
 

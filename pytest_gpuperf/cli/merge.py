@@ -28,16 +28,18 @@ def run(options: Namespace) -> int:
     """Write the run; the exit code is the gate's where it is judged."""
     from pytest_gpuperf.results.files import read_baseline, read_run, write_run
     from pytest_gpuperf.results.shards import dirty, joined
+    from pytest_gpuperf.results.units import many
 
     if options.shards is not None and len(options.runs) != options.shards:
         raise UsageError(
-            f"{options.shards} shards were to be merged, and {len(options.runs)} are here. A missing one's cases would "
+            f"{options.shards} shards were to be merged, and here {'is' if len(options.runs) == 1 else 'are'} "
+            f"{len(options.runs)}. A missing one's cases would "
             f"go unjudged. See why its job left no run, and run it again."
         )
     merged = joined({path: read_run(path) for path in options.runs})
     baseline = read_baseline(options.compare) if options.compare else None
     write_run(options.into, merged)
-    print(f"{options.into}: {len(merged.cases)} cases of {len(options.runs)} shards", file=sys.stderr)
+    print(f"{options.into}: {many(len(merged.cases), 'case')} of {many(len(options.runs), 'shard')}", file=sys.stderr)
     if dirty(merged):
         print(
             "gpuperf: the checkouts had uncommitted changes: that every shard measured the same is not known",

@@ -11,6 +11,7 @@ from pytest_gpuperf.plugin.written import write_annotations
 from pytest_gpuperf.reports.formats import terminal_width
 from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.terminal import render_reference, render_table
+from pytest_gpuperf.results.units import many
 
 if TYPE_CHECKING:
     from pytest_gpuperf.plugin.suite import Suite
@@ -22,7 +23,7 @@ def write_opening(reporter: pytest.TerminalReporter, suite: Suite) -> None:
     if suite.settings.disable:
         line += "; disabled: each workload runs once, nothing is measured"
     elif suite.gate is not None:
-        line += f"; judged against {suite.gate.name} ({len(suite.gate.baseline.cases)} cases)"
+        line += f"; judged against {suite.gate.name} ({many(len(suite.gate.baseline.cases), 'case')})"
     reporter.write_line(line)
 
 
@@ -42,7 +43,7 @@ def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:
         for line in f"gpuperf: {problem}".split("\n"):
             reporter.write_line(inert(visible(line)), red=True)
     if suite.saved is not None:
-        reporter.write_line(f"gpuperf: recorded {len(suite.saved.cases)} cases in {suite.settings.save}")
+        reporter.write_line(f"gpuperf: recorded {many(len(suite.saved.cases), 'case')} in {suite.settings.save}")
     if suite.page is not None:
         reporter.write_line(f"gpuperf: report in {suite.page}")
     write_annotations(reporter, suite)

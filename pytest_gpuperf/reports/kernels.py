@@ -10,7 +10,7 @@ from pytest_gpuperf.reports.causes import KERNEL_HEADER, context, kernel_rows, s
 from pytest_gpuperf.reports.figures import change, figure, metric_name, sessions, word
 from pytest_gpuperf.reports.tables import prose, table
 from pytest_gpuperf.results.records import Kernel, Profile
-from pytest_gpuperf.results.units import format_bytes, format_seconds
+from pytest_gpuperf.results.units import format_bytes, format_seconds, many
 
 PROFILE_HEADER = ("kernel", "count", "time", "share", "inputs")
 NOTE = "Times are those of one profiled call, and explain the figures above without being any."
@@ -35,7 +35,7 @@ def render_why(case: str, findings: Iterable[Finding], explanation: Explanation,
 def render_profile(case: str, profile: Profile, width: int) -> str:
     """What one call ran."""
     facts = [
-        f"{profile.launches} {profile.unit}s, {format_seconds(max(profile.busy, 1e-9))} in all",
+        f"{many(profile.launches, profile.unit)}, {format_seconds(max(profile.busy, 1e-9))} in all",
         f"idle {format_seconds(max(profile.idle, 1e-9))}",
         *(f"{format_bytes(amount)} of {kind} parameters" for kind, amount in profile.parameters.items()),
         *(f"{name} {state}" for name, state in profile.settings.items()),

@@ -12,6 +12,7 @@ from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.pages import LARGEST, Page
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Device, Run
+from pytest_gpuperf.results.units import many
 
 HARMLESS = frozenset(" -.,/+%=()")  # punctuation that Markdown and HTML leave alone inside a line
 LONGEST = 500  # characters of a name or a sentence; a name may have 4,096, and 16 of those would fill a comment
@@ -55,7 +56,7 @@ def render_recorded(run: Run, largest: int = LARGEST) -> str:
     page = Page(largest)
     page.say(marker(run.environment.device))
     page.say("### gpuperf: recorded")
-    page.say(f"{len(run.cases)} cases on {_name(run.environment.device)}, judged against nothing.")
+    page.say(f"{many(len(run.cases), 'case')} on {_name(run.environment.device)}, judged against nothing.")
     page.items(f"- not measured: {code(test)} ({escaped(why)})" for test, why in run.scope.unmeasured.items())
     cells = ((code(r.case), escaped(r.throughput), escaped(r.latency)) for r in rows(None, run))
     page.table("measured", (_line(MEASURED), "| :--- | ---: | ---: |"), [[_line(c)] for c in cells], folded=True)

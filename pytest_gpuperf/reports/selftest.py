@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from pytest_gpuperf.analysis.error_rates import FOUND, Level, Selftest
+from pytest_gpuperf.results.units import many
 
 HEADER = "| slow-down | regressed | 95 % interval | inconclusive | unchanged | improved | suites failed |"
 
@@ -25,7 +26,7 @@ def render_markdown(found: Selftest) -> str:
     smallest = found.smallest_seen
     seen = f"{smallest:.0%}" if smallest is not None else "none of those injected"
     sizes = (
-        f"{len(found.cases)} cases, {found.rounds} rounds, {found.baseline_sessions} baseline sessions",
+        f"{many(len(found.cases), 'case')}, {found.rounds} rounds, {found.baseline_sessions} baseline sessions",
         f"{found.seconds / 60:.0f} minutes",
     )
     lines = [

@@ -10,6 +10,7 @@ from pytest_gpuperf.errors import DeviceError, UsageError
 from pytest_gpuperf.results.identity import device_differences, software_changes
 from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Run, Scope
+from pytest_gpuperf.results.units import many
 
 NAMED = 5  # cases named where many are meant
 DIRTY = "+dirty"
@@ -75,7 +76,8 @@ def _refuse_repeated(runs: Mapping[str, Run]) -> None:
     if twice:
         more = f" and {len(twice) - NAMED} more" if len(twice) > NAMED else ""
         raise UsageError(
-            f"{len(twice)} cases are in two shards: {', '.join(twice[:NAMED])}{more}. Each case is measured in one of "
+            f"In two shards {'is' if len(twice) == 1 else 'are'} {many(len(twice), 'case')}: "
+            f"{', '.join(twice[:NAMED])}{more}. Each case is measured in one of "
             f"them. To judge by several sessions of a case, accept them: gpuperf accept RUN... --into BASELINE"
         )
     ids: dict[str, str] = {}

@@ -93,3 +93,10 @@ def significant(value: float, digits: int = 3) -> str:
     shown = float(f"{value:.{digits}g}")  # rounded first: 0.9996 is 1.00, not 1.000
     decimals = digits - 1 - math.floor(math.log10(abs(shown)))
     return f"{shown:.{decimals}f}" if 0 <= decimals <= 9 else f"{value:.0f}" if decimals < 0 else f"{shown:g}"
+
+
+def many(count: int, what: str) -> str:
+    """``1 copy``, ``2 copies``: what ends in -y or takes an s."""
+    if count == 1:
+        return f"1 {what}"
+    return f"{count} {what[:-1]}ies" if what.endswith("y") else f"{count} {what}s"

@@ -21,7 +21,7 @@ def test_a_deleted_test_has_vanished(story):
     story.suite(TWO.split("def test_two", maxsplit=1)[0])
     result = judged(story)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*test_perf.py::test_two*", "gpuperf: 1 cases of the baseline vanished*--prune"])
+    result.stdout.fnmatch_lines(["*test_perf.py::test_two*", "gpuperf: 1 case of the baseline vanished*--prune"])
     assert judged(story, "--gpuperf-allow-missing").ret == 0
 
 
@@ -66,7 +66,7 @@ def test_a_skipped_test_was_not_measured(story):
     story.suite(TWO.replace("def test_two", "@pytest.mark.skip(reason='later')\n    def test_two"))
     result = judged(story)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*test_two*later*", "gpuperf: 1 cases of the baseline were not measured*"])
+    result.stdout.fnmatch_lines(["*test_two*later*", "gpuperf: Not measured: 1 case of the baseline*"])
     assert judged(story, "--gpuperf-allow-missing").ret == 0
 
 

@@ -17,7 +17,7 @@ ONE = """
 def test_the_run_holds_the_case_and_where_it_comes_from(story):
     story.suite(ONE)
     result = story.run("--gpuperf-save", "run.json")
-    result.stdout.fnmatch_lines(["gpuperf: recorded 1 cases in *run.json"])
+    result.stdout.fnmatch_lines(["gpuperf: recorded 1 case in *run.json"])
 
     run = read_run(story.path / "run.json")
     (case,) = run.cases

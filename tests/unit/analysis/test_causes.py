@@ -10,10 +10,11 @@ import pytest
 from pytest_gpuperf.analysis.causes import Cause, Explanation, Side, explain
 from pytest_gpuperf.analysis.kernel_changes import KernelChange, kernel_changes
 from pytest_gpuperf.analysis.kernel_families import family, type_in
-from pytest_gpuperf.analysis.seen import listed, many
+from pytest_gpuperf.analysis.seen import listed
 from pytest_gpuperf.analysis.structure import elements
 from pytest_gpuperf.reports.causes import sentences, why
 from pytest_gpuperf.results.records import Kernel, Profile
+from pytest_gpuperf.results.units import many
 
 MADE_UP = sorted((Path(__file__).parent / "made_up_profiles").glob("*.json"))
 

@@ -176,7 +176,7 @@ MISHAPS = """
 def test_what_goes_wrong_on_one_side_is_told_and_the_others_are_judged(project, compared):
     project.two_commits(suite=MISHAPS)
     project.write("tests/test_broken.py", "import work.nowhere\n")
-    judged = compared(limit=4.0)
+    judged = compared(limit=12.0)
     assert words(judged).keys() == {"test_calm", "test_fewer[0]", "test_one_measurement_more#both"}
     comparison, sides = judged.comparison, judged.comparison.sides
     tests = "tests/test_perf.py::"
