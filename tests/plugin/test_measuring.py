@@ -6,10 +6,10 @@ from __future__ import annotations
 def test_a_measurement_can_be_asserted_on(story):
     story.suite("""
         def test_spin(gpuperf):
-            m = gpuperf(spin, 1, items=4)
-            assert 0.0005 < m.device_time.median < 0.01
+            m = gpuperf(spin, 40, items=4)  # at most 500 calls, and p99 needs 662
+            assert 0.02 < m.device_time.median < 0.4
             assert m.throughput == pytest.approx(4 / m.device_time.median)
-            assert m.latency.p50 <= m.latency.p90
+            assert m.latency.p50 is not None and m.latency.p99 is None
             assert m.clock == "host" and m.ended == "steady"
             assert gpuperf.device == "cpu"
     """)
