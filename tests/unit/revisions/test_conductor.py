@@ -195,7 +195,7 @@ def test_what_goes_wrong_on_one_side_is_told_and_the_others_are_judged(project, 
         "one_sided": {
             "test_fails_on_base": "base: failed in call: AssertionError: assert 'base' == 'head'",
             "test_ends_on_base": "base: ended with exit code 7",
-            "test_hangs_on_base": "base: said nothing for 4 s and was stopped",
+            "test_hangs_on_base": "base: said nothing for 12 s and was stopped",
             "test_measures_nothing": "nothing was measured on both sides",
             "test_measures_a_failure": "nothing was measured on both sides",
         },
