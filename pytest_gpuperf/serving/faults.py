@@ -39,6 +39,8 @@ _BY_CLASS: dict[str, Fault] = {
     "ConnectionError": "disconnected",
     "EOFError": "disconnected",
     "HTTPConnectionClosed": "disconnected",
+    "IncompleteRead": "disconnected",
+    "HTTPException": "unreadable",
     "HTTPParseError": "unreadable",
     "JSONDecodeError": "unreadable",
     "UnicodeDecodeError": "unreadable",

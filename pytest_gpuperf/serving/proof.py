@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pytest_gpuperf.measurement.diagnosis import Request, diagnose_server
 from pytest_gpuperf.measurement.evidence import verdict_of
 from pytest_gpuperf.results.load import Load
 from pytest_gpuperf.results.records import Evidence, Rating, Witness
 from pytest_gpuperf.results.units import format_bytes, format_seconds
-from pytest_gpuperf.serving.exchange import exchange
+from pytest_gpuperf.serving.exchange import exchange, fetched
 from pytest_gpuperf.serving.processes import processor_seconds
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.statistics import Counters, counters
@@ -218,7 +219,7 @@ def _json(server: Server, path: str) -> Mapping[str, Any]:
     try:
         reply = exchange(server.url, path, timeout=_TIMEOUT)
         told: object = json.loads(reply.content) if reply.status == 200 else {}
-    except (OSError, ValueError):
+    except (OSError, HTTPException, ValueError):
         return {}
     return told if isinstance(told, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
 
@@ -226,9 +227,8 @@ def _json(server: Server, path: str) -> Mapping[str, Any]:
 def _gpus(server: Server) -> Mapping[str, Mapping[str, float]]:
     if server.metrics_url is None:
         return {}
-    where = urlsplit(server.metrics_url)
     try:
-        text = exchange(where.netloc, where.path, timeout=_TIMEOUT).content.decode(errors="replace")
+        text = fetched(server.metrics_url, _TIMEOUT).decode(errors="replace")
     except OSError:
         return {}
     found: dict[str, dict[str, float]] = {}

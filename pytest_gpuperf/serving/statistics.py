@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pytest_gpuperf.results.load import Breakdown
-from pytest_gpuperf.serving.exchange import exchange
+from pytest_gpuperf.serving.exchange import exchange, fetched
 from pytest_gpuperf.serving.server import Server
 
 _TIMEOUT = 10.0
 _METRIC = re.compile(r'^nv_inference_(\w+)\{[^}]*model="([^"]*)"[^}]*\}\s+(\S+)', re.MULTILINE)
-_UNTOLD = (OSError, ValueError, KeyError, TypeError)  # a server need not have them: unknown, and no failure
+_UNTOLD = (OSError, HTTPException, ValueError, KeyError, TypeError)  # it need not have them
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,13 @@ def _statistics(server: Server) -> Counters | None:
 def _metrics(server: Server) -> Counters | None:
     if server.metrics_url is None:
         return None
-    where = urlsplit(server.metrics_url)
-    text = exchange(where.netloc, where.path or "/metrics", timeout=_TIMEOUT).content.decode()
+    text = fetched(server.metrics_url, _TIMEOUT).decode()
     totals: dict[str, float] = {}
     for name, model, value in _METRIC.findall(text):
         if model == server.model:
             totals[name] = totals.get(name, 0.0) + float(value)
     return Counters(
-        source=where.path or "/metrics",
+        source="/metrics",
         requests=totals["request_success"],
         items=totals["count"],
         executions=totals["exec_count"],

@@ -12,8 +12,11 @@ import pytest
 import tritonclient.http as client
 
 from pytest_gpuperf.errors import MeasurementError, ServerError
+from pytest_gpuperf.serving.exchange import exchange
 from pytest_gpuperf.serving.faults import WrongAnswerError, check_answer, failure, fault_of
+from pytest_gpuperf.serving.proof import Look, look
 from pytest_gpuperf.serving.server import Server
+from pytest_gpuperf.serving.statistics import counters
 
 
 @contextmanager
@@ -71,6 +74,26 @@ def http(status: str, body: bytes, length: int | None = None) -> bytes:
 def test_a_peer_that_misbehaves(talk, fault):
     with peer(talk) as url:
         assert fault_of(raised_by(url)) == fault
+
+
+BROKEN_OFF = http("200 OK", b"{}", length=1000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [(BROKEN_OFF, "disconnected"), (b"", "disconnected"), (b"220 smtp.example ready\r\n", "unreadable")],
+)
+def test_a_peer_that_misbehaves_at_a_single_exchange(answer, fault):
+    with peer(says(answer)) as url, pytest.raises(Exception) as raised:  # noqa: PT011 - whatever it raises
+        exchange(url, "/v2/models/m", timeout=30)
+    assert fault_of(raised.value) == fault
+
+
+def test_counters_and_proof_that_break_off_are_not_known():
+    with peer(says(BROKEN_OFF)) as url:
+        server = Server(name="x", kind="torch", url=url, model="m", metrics_url=f"http://{url}/metrics")
+        assert counters(server) is None
+        assert look(server) == Look()
 
 
 def test_a_peer_that_hangs():
