@@ -41,8 +41,12 @@ def work(case, product=1.0, copy=0.0):
     if copy:
         torch.ops.story.copy(X, copy)
 """
+# Changes are twofold here; what a busy machine adds to a millisecond is within the tolerance.
 TWO = """
+    import pytest
     from steps import work
+
+    pytestmark = pytest.mark.gpuperf(tolerance={"throughput": "25%"})
 
     def test_one(gpuperf):
         gpuperf(work, "one")
