@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 from examples import DEVICE, ENVIRONMENT, a_baseline, a_measurement, a_run, a_session
+from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, profiled_run
 
 from pytest_gpuperf.analysis.acceptance import Acceptance, accept
 from pytest_gpuperf.errors import DeviceError, UsageError
-from pytest_gpuperf.results.records import Baseline, Environment, Run, Waiver, Word
+from pytest_gpuperf.results.records import KERNELS_KEPT, Baseline, Environment, Profile, Run, Waiver, Word
 
 A, B = "tests/test_x.py::test[a]", "tests/test_x.py::test[b]"
 UNCHANGED: Mapping[str, Word] = {A: "unchanged", B: "unchanged"}
@@ -227,3 +228,43 @@ def test_memory_and_energy_are_kept() -> None:
     series = accept(None, [run], {}, few=True).baseline.cases[0].series[0]
     assert (series.energy, series.peak_memory) == (0.25, 7)
     assert accept(None, [run], {}, few=True).baseline.sessions == (a_session(0),)
+
+
+OLD = a_profile()
+MANY = tuple(msgspec.structs.replace(RELU, name=f"k{i}") for i in range(KERNELS_KEPT))
+
+
+def accepted_profile(old: Profile | None, new: Profile | None) -> Profile | None:
+    """What an unchanged case has after a session was added."""
+    baseline = profiled_baseline(a_baseline(0, 1, 2, 3, 4, cases=("a",)), old)
+    accepted = accept(baseline, [profiled_run(a_run(5), new)], UNCHANGED)
+    assert actions(accepted) == {A: "added"}
+    return accepted.baseline.cases[0].profile
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (OLD, None),
+        (OLD, a_profile(session="s5", busy=2e-2, idle=5e-3)),  # other times are no other work
+        (a_profile(*MANY, launches=1000), a_profile(*MANY[:-1], RELU, launches=1000)),  # which short ones: chance
+    ],
+)
+def test_while_the_same_kernels_run_the_profile_that_was_kept_stays(old: Profile, new: Profile | None) -> None:
+    assert accepted_profile(old, new) == old
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (None, a_profile(session="s5")),
+        (OLD, a_profile(CONVOLUTION, RELU, COPY, session="s5")),
+        (OLD, a_profile(unit="operator", session="s5")),
+        (OLD, a_profile(settings={"threads": "4"}, session="s5")),
+        (OLD, a_profile(parameters={"fp32": 2**21}, session="s5")),
+        (OLD, a_profile(msgspec.structs.replace(CONVOLUTION, inputs={"fp32": 20}), RELU, session="s5")),
+        (a_profile(*MANY, launches=1000), a_profile(COPY, *MANY[1:], launches=1000)),  # one of the longest
+    ],
+)
+def test_other_kernels_or_settings_are_kept_in_place_of_the_old_ones(old: Profile | None, new: Profile) -> None:
+    assert accepted_profile(old, new) == new
