@@ -5,6 +5,8 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# Python keeps what it compiled, whatever is set outside: every story imports the plugin anew, in half the time so.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: perf test lint types unit triton browser pytest8 docs clean
 
