@@ -16,7 +16,6 @@ from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
 from pytest_gpuperf.results.records import (
-    SESSIONS_KEPT,
     Accepted,
     Baseline,
     Case,
@@ -125,18 +124,16 @@ class Comparison(Record, frozen=True, kw_only=True):
             none = "neither has a case of the other" if self.sides else f"no case of this run is in {self.baseline}"
             found.append((6, f"Nothing was compared: {none}."))
         elif self.decided < share * len(self.timed):
-            count = f"{self.decided} of {len(self.timed)}"
-            found.append((7, f"Only {count} compared cases got a verdict; at least {share:.0%} must. {self._advice()}"))
+            count = f"{self.decided} of {len(self.timed)} compared cases got a verdict"
+            found.append((7, f"{count}; at least {share:.0%} must. {self._advice}"))
         return found
 
+    @property
     def _advice(self) -> str:
         """What lets more cases be decided on this machine."""
         if self.sides:
-            return "Let more launches tell: --budget SECONDS; or give noisy cases a margin"
-        fewest = min(f.baseline_sessions for f in self.timed)
-        if fewest < SESSIONS_KEPT:
-            return f"Add sessions: gpuperf calibrate --sessions {SESSIONS_KEPT - fewest} --into {self.baseline}"
-        return "Lock the clocks, or give noisy cases a margin: @pytest.mark.gpuperf(margin='5%')"
+            return "Let more launches tell: --budget SECONDS; or give noisy cases a margin."
+        return "Each inconclusive case says what would decide it."
 
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
