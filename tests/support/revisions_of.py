@@ -94,3 +94,8 @@ class Project:
 def wild(project: Project) -> str:
     """A suite about whose speed no few launches can tell."""
     return _WILD.format(came=str(project.root.parent / "came"))
+
+
+def words(judged):
+    """What was said of each test."""
+    return {f.case.partition("::")[2]: f.verdict.word for f in judged.comparison.findings}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 
 import pytest
-from revisions_of import Project
+from revisions_of import ON_CPU, Project
+
+from pytest_gpuperf.revisions.conductor import Comparing, compare_revisions
+from pytest_gpuperf.revisions.side import Preparation
 
 
 @pytest.fixture
@@ -21,3 +25,24 @@ def temporary(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setenv("TMPDIR", str(folder))
     return folder
+
+
+@pytest.fixture
+def compared(project, temporary):
+    """Compare the branch `base` with HEAD; nothing is left behind, and the repository is as before."""
+
+    def compare(*arguments, said=None, **asked):
+        how = Preparation(
+            arguments=(*ON_CPU, *arguments), **{k: asked.pop(k) for k in ("setup", "tests", "sources") if k in asked}
+        )
+        before = project.fingerprint()
+        comparing = Comparing(base="base", preparation=how, folder=project.root, **asked)
+        if said is not None:
+            comparing = replace(comparing, progress=said.append)
+        try:
+            return compare_revisions(comparing)
+        finally:
+            assert project.fingerprint() == before
+            assert list(temporary.iterdir()) == []
+
+    return compare
