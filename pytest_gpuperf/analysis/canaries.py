@@ -16,7 +16,7 @@ _NOISE_WEIGHT = 2.0  # worth as many degrees of freedom
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """How much slower the machine was in each session: log ratios about their mean, and how well that is known."""
+    """How much slower the machine was in each session: log ratios to their middle, and how well that is known."""
 
     by_session: Mapping[str, float]
     variance: float  # of one session's shift
@@ -31,12 +31,21 @@ def machine_shifts(canaries: Canaries | None, sessions: Iterable[str]) -> Shifts
     if not names:
         return None
     logs = np.array([[float(np.log(np.quantile(canaries[s][n], 0.25))) for n in names] for s in wanted])
-    logs -= logs.mean(axis=0)
+    logs -= np.median(logs, axis=0)
     shift = np.median(logs, axis=1)
-    rest = logs - logs.mean(axis=1, keepdims=True)
-    freedom = (len(wanted) - 1) * (len(names) - 1)
-    one = (float((rest**2).sum()) + _NOISE_WEIGHT * _NOISE**2) / (freedom + _NOISE_WEIGHT)
-    return Shifts(dict(zip(wanted, (float(s) for s in shift), strict=True)), one / len(names))
+    return Shifts(dict(zip(wanted, (float(s) for s in shift), strict=True)), _noise(logs) / len(names))
+
+
+def _noise(logs: Floats) -> float:
+    """The variance of one canary's session: of the middle session, since one canary's bad moment moves no median."""
+    sessions, canaries = logs.shape
+    if canaries < 2:
+        return _NOISE**2
+    among = canaries - 1
+    middle = among * (1 - 2 / (9 * among)) ** 3  # of chi square, after Wilson and Hilferty
+    usual = float(np.median(logs.var(axis=1, ddof=1))) * among / middle * sessions / (sessions - 1)
+    freedom = (sessions - 1) * among / 2  # a median of variances knows about half of what their mean does
+    return (freedom * usual + _NOISE_WEIGHT * _NOISE**2) / (freedom + _NOISE_WEIGHT)
 
 
 def share_explained(common: Floats, shift: Floats, noise: float) -> tuple[float, float]:

@@ -5,44 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn_sessions import case, readings, session, suite, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Observed, Policy
-from pytest_gpuperf.analysis.gate import SUITE, judge, judge_suite, suspects
+from pytest_gpuperf.analysis.gate import judge, judge_suite, suspects
 
 POLICY = Policy()
 HOUR = 3600.0
-
-
-def session(name, level, rng, sd=0.002, **given):
-    return Observed(name, tuple((level * np.exp(rng.normal(0, sd, 16))).tolist()), **given)
-
-
-def case(rng, ratio=1.0, *, k=5, c=3, sd=0.004, shifts=None, base=1e-3):
-    """A case whose sessions differ by `sd`; `shifts` says what the machine did to each session."""
-    shifts = shifts or {}
-
-    def made(name, level):
-        return session(name, level * math.exp(shifts.get(name, 0.0) + rng.normal(0, sd)), rng)
-
-    return CaseEvidence([made(f"then{i}", base) for i in range(k)], [made(f"now{i}", base * ratio) for i in range(c)])
-
-
-def suite(rng, ratios, **given):
-    return {f"test{i}": case(rng, r, base=1e-3 * (1 + i % 7), **given) for i, r in enumerate(ratios)}
-
-
-def readings(shifts, k=5, c=3):
-    names = [f"then{i}" for i in range(k)] + [f"now{i}" for i in range(c)]
-    return {
-        n: {w: tuple(x * math.exp(shifts.get(n, 0.0)) for _ in range(8)) for w, x in (("matmul", 1e-3), ("copy", 2e-3))}
-        for n in names
-    }
-
-
-def words(verdicts):
-    return [v.word for n, v in verdicts.items() if n != SUITE]
 
 
 @pytest.mark.parametrize(
@@ -62,64 +33,6 @@ def test_who_seems_much_faster_and_is_not_known_to_be_is_not_called_unchanged():
     assert verdict.word == "inconclusive"
     assert verdict.ratio < 0.9
     assert "sessions differ by" in verdict.reason
-
-
-@pytest.mark.parametrize("tests", [1, 2, 3, 48])
-@pytest.mark.parametrize("share", [0.0, 0.4, 0.6, 1.0])
-def test_a_suite_fails_whatever_share_of_it_became_slower(tests, share):
-    rng = np.random.default_rng(1)
-    slowed = max(round(share * tests), 1)
-    verdicts = judge_suite(suite(rng, [1.1] * slowed + [1.0] * (tests - slowed)), readings({}), POLICY)
-    assert words(verdicts) == ["regressed"] * slowed + ["unchanged"] * (tests - slowed)
-    assert (SUITE in verdicts) == (tests > 3)  # fewer speak for themselves
-
-
-def test_the_whole_suite_slower_is_a_verdict_of_its_own():
-    verdicts = judge_suite(suite(np.random.default_rng(1), [1.06] * 20), readings({}), POLICY)
-    assert verdicts[SUITE].word == "regressed"
-    assert "beyond what the canaries explain" in verdicts[SUITE].reason
-    assert judge_suite(suite(np.random.default_rng(1), [0.9] * 20), None, POLICY)[SUITE].word == "improved"
-    assert judge_suite(suite(np.random.default_rng(1), [1.0] * 20), None, POLICY)[SUITE].word == "unchanged"
-    assert judge_suite(suite(np.random.default_rng(1), [1.4] * 4, k=1), None, POLICY)[SUITE].word == "regressed"
-    assert judge_suite(suite(np.random.default_rng(1), [1.0] * 4, k=1), None, POLICY)[SUITE].word == "inconclusive"
-
-
-def test_a_slower_machine_is_explained_by_its_canaries_and_by_nothing_else():
-    shifts = {f"now{i}": 0.04 for i in range(3)}
-    drawn = suite(np.random.default_rng(2), [1.0] * 20, shifts=shifts)
-    explained = judge_suite(drawn, readings(shifts), POLICY)
-    assert set(words(explained)) == {"unchanged"}
-    assert explained[SUITE].word == "unchanged"
-    assert "as measured" in explained["test0"].reason
-    for canaries in (None, {}, readings({}), {n: {} for n in readings({})}):
-        assert judge_suite(drawn, canaries, POLICY)[SUITE].word == "regressed"
-
-
-def test_canaries_without_a_name_in_common_explain_nothing():
-    shifts = {f"now{i}": 0.04 for i in range(3)}
-    drawn = suite(np.random.default_rng(2), [1.0] * 20, shifts=shifts)
-    apart = {n: {n: (1e-3,)} for n in readings({})}
-    assert judge_suite(drawn, apart, POLICY)[SUITE].word == "regressed"
-
-
-def test_a_slower_test_stands_out_from_a_slower_machine():
-    shifts = {f"now{i}": 0.02 for i in range(3)}
-    verdicts = judge_suite(
-        suite(np.random.default_rng(2), [1.05] + [1.0] * 20, shifts=shifts), readings(shifts), POLICY
-    )
-    assert words(verdicts) == ["regressed"] + ["unchanged"] * 20
-
-
-def test_nothing_is_improved_that_did_not_become_faster_as_measured():
-    shifts = {f"now{i}": 0.1 for i in range(3)}
-    verdicts = judge_suite(suite(np.random.default_rng(3), [1.0] * 12), readings(shifts), POLICY)
-    assert "improved" not in {v.word for v in verdicts.values()}
-
-
-def test_nothing_is_regressed_that_did_not_become_slower_as_measured():
-    shifts = {f"now{i}": -0.1 for i in range(3)}
-    verdicts = judge_suite(suite(np.random.default_rng(3), [0.99] * 12), readings(shifts), POLICY)
-    assert "regressed" not in {v.word for v in verdicts.values()}
 
 
 @pytest.mark.parametrize(("k", "gross"), [(1, "25%"), (2, "15%")])
@@ -236,24 +149,6 @@ def test_days_and_cards_never_seen_widen_the_interval():
     assert seen.high == same_hour.high
 
 
-def test_a_coarse_timers_one_step_is_no_regression_in_a_suite():
-    tick = 0.5e-6
-
-    def ticked(name, level):
-        return Observed(name, (level,) * 16)
-
-    rng = np.random.default_rng(12)
-    drawn = suite(rng, [1.0] * 48)
-    drawn["tiny"] = CaseEvidence(
-        [ticked(f"then{i}", 28 * tick) for i in range(5)], [ticked(f"now{i}", 29 * tick) for i in range(3)]
-    )
-    stepped = judge_suite(drawn, None, POLICY)["tiny"]
-    assert stepped.word != "regressed"
-    assert stepped.detectable > 0.07  # two steps
-    drawn["tiny"] = replace(drawn["tiny"], candidate=[ticked(f"now{i}", 31 * tick) for i in range(3)])
-    assert judge_suite(drawn, None, POLICY)["tiny"].word == "regressed"
-
-
 def test_one_figure_a_session_has_no_timers_step():
     drawn = suite(np.random.default_rng(12), [1.0] * 48)
     memory = [Observed(f"then{i}", (2.0**20,)) for i in range(5)]
@@ -277,13 +172,6 @@ def test_reasons_name_figures_and_the_next_step():
     assert "lock the clocks" in reason
     suggested = int(reason.rsplit("margin='")[1].split("%")[0]) / 100
     assert judge(hopeless.baseline, hopeless.candidate, replace(POLICY, margin=suggested)).word == "unchanged"
-
-
-def test_cases_without_one_noise_are_not_pooled_into_one():
-    rng = np.random.default_rng(14)
-    drawn = suite(rng, [1.0] * 30, sd=0.002)
-    drawn |= {f"wild{i}": case(rng, 1.0, sd=0.05) for i in range(3)}
-    assert "regressed" not in words(judge_suite(drawn, None, POLICY))
 
 
 positive = st.floats(min_value=1e-9, max_value=1e6)
@@ -333,72 +221,3 @@ def test_more_slow_down_never_turns_regressed_into_unchanged(seed, less, more, s
         for r in (less, more)
     )
     assert rank[second] >= rank[first] or (first == "improved" and second != "improved")
-
-
-def slightly_slower(rng, ratio, tests=40, c=1, **given):
-    """A suite in which everything is slower by little: no case is suspicious by much, the suite is."""
-    return suite(rng, [ratio] * tests, sd=0.002, c=c, **given)
-
-
-def test_a_suspicious_suite_has_a_bounded_number_of_typical_cases_measured_again():
-    rng = np.random.default_rng(20)
-    drawn = {f"test{i}": case(rng, 1.008, sd=0.004, c=1) for i in range(20)}
-    by_themselves = suspects(drawn | {f"fast{i}": case(rng, 0.99, sd=0.004, c=1) for i in range(30)}, None, POLICY)
-    assert len(by_themselves) < 16
-    assert len(suspects(drawn, None, POLICY)) == 16
-    assert len(suspects({n: drawn[n] for n in list(drawn)[:3]}, None, POLICY)) < 3
-
-
-def test_the_suite_is_convicted_by_fresh_sessions_or_by_twice_as_much():
-    rng = np.random.default_rng(21)
-    once = slightly_slower(rng, 1.02)
-    assert judge_suite(once, None, POLICY)[SUITE].word != "regressed"
-    assert judge_suite(slightly_slower(rng, 1.1), None, POLICY)[SUITE].word == "regressed"
-    thrice = slightly_slower(rng, 1.02, c=3)
-    some = once | {n: thrice[n] for n in list(thrice)[:16]}
-    assert judge_suite(some, None, POLICY)[SUITE].word == "regressed"
-    # The first session was slow, the fresh ones are not: the suite is acquitted.
-    calm = slightly_slower(rng, 1.0, c=3)
-    first = {n: replace(c, candidate=[session("now0", c.candidate[0].medians[0] * 1.02, rng), *c.candidate[1:]])
-             for n, c in calm.items()}  # fmt: skip
-    mixed = {n: replace(c, candidate=c.candidate[: 3 if i < 16 else 1]) for i, (n, c) in enumerate(first.items())}
-    assert judge_suite(mixed, None, POLICY)[SUITE].word != "regressed"
-
-
-@pytest.mark.parametrize("tests", [4, 12])
-def test_the_suite_honours_what_each_case_allows(tests):
-    rng = np.random.default_rng(22)
-    twice = suite(rng, [1.5] * tests)
-    assert judge_suite(twice, None, POLICY)[SUITE].word == "regressed"
-    allowed = {n: replace(c, policy=Policy(tolerance=0.6)) for n, c in twice.items()}
-    verdicts = judge_suite(allowed, None, POLICY)
-    assert set(words(verdicts)) == {"unchanged"}
-    assert verdicts[SUITE].word == "unchanged"
-
-
-def test_what_was_left_out_is_said():
-    rng = np.random.default_rng(23)
-    one = case(rng)
-    hot = [session(f"hot{i}", 1.2e-3, rng, state="thermal slow-down") for i in range(2)]
-    for baseline, candidate, side in (
-        (one.baseline, [*one.candidate, *hot], "2 of this run"),
-        ([*one.baseline, *hot], one.candidate, "2 of the baseline"),
-    ):
-        verdict = judge(baseline, candidate, POLICY)
-        assert verdict.word == "unchanged"
-        assert verdict.reason.endswith(f"(thermal slow-down): {side}")
-    assert "left out" not in judge(one.baseline, one.candidate, POLICY).reason
-
-
-@pytest.mark.parametrize("tests", [5, 12])
-def test_cases_of_one_session_each_and_cases_that_share_no_session(tests):
-    rng = np.random.default_rng(24)
-    shifts = {f"now{i}": 0.02 for i in range(3)}
-    single = suite(rng, [1.0] * tests, k=1, shifts=shifts)
-    assert set(words(judge_suite(single, readings(shifts, k=1), POLICY))) == {"inconclusive"}
-
-    def renamed(c, prefix):
-        return replace(c, baseline=[replace(s, id=f"{prefix}{s.id}") for s in c.baseline])
-
-    apart = {n: renamed(c, n) for n, c in suite(rng, [1.0] * tests).items()}
-    assert "regressed" not in {v.word for v in judge_suite(apart, None, POLICY).values()}
