@@ -39,9 +39,10 @@ class ProcessorWatch:
         share = (self._waited() - before) / max(self._now() - start, 1e-9)
         if share <= _SHARE:
             return Health(state=state)
+        tenths = int(share * 10) / 10  # so that cases share a line
         note = (
-            f"{share:.0%} of the time this process waited for a processor: other work had it. These are figures of a "
-            f"shared processor; stop the other work, or measure when it is done"
+            f"for more than {tenths:.0%} of the time this process waited for a processor: other work had it. These are "
+            f"figures of a shared processor; stop the other work, or measure when it is done"
         )
         return Health(state=state, notes=(note,))
 

@@ -75,8 +75,10 @@ def _pair(name: str, pair: tuple[float, float] | None, shown: Callable[[float], 
 
 
 def _torch(explanation: Explanation) -> Iterator[str]:
-    if not any(cause.kind == "software" for cause in explanation.causes[:1]):  # which has said it
-        yield from [what for what in explanation.software if what.startswith("torch ")] or ["torch unchanged"]
+    if any(cause.kind == "software" for cause in explanation.causes[:1]):  # which has said it
+        return
+    ran = explanation.launches is not None  # else it may not even be there
+    yield from [w for w in explanation.software if w.startswith("torch ")] or (["torch unchanged"] if ran else [])
 
 
 def _counts(change: KernelChange) -> str:

@@ -25,7 +25,8 @@ def render_why(case: str, findings: Iterable[Finding], explanation: Explanation,
     if explanation.missing:
         lines += prose(explanation.missing, width, "  ")
     beside = [*context(explanation), *explanation.settings]
-    lines += prose("; ".join(beside), width, "  beside it: ", "    ")
+    if beside:
+        lines += prose("; ".join(beside), width, "  beside it: ", "    ")
     if not explanation.kernels:
         return "\n".join(lines)
     cells = table((explanation.unit, *KERNEL_HEADER[1:]), "lrrrrl", {"": kernel_rows(explanation.kernels)}, width)

@@ -41,9 +41,9 @@ def test_a_process_that_waited_long_says_so(machine: Scripted) -> None:
     machine.waited(5.05)
     assert watch.health(None) == Health()
     watch.before_block()  # a later block changes nothing
-    machine.waited(5.6)
+    machine.waited(5.57)
     health = watch.health(None)
-    assert health.notes[0].startswith("60% of the time this process waited for a processor")
+    assert health.notes[0].startswith("for more than 50% of the time this process waited for a processor")
 
 
 @pytest.mark.parametrize("told", [None, ""])
