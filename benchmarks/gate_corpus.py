@@ -17,10 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from pytest_gpuperf.analysis.compaction import block_medians
-from pytest_gpuperf.analysis.evidence import CaseEvidence, Observed, Policy
-from pytest_gpuperf.analysis.gate import judge_suite, suspects
-from pytest_gpuperf.analysis.paired import Launch, judge_paired
+from pytest_gpuperf.analysis import (
+    CaseEvidence,
+    Launch,
+    Observed,
+    Policy,
+    block_medians,
+    judge_paired,
+    judge_suite,
+    suspects,
+)
 
 POLICY = Policy()
 PAIRED_POLICY = Policy(comparisons=48)
