@@ -4,6 +4,8 @@ import subprocess
 import sys
 from time import perf_counter
 
+import numpy as np
+
 from pytest_gpuperf.device.canaries import Canaries
 from pytest_gpuperf.device.choice import choose_device
 
@@ -24,6 +26,20 @@ def test_the_parts_of_a_reading_are_about_as_long_as_it():
     start = perf_counter()
     told = sum(canaries.read().values())
     assert perf_counter() - start < 200 * told
+
+
+def test_how_long_the_product_takes_does_not_depend_on_where_its_matrices_came_to_lie(monkeypatch):
+    product, began = np.matmul, set()
+
+    def noted(a, b, out):
+        began.update(matrix.ctypes.data % 4096 for matrix in (a, b, out))
+        return product(a, b, out=out)
+
+    monkeypatch.setattr(np, "matmul", noted)
+    canaries = Canaries(choose_device("cpu"))
+    for _ in range(5):
+        canaries.read()
+    assert began == {0}
 
 
 def test_the_processors_canaries_need_no_torch():
