@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class Story:
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("import pytest\nfrom spinning import spin\n\n" + textwrap.dedent(text))
+        # One of the same size, written in the same second, would pass for the one that was compiled before.
+        shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
         return file
 
     def run(self, *arguments: str) -> pytest.RunResult:
