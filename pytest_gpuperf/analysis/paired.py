@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log1p
+from statistics import median
 
 import numpy as np
 
@@ -20,9 +21,10 @@ FEWEST = 2  # ... or decided at all
 TRIM_FROM = 4  # launches beyond which the slowest and the fastest of them are left out
 LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
 USUAL = 0.004  # standard deviation between launches of the same code, believed before any was seen ...
-USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
+USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom; what the suite's other cases show takes its place
+ODD = 3.0  # a launch farther from the others than so many times what they span is odd: it does not tell their spread
+LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
 _TRIMMED = 1.07  # the standard error of a mean without its extremes, in those of a mean
-_WINSORISED = 1.7  # standard deviation of values whose extremes were drawn in -> of the values
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,12 @@ class Launch:
     b: Sequence[Sequence[float]]
 
 
-def judge_paired(launches: Sequence[Launch], policy: Policy) -> Verdict:
-    """One case's verdict; the launch is the unit of replication, since processes of the same code differ."""
-    changes = np.array([_change(launch) for launch in launches if len(launch.a) and len(launch.b)])
+def judge_paired(launches: Sequence[Launch], policy: Policy, usual: float = USUAL) -> Verdict:
+    """One case's verdict; the launch is the unit of replication, since processes of the same code differ.
+
+    `usual`: by how much launches differ here, believed before these are seen.
+    """
+    changes = _changes(launches)
     if changes.size < FEWEST:
         return Verdict(
             word="inconclusive",
@@ -45,25 +50,44 @@ def judge_paired(launches: Sequence[Launch], policy: Policy) -> Verdict:
             reason=f"two processes of the same code differ by themselves: {changes.size} launches cannot tell, "
             f"at least {FEWEST} can acquit and {FULL} convict",
         )
-    return _verdict(changes, policy)
+    return _verdict(changes, policy, usual)
 
 
 def judge_paired_suite(cases: Mapping[str, Sequence[Launch]], policy: Policy) -> dict[str, Verdict]:
     """Every case's verdict, at the confidence of all of them together."""
     whole = replace(policy, comparisons=policy.comparisons or max(len(cases), 1))
-    return {name: judge_paired(launches, whole) for name, launches in cases.items()}
+    usual = usual_spreads(cases)
+    return {name: judge_paired(launches, whole, usual[name]) for name, launches in cases.items()}
 
 
-def needs_more_launches(launches: Sequence[Launch], policy: Policy, max_launches: int = FULL) -> bool:
+def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
+    """By how much launches of each case may be expected to differ: as those of the middle one of the other cases."""
+    spreads: dict[str, float] = {}
+    for name, launches in cases.items():
+        changes = np.sort(_changes(launches))
+        if changes.size >= FEWEST:
+            seen, freedom = _seen(changes)
+            spreads[name] = float(np.sqrt(seen / (1 - 2 / (9 * freedom)) ** 3))  # of chi square's median
+    others = {name: [s for other, s in spreads.items() if other != name] for name in cases}
+    return {name: max([USUAL, *([median(of)] if of else [])]) for name, of in others.items()}
+
+
+def needs_more_launches(
+    launches: Sequence[Launch], policy: Policy, max_launches: int = FULL, usual: float = USUAL
+) -> bool:
     """Whether another launch could still change the word: only what is plainly unchanged stops early.
 
     Below the margin is not enough: a loss between the tolerance and the margin is found by all launches together, and
     so is a gain.
     """
-    verdict = judge_paired(launches, policy)
+    verdict = judge_paired(launches, policy, usual)
     alike = 1 / (1 + policy.tolerance) < verdict.ratio < 1 + policy.tolerance / 2
     plainly = verdict.word == "unchanged" and alike
     return len(launches) < max_launches and not plainly
+
+
+def _changes(launches: Sequence[Launch]) -> Floats:
+    return np.array([_change(launch) for launch in launches if len(launch.a) and len(launch.b)])
 
 
 def _change(launch: Launch) -> float:
@@ -85,19 +109,27 @@ def _lowest(blocks: Floats) -> float:
     return float(np.log(least) + np.log((kept / least).mean()))
 
 
-def _verdict(changes: Floats, policy: Policy) -> Verdict:
+def _seen(ordered: Floats) -> tuple[float, int]:
+    """The variance of launches, without the one that is odd, and its degrees of freedom."""
+    if ordered.size > TRIM_FROM:
+        below, above = ordered[1] - ordered[0], ordered[-1] - ordered[-2]
+        if above > ODD * max(float(ordered[-2] - ordered[0]), USUAL):
+            ordered = ordered[:-1]
+        elif below > ODD * max(float(ordered[-1] - ordered[1]), USUAL):
+            ordered = ordered[1:]
+    return float(ordered.var(ddof=1)), ordered.size - 1
+
+
+def _verdict(changes: Floats, policy: Policy, usual: float) -> Verdict:
     count = changes.size
     ordered = np.sort(changes)
-    freedom = USUAL_WEIGHT + count - 1
-    if count > TRIM_FROM:
-        change = float(ordered[1:-1].mean())
-        seen = _WINSORISED * float(np.clip(ordered, ordered[1], ordered[-2]).std(ddof=1))
-        inflated = _TRIMMED
-    else:
-        change, seen, inflated = float(ordered.mean()), float(ordered.std(ddof=1)), 1.0
-    spread = float(np.sqrt((USUAL_WEIGHT * USUAL**2 + (count - 1) * seen**2) / freedom))
-    error = inflated * spread / count**0.5
-    alpha = (1 - policy.confidence) / (policy.comparisons or 1)
+    trimmed = count > TRIM_FROM
+    change = float((ordered[1:-1] if trimmed else ordered).mean())
+    seen, own = _seen(ordered)
+    freedom = USUAL_WEIGHT + own
+    spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * seen) / freedom))
+    error = (_TRIMMED if trimmed else 1.0) * spread / count**0.5
+    alpha = (1 - policy.confidence) / max(policy.comparisons or 1, LEAST)
     half = float(student(1 - alpha, freedom)) * error
     limit, margin = max(half, log1p(policy.tolerance)), log1p(policy.unchanged_below)
     most_slower = float(ordered[1]) > 0  # all launches but one, which may be an outlier

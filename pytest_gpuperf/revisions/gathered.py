@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.matching import merged, policy_of
-from pytest_gpuperf.analysis.paired import FULL, Launch, judge_paired, needs_more_launches
+from pytest_gpuperf.analysis.paired import FULL, Launch, judge_paired, needs_more_launches, usual_spreads
 from pytest_gpuperf.results.records import Case, Rule, Session, Verdict
 from pytest_gpuperf.revisions.messages import Collected
 from pytest_gpuperf.revisions.side import OTHER, Name
@@ -114,7 +114,8 @@ class Gathered:
     def open(self) -> list[str]:
         """The tests with a case that another launch may decide."""
         judged = self.judged()
-        wanted = {pair.head[0].test for pair in judged.values() if self._wants_more(pair, len(judged))}
+        usual = usual_spreads({name: pair.launches for name, pair in judged.items()})
+        wanted = {p.head[0].test for name, p in judged.items() if self._wants_more(p, len(judged), usual[name])}
         measured = {pair.head[0].test for pair in judged.values()}
         wanted |= {t for t in self.tests if t not in measured and t not in self.out and self._may_come(t)}
         return [test for test in self.tests if test in wanted and test not in self.out]
@@ -122,15 +123,16 @@ class Gathered:
     def verdicts(self) -> dict[str, Verdict]:
         """Every case's, at the confidence of the suite."""
         judged = self.judged()
-        return {name: judge_paired(pair.launches, self._policy(pair, len(judged))) for name, pair in judged.items()}
+        usual = usual_spreads({name: pair.launches for name, pair in judged.items()})
+        return {n: judge_paired(p.launches, self._policy(p, len(judged)), usual[n]) for n, p in judged.items()}
 
-    def _wants_more(self, pair: Pair, cases: int) -> bool:
+    def _wants_more(self, pair: Pair, cases: int, usual: float) -> bool:
         count, policy = len(pair.head), self._policy(pair, cases)
         if count < FULL:
-            return needs_more_launches(pair.launches, policy)
+            return needs_more_launches(pair.launches, policy, usual=usual)
         if not self.extended or count >= LOOKS[-1]:
             return False
-        return count not in LOOKS or judge_paired(pair.launches, policy).word == "inconclusive"
+        return count not in LOOKS or judge_paired(pair.launches, policy, usual).word == "inconclusive"
 
     def _policy(self, pair: Pair, cases: int) -> Policy:
         looks = len(LOOKS) if self.extended else 1

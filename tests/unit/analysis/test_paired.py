@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gpuperf.analysis.evidence import Policy
-from pytest_gpuperf.analysis.paired import Launch, judge_paired, judge_paired_suite, needs_more_launches
+from pytest_gpuperf.analysis.paired import (
+    USUAL,
+    Launch,
+    judge_paired,
+    judge_paired_suite,
+    needs_more_launches,
+    usual_spreads,
+)
 
 POLICY = Policy()
 
@@ -101,6 +108,37 @@ def test_a_suite_needs_more_evidence_of_each():
     assert together["0"].detectable >= judge_paired(cases["0"], POLICY).detectable
     assert together["0"].high > judge_paired(cases["0"], POLICY).high
     assert judge_paired_suite({}, POLICY) == {}
+
+
+def test_a_machine_whose_launches_differ_fails_no_unchanged_suite_and_still_finds_much():
+    rng = np.random.default_rng(7)
+    failed = found = 0
+    for _ in range(150):
+        cases = {str(i): launches(rng, sd=0.02) for i in range(8)} | {"slow": launches(rng, 1.08, sd=0.02)}
+        words = {name: v.word for name, v in judge_paired_suite(cases, POLICY).items()}
+        found += words.pop("slow") == "regressed"
+        failed += "regressed" in words.values()
+    assert failed <= 3  # 1 % of 150, and what chance adds
+    assert found > 100
+
+
+def test_by_how_much_launches_differ_is_learned_from_the_other_cases():
+    rng = np.random.default_rng(8)
+    noisy = {str(i): launches(rng, sd=0.03) for i in range(20)}
+    spreads = usual_spreads({"calm": launches(rng, sd=0.001), **noisy, "none": []})
+    assert [spreads["calm"], spreads["none"]] == pytest.approx([0.03, 0.03], rel=0.35)
+    calm = {str(i): launches(rng, sd=0.001) for i in range(20)}
+    assert usual_spreads({"noisy": launches(rng, sd=0.03), **calm})["noisy"] == USUAL
+    assert usual_spreads({"alone": launches(rng, sd=0.03)}) == {"alone": USUAL}
+    alone = launches(rng, 1.0, 2, sd=0.001)
+    assert not needs_more_launches(alone, POLICY)
+    assert needs_more_launches(alone, POLICY, usual=0.03), "where others differ more, two that agree may be chance"
+
+
+def test_one_case_alone_is_judged_as_strictly_as_six():
+    drawn = launches(np.random.default_rng(9))
+    alone, six, seven = (judge_paired(drawn, Policy(comparisons=n)).high for n in (1, 6, 7))
+    assert alone == six < seven
 
 
 positive = st.floats(1e-9, 1e6)
