@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log1p
-from statistics import median
 
 import numpy as np
 
@@ -21,7 +20,8 @@ FEWEST = 2  # ... or decided at all
 TRIM_FROM = 4  # launches beyond which the slowest and the fastest of them are left out
 LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
 USUAL = 0.004  # standard deviation between launches of the same code, believed before any was seen ...
-USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom; what the suite's other cases show takes its place
+USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom ...
+OTHERS = 0.75  # ... until the suite's other cases show more: the quantile of theirs
 ODD = 3.0  # a launch farther from the others than so many times what they span is odd: it does not tell their spread
 LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
 _TRIMMED = 1.07  # the standard error of a mean without its extremes, in those of a mean
@@ -61,7 +61,10 @@ def judge_paired_suite(cases: Mapping[str, Sequence[Launch]], policy: Policy) ->
 
 
 def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
-    """By how much launches of each case may be expected to differ: as those of the middle one of the other cases."""
+    """By how much launches of each case may be expected to differ: as those of the third quarter of the other cases.
+
+    Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed.
+    """
     spreads: dict[str, float] = {}
     for name, launches in cases.items():
         changes = np.sort(_changes(launches))
@@ -69,7 +72,7 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
             seen, freedom = _seen(changes)
             spreads[name] = float(np.sqrt(seen / (1 - 2 / (9 * freedom)) ** 3))  # of chi square's median
     others = {name: [s for other, s in spreads.items() if other != name] for name in cases}
-    return {name: max([USUAL, *([median(of)] if of else [])]) for name, of in others.items()}
+    return {name: max(USUAL, float(np.quantile(of, OTHERS)) if of else 0.0) for name, of in others.items()}
 
 
 def needs_more_launches(
