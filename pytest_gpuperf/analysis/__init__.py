@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from pytest_gpuperf.analysis.compaction import block_medians
     from pytest_gpuperf.analysis.evidence import Canaries, CaseEvidence, Observed, Policy
     from pytest_gpuperf.analysis.gate import SUITE, judge, judge_suite, suspects
-    from pytest_gpuperf.analysis.paired import Launch, judge_paired, judge_paired_suite, needs_more_launches
+    from pytest_gpuperf.analysis.paired import (
+        Launch,
+        judge_paired,
+        judge_paired_suite,
+        needs_more_launches,
+        usual_spreads,
+    )
     from pytest_gpuperf.results.records import Verdict
 
 __all__ = [
@@ -31,13 +37,20 @@ __all__ = [
     "judge_suite",
     "needs_more_launches",
     "suspects",
+    "usual_spreads",
 ]
 
 _LAZY = {
     "pytest_gpuperf.analysis.compaction": ("block_medians",),
     "pytest_gpuperf.analysis.evidence": ("Canaries", "CaseEvidence", "Observed", "Policy"),
     "pytest_gpuperf.analysis.gate": ("SUITE", "judge", "judge_suite", "suspects"),
-    "pytest_gpuperf.analysis.paired": ("Launch", "judge_paired", "judge_paired_suite", "needs_more_launches"),
+    "pytest_gpuperf.analysis.paired": (
+        "Launch",
+        "judge_paired",
+        "judge_paired_suite",
+        "needs_more_launches",
+        "usual_spreads",
+    ),
     "pytest_gpuperf.results.records": ("Verdict",),
 }
 
