@@ -34,10 +34,17 @@ class Reply:
         )
 
 
+class NotHttpError(OSError):
+    """What came back is nothing that HTTP allows."""
+
+
 def exchange(
     url: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> Reply:
-    """GET, or POST where there is a body; past any proxy that the environment names, as the load goes."""
+    """GET, or POST where there is a body; past any proxy that the environment names, as the load goes.
+
+    OSError where no whole answer comes: also of what breaks off, or is no HTTP.
+    """
     connection = http.client.HTTPConnection(url, timeout=timeout)
     try:
         connection.connect()
@@ -46,6 +53,12 @@ def exchange(
         response = connection.getresponse()
         content = response.read()
         seconds = perf_counter() - begun
+    except http.client.IncompleteRead as error:
+        raise ConnectionResetError(f"the answer broke off: {error!r}") from error
+    except http.client.HTTPException as error:
+        if isinstance(error, OSError):  # the server closed the connection and said nothing
+            raise
+        raise NotHttpError(f"no answer of HTTP: {error!r}") from error
     finally:
         connection.close()
     return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, content, seconds)
@@ -54,10 +67,7 @@ def exchange(
 def fetched(url: str, timeout: float) -> bytes:
     """What a whole http:// address has; OSError where it answers nothing, or anything but success."""
     where = urlsplit(url)
-    try:
-        reply = exchange(where.netloc, where.path, timeout=timeout)
-    except http.client.HTTPException as error:
-        raise OSError(f"no answer of HTTP: {error!r}") from error
+    reply = exchange(where.netloc, where.path, timeout=timeout)
     if reply.status != HTTPStatus.OK:
         raise OSError(f"HTTP status {reply.status}")
     return reply.content

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -219,7 +218,7 @@ def _json(server: Server, path: str) -> Mapping[str, Any]:
     try:
         reply = exchange(server.url, path, timeout=_TIMEOUT)
         told: object = json.loads(reply.content) if reply.status == 200 else {}
-    except (OSError, HTTPException, ValueError):
+    except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
 
