@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytest_gpuperf.analysis.evidence import Canaries
-from pytest_gpuperf.analysis.quantiles import Floats
+from pytest_gpuperf.analysis.quantiles import Floats, middle_of_variances
 
 _NOISE = 0.003  # what one canary's session differs by itself, until several canaries show it
 _NOISE_WEIGHT = 2.0  # worth as many degrees of freedom
@@ -42,8 +42,7 @@ def _noise(logs: Floats) -> float:
     if canaries < 2:
         return _NOISE**2
     among = canaries - 1
-    middle = among * (1 - 2 / (9 * among)) ** 3  # of chi square, after Wilson and Hilferty
-    usual = float(np.median(logs.var(axis=1, ddof=1))) * among / middle * sessions / (sessions - 1)
+    usual = float(np.median(logs.var(axis=1, ddof=1))) / middle_of_variances(among) * sessions / (sessions - 1)
     freedom = (sessions - 1) * among / 2  # a median of variances knows about half of what their mean does
     return (freedom * usual + _NOISE_WEIGHT * _NOISE**2) / (freedom + _NOISE_WEIGHT)
 

@@ -9,6 +9,7 @@ DEFAULT_TOLERANCE = 0.01
 DEFAULT_MARGIN = 0.03
 DEFAULT_CONFIDENCE = 0.99
 SEEMS_FASTER = 2.0  # margins: who seems to be faster by more, and is not known to be, is not called unchanged either
+LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from math import log1p
 import numpy as np
 
 from pytest_gpuperf.analysis.coarse_timers import change_between_steps, coarse_step
-from pytest_gpuperf.analysis.evidence import SEEMS_FASTER, Policy
-from pytest_gpuperf.analysis.quantiles import Floats, student
+from pytest_gpuperf.analysis.evidence import LEAST, SEEMS_FASTER, Policy
+from pytest_gpuperf.analysis.quantiles import Floats, middle_of_variances, student
 from pytest_gpuperf.analysis.reasons import ratio_of
 from pytest_gpuperf.results.records import Verdict, Word
 from pytest_gpuperf.results.units import format_change
@@ -23,7 +23,6 @@ USUAL = 0.004  # standard deviation between launches of the same code, believed 
 USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom ...
 OTHERS = 0.75  # ... until the suite's other cases show more: the quantile of theirs
 ODD = 3.0  # a launch farther from the others than so many times what they span is odd: it does not tell their spread
-LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
 _TRIMMED = 1.07  # the standard error of a mean without its extremes, in those of a mean
 
 
@@ -70,7 +69,7 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
         changes = np.sort(_changes(launches))
         if changes.size >= FEWEST:
             seen, freedom = _seen(changes)
-            spreads[name] = float(np.sqrt(seen / (1 - 2 / (9 * freedom)) ** 3))  # of chi square's median
+            spreads[name] = float(np.sqrt(seen / middle_of_variances(freedom)))
     others = {name: [s for other, s in spreads.items() if other != name] for name in cases}
     return {name: max(USUAL, float(np.quantile(of, OTHERS)) if of else 0.0) for name, of in others.items()}
 

@@ -11,7 +11,7 @@ import numpy as np
 from pytest_gpuperf.analysis import reasons
 from pytest_gpuperf.analysis.canaries import machine_shifts, share_explained
 from pytest_gpuperf.analysis.days import day_variance
-from pytest_gpuperf.analysis.evidence import Canaries, CaseEvidence, Observed, Policy
+from pytest_gpuperf.analysis.evidence import LEAST, Canaries, CaseEvidence, Observed, Policy
 from pytest_gpuperf.analysis.group import GROSS, Flags, Group, Indices
 from pytest_gpuperf.analysis.location import locations
 from pytest_gpuperf.analysis.quantiles import Floats, student
@@ -21,8 +21,7 @@ from pytest_gpuperf.results.records import Verdict, Word
 SUITE = "(suite)"  # the key of the whole suite's verdict
 SUITE_FROM = 4  # cases from which on there is one: fewer speak for themselves
 SUITE_SHOWN_BY = 16  # cases, at most, that are measured again because the suite as a whole is suspicious
-LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches ...
-LEAST_CORRECTED = 9  # ... still less so when their machine's shift is an estimate too
+LEAST_CORRECTED = 9  # comparisons: few cases show even less of the tail when their machine's shift is an estimate too
 COMMON_USUAL = 0.003  # what sessions share once canaries are taken off, believed before any was seen ...
 COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
 

@@ -114,7 +114,7 @@ class Gathered:
     def open(self) -> list[str]:
         """The tests with a case that another launch may decide."""
         judged = self.judged()
-        usual = usual_spreads({name: pair.launches for name, pair in judged.items()})
+        usual = _usual(judged)
         wanted = {p.head[0].test for name, p in judged.items() if self._wants_more(p, len(judged), usual[name])}
         measured = {pair.head[0].test for pair in judged.values()}
         wanted |= {t for t in self.tests if t not in measured and t not in self.out and self._may_come(t)}
@@ -123,7 +123,7 @@ class Gathered:
     def verdicts(self) -> dict[str, Verdict]:
         """Every case's, at the confidence of the suite."""
         judged = self.judged()
-        usual = usual_spreads({name: pair.launches for name, pair in judged.items()})
+        usual = _usual(judged)
         return {n: judge_paired(p.launches, self._policy(p, len(judged)), usual[n]) for n, p in judged.items()}
 
     def _wants_more(self, pair: Pair, cases: int, usual: float) -> bool:
@@ -142,3 +142,7 @@ class Gathered:
         """Not measured yet, but may be: its sides are to run apart, or its measurements met in different orders."""
         base, head = (self.orders[name].get(test, []) for name in SIDES)
         return self.launches < FULL and (test in self.apart or bool(set(base) & set(head)) or self.launches == 0)
+
+
+def _usual(judged: Mapping[str, Pair]) -> dict[str, float]:
+    return usual_spreads({name: pair.launches for name, pair in judged.items()})
