@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gpuperf.deferred import deferred
 from pytest_gpuperf.errors import (
     ContradictedError,
     DeviceError,
@@ -64,25 +65,20 @@ __all__ = [
     "WorkloadError",
 ]
 
-_LAZY = {
-    "CudaTimer": "pytest_gpuperf.measurement.timer",
-    "Gpu": "pytest_gpuperf.measurement.gpu",
-    "GpuPerf": "pytest_gpuperf.plugin.fixture",
-    "GpuPerfLoad": "pytest_gpuperf.plugin.load",
-    "GpuPower": "pytest_gpuperf.device.power",
-    "Load": "pytest_gpuperf.results.load",
-    "Measurement": "pytest_gpuperf.results.records",
-    "Parity": "pytest_gpuperf.parity.record",
-    "ParityCheck": "pytest_gpuperf.plugin.agreement",
-    "Server": "pytest_gpuperf.serving.server",
-    "ServerFactory": "pytest_gpuperf.plugin.servers",
-}
-
-
-def __getattr__(name: str) -> object:
-    """What is heavy is imported when it is asked for: pytest loads this package in every session."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - most processes never need it
-
-    return getattr(import_module(_LAZY[name]), name)
+# pytest loads this package in every session, and most of them need none of these.
+__getattr__ = deferred(
+    __name__,
+    {
+        "CudaTimer": "pytest_gpuperf.measurement.timer",
+        "Gpu": "pytest_gpuperf.measurement.gpu",
+        "GpuPerf": "pytest_gpuperf.plugin.fixture",
+        "GpuPerfLoad": "pytest_gpuperf.plugin.load",
+        "GpuPower": "pytest_gpuperf.device.power",
+        "Load": "pytest_gpuperf.results.load",
+        "Measurement": "pytest_gpuperf.results.records",
+        "Parity": "pytest_gpuperf.parity.record",
+        "ParityCheck": "pytest_gpuperf.plugin.agreement",
+        "Server": "pytest_gpuperf.serving.server",
+        "ServerFactory": "pytest_gpuperf.plugin.servers",
+    },
+)

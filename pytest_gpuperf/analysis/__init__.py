@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gpuperf.deferred import deferred
+
 if TYPE_CHECKING:
     from pytest_gpuperf.analysis.compaction import block_medians
     from pytest_gpuperf.analysis.evidence import Canaries, CaseEvidence, Observed, Policy
@@ -40,26 +42,24 @@ __all__ = [
     "usual_spreads",
 ]
 
-_LAZY = {
-    "pytest_gpuperf.analysis.compaction": ("block_medians",),
-    "pytest_gpuperf.analysis.evidence": ("Canaries", "CaseEvidence", "Observed", "Policy"),
-    "pytest_gpuperf.analysis.gate": ("SUITE", "judge", "judge_suite", "suspects"),
-    "pytest_gpuperf.analysis.paired": (
-        "Launch",
-        "judge_paired",
-        "judge_paired_suite",
-        "needs_more_launches",
-        "usual_spreads",
-    ),
-    "pytest_gpuperf.results.records": ("Verdict",),
-}
-
-
-def __getattr__(name: str) -> object:
-    """Imported when it is asked for: a session that judges nothing needs none of it."""
-    from importlib import import_module  # noqa: PLC0415 - most processes never need it
-
-    for module, names in _LAZY.items():
-        if name in names:
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# A session that judges nothing needs none of it.
+__getattr__ = deferred(
+    __name__,
+    {
+        "Canaries": "pytest_gpuperf.analysis.evidence",
+        "CaseEvidence": "pytest_gpuperf.analysis.evidence",
+        "Launch": "pytest_gpuperf.analysis.paired",
+        "Observed": "pytest_gpuperf.analysis.evidence",
+        "Policy": "pytest_gpuperf.analysis.evidence",
+        "SUITE": "pytest_gpuperf.analysis.gate",
+        "Verdict": "pytest_gpuperf.results.records",
+        "block_medians": "pytest_gpuperf.analysis.compaction",
+        "judge": "pytest_gpuperf.analysis.gate",
+        "judge_paired": "pytest_gpuperf.analysis.paired",
+        "judge_paired_suite": "pytest_gpuperf.analysis.paired",
+        "judge_suite": "pytest_gpuperf.analysis.gate",
+        "needs_more_launches": "pytest_gpuperf.analysis.paired",
+        "suspects": "pytest_gpuperf.analysis.gate",
+        "usual_spreads": "pytest_gpuperf.analysis.paired",
+    },
+)

@@ -15,25 +15,24 @@ from pytest_gpuperf.results.units import MiB
 _SIDE = {"cpu": 512, "cuda": 8192}
 _COPIED = {"cpu": 64 * MiB, "cuda": 1024 * MiB}
 _CALLS = 8  # the best of them, after one that is not counted
-_best: dict[tuple[Precision, torch.device, int], Ceiling] = {}  # of this process so far
+_products: dict[tuple[Precision, torch.device, int], float] = {}  # the best of this process so far
+_copies: dict[tuple[torch.device, int], float] = {}
 
 
 def ceiling(precision: Precision, device: torch.device) -> Ceiling | None:
     """What this device can do in this precision; None of int8, which torch multiplies otherwise.
 
-    The copy is measured once a process. The product is the best seen so far, measured whenever this is asked: a machine
-    whose neighbours are busy shows its ceiling at times only.
+    The copy is measured once a process: bytes have no precision. The product is the best seen so far, measured whenever
+    this is asked: a machine whose neighbours are busy shows its ceiling at times only.
     """
     if precision.quantised:
         return None
-    key = precision, device, torch.get_num_threads()
-    before = _best.get(key)
-    product = _product(precision, device)
-    if before is None:
-        _best[key] = Ceiling(product=product, copy=_copy(device))
-    else:
-        _best[key] = Ceiling(product=max(product, before.product), copy=before.copy)
-    return _best[key]
+    threads = torch.get_num_threads()
+    product, copy = (precision, device, threads), (device, threads)
+    _products[product] = max(_product(precision, device), _products.get(product, 0.0))
+    if copy not in _copies:
+        _copies[copy] = _copy(device)
+    return Ceiling(product=_products[product], copy=_copies[copy])
 
 
 def _product(precision: Precision, device: torch.device) -> float:

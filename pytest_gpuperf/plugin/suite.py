@@ -113,7 +113,6 @@ def begin(session: pytest.Session) -> None:
 
 def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -> Suite:
     from pytest_gpuperf.device.choice import choose_device
-    from pytest_gpuperf.plugin.gate import open_gate
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.sessions.revision import revision
 
@@ -131,6 +130,8 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
         _refuse_unwritable(settings.html / NAME, "the page")
     gate = None
     if settings.compare and not settings.disable:
+        from pytest_gpuperf.plugin.gate import open_gate  # with scipy: half a second that only a verdict is worth
+
         gate = open_gate(config, settings, chosen)
     tests = dict.fromkeys(item.nodeid for item in items if collection.measures(item))
     order = config.stash[ORDER]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
@@ -33,8 +32,3 @@ def test_every_exported_name_is_there(name):
 def test_what_is_not_exported_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pytest_gpuperf.nothing  # noqa: B018
-
-
-def test_every_lazy_name_is_exported():
-    module = importlib.import_module("pytest_gpuperf")
-    assert set(module._LAZY) <= set(module.__all__)
