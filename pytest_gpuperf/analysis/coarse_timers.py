@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from pytest_gpuperf.analysis.quantiles import Floats
+from pytest_gpuperf.analysis.arrays import Floats
 
 _REPEATED = 4  # samples to each different value, from which on the step is coarse beside the noise
 _LATE = 1 / 16  # of the samples, the slowest ones, are interrupts

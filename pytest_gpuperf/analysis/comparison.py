@@ -8,148 +8,27 @@ from itertools import chain
 from statistics import median
 
 from pytest_gpuperf.analysis import gate
-from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.analysis.explaining import MOVED, explanations
+from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.analysis.matching import Match, match, merged, stated
-from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
 from pytest_gpuperf.results.records import (
     Accepted,
     Baseline,
     Case,
-    Device,
     Environment,
     EvidenceKind,
     Measurement,
-    Record,
     Rule,
     Run,
     Series,
     Verdict,
-    Waiver,
 )
-from pytest_gpuperf.results.units import METRICS, format_change, many
+from pytest_gpuperf.results.units import METRICS, format_change
 
 _CLOCK_MOVED = 0.02  # of the SM clock: less is the ordinary wander of a card
-DECIDED = frozenset({"regressed", "improved", "unchanged"})
-
-
-class Finding(Record, frozen=True, kw_only=True):
-    """The verdict on one figure of one case, with what is shown beside it."""
-
-    case: str
-    test: str
-    line: int | None = None
-    evidence: EvidenceKind
-    metric: str  # the figure shown for this evidence: "throughput", "peak_memory", "energy"
-    baseline: float  # in the metric's unit
-    current: float
-    tolerance: float  # of the metric, as a fraction
-    baseline_sessions: int
-    current_sessions: int
-    verdict: Verdict
-    waiver: Waiver | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def fails(self) -> bool:
-        """Whether this finding alone fails the session."""
-        return self.verdict.word == "regressed" and self.waiver is None
-
-
-class Rules(Record, frozen=True, kw_only=True):
-    """What makes a whole comparison fail."""
-
-    strict: bool = False  # inconclusive fails
-    allow_missing: bool = False  # vanished and unmeasured cases do not fail
-    min_decided: float = 0.8  # the share of compared cases that must get a verdict
-
-
-class Comparison(Record, frozen=True, kw_only=True):
-    """One run judged against one baseline: what every report is made from."""
-
-    baseline: str  # where the baseline came from: a path
-    device: Device
-    changes: tuple[str, ...] = ()  # soft differences of the environment: "torch 2.13.0 -> 2.15.0"
-    findings: tuple[Finding, ...]  # by case
-    suite: Verdict | None = None  # of the suite as a whole, beyond what the canaries explain
-    new: tuple[str, ...] = ()  # cases the baseline does not know
-    vanished: tuple[str, ...] = ()  # cases of the baseline that are in scope and gone
-    unmeasured: dict[str, str] = {}  # cases of the baseline whose tests ran but measured nothing -> why
-    expired: dict[str, Waiver] = {}  # waivers whose day has passed
-    explanations: dict[str, Explanation] = {}  # why, by case: of those that regressed or improved
-    rules: Rules = Rules()
-    sides: Sides | None = None  # two revisions in turns, and not a run beside a baseline
-
-    @property
-    def timed(self) -> tuple[Finding, ...]:
-        """One finding a case: what counts as compared and decided."""
-        return tuple(f for f in self.findings if f.evidence == "time")
-
-    @property
-    def decided(self) -> int:
-        """How many of the compared cases got a verdict."""
-        return sum(f.verdict.word in DECIDED for f in self.timed)
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Why the session fails, a sentence each; empty where it does not."""
-        return tuple(sentence for _, sentence in self._problems())
-
-    @property
-    def exit_code(self) -> int:
-        """1 regressed, vanished, unmeasured; 6 nothing compared; 7 too little decided; else 0."""
-        return next((code for code, _ in self._problems()), 0)
-
-    def _problems(self) -> list[tuple[int, str]]:
-        found = [(1, sentence) for sentence in (self.sides.problems if self.sides else ())]
-        regressed = sum(f.fails for f in self.findings)
-        if regressed:
-            found.append((1, f"{regressed} of {len(self.findings)} compared figures regressed."))
-        if self.suite is not None and self.suite.word == "regressed":
-            found.append((1, f"The suite as a whole regressed: {self.suite.reason}"))
-        found += [
-            (1, f"The waiver of {case} ended on {waiver.until}. Renew it or mend the case, then: gpuperf waive --help")
-            for case, waiver in self.expired.items()
-        ]
-        open_cases = [f for f in self.timed if f.verdict.word == "inconclusive"]
-        if self.rules.strict and open_cases:
-            found.append((1, f"{len(open_cases)} of {len(self.timed)} cases are inconclusive, and strict is on."))
-        if not self.rules.allow_missing:
-            found += self._missing()
-        share = self.rules.min_decided
-        if not self.timed:
-            none = "neither has a case of the other" if self.sides else f"no case of this run is in {self.baseline}"
-            found.append((6, f"Nothing was compared: {none}."))
-        elif self.decided < share * len(self.timed):
-            count = f"{self.decided} of {len(self.timed)} compared cases got a verdict"
-            found.append((7, f"{count}; at least {share:.0%} must. {self._advice}"))
-        return found
-
-    @property
-    def _advice(self) -> str:
-        """What lets more cases be decided on this machine."""
-        if self.sides:
-            return "Let more launches tell: --budget SECONDS; or give noisy cases a margin."
-        return "Each inconclusive case says what would decide it."
-
-    def _missing(self) -> list[tuple[int, str]]:
-        found: list[tuple[int, str]] = []
-        if self.vanished:
-            what = (
-                f"{many(len(self.vanished), 'case')} of {'the baseline' if not self.sides else self.baseline} vanished"
-            )
-            how = (
-                "allow it: --allow-missing"
-                if self.sides
-                else f"drop them: gpuperf accept RUN --into {self.baseline} --prune"
-            )
-            found.append((1, f"{what}. If that is meant, {how}"))
-        if self.unmeasured:
-            found.append((1, f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline."))
-        return found
 
 
 def compare(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_gpuperf.analysis.arrays import Floats
 from pytest_gpuperf.analysis.evidence import Observed
-from pytest_gpuperf.analysis.quantiles import Floats
 
 HOUR = 3600.0
 DAY_SPREAD = 0.005  # between clusters of sessions, until three are known

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_gpuperf.analysis import reasons
+from pytest_gpuperf.analysis.arrays import Floats
 from pytest_gpuperf.analysis.days import unseen
 from pytest_gpuperf.analysis.evidence import SEEMS_FASTER, CaseEvidence
 from pytest_gpuperf.analysis.location import tick
-from pytest_gpuperf.analysis.quantiles import Floats, student
+from pytest_gpuperf.analysis.quantiles import student
 from pytest_gpuperf.analysis.reasons import Judged
 from pytest_gpuperf.analysis.spread import Spread
 from pytest_gpuperf.results.records import Verdict, Word

@@ -12,8 +12,8 @@ from itertools import chain
 
 import numpy as np
 
+from pytest_gpuperf.analysis.arrays import Floats
 from pytest_gpuperf.analysis.evidence import Observed
-from pytest_gpuperf.analysis.quantiles import Floats
 
 LOWEST = 3 / 16  # of the block medians
 SINGLE = -1.0  # the step of a session that is one figure (peak memory, energy): it has none

@@ -8,9 +8,10 @@ from math import log1p
 
 import numpy as np
 
+from pytest_gpuperf.analysis.arrays import Floats
 from pytest_gpuperf.analysis.coarse_timers import change_between_steps, coarse_step
 from pytest_gpuperf.analysis.evidence import LEAST, SEEMS_FASTER, Policy
-from pytest_gpuperf.analysis.quantiles import Floats, middle_of_variances, student
+from pytest_gpuperf.analysis.quantiles import middle_of_variances, student
 from pytest_gpuperf.analysis.reasons import ratio_of
 from pytest_gpuperf.results.records import Verdict, Word
 from pytest_gpuperf.results.units import format_change

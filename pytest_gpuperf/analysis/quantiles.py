@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-Floats = NDArray[np.float64]
+from pytest_gpuperf.analysis.arrays import Floats
 
 
 def student(confidence: float, freedom: Floats | float) -> Floats:

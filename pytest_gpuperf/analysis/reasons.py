@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_gpuperf.analysis.arrays import Floats
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
-from pytest_gpuperf.analysis.quantiles import Floats
 from pytest_gpuperf.results.records import SESSIONS_KEPT, Verdict, Word
 from pytest_gpuperf.results.units import format_change
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import polygamma
 
-from pytest_gpuperf.analysis.quantiles import Floats
+from pytest_gpuperf.analysis.arrays import Floats
 
 USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
 USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom

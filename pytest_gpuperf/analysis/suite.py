@@ -9,12 +9,13 @@ from math import log1p
 import numpy as np
 
 from pytest_gpuperf.analysis import reasons
+from pytest_gpuperf.analysis.arrays import Floats
 from pytest_gpuperf.analysis.canaries import machine_shifts, share_explained
 from pytest_gpuperf.analysis.days import day_variance
 from pytest_gpuperf.analysis.evidence import LEAST, Canaries, CaseEvidence, Observed, Policy
 from pytest_gpuperf.analysis.group import GROSS, Flags, Group, Indices
 from pytest_gpuperf.analysis.location import locations
-from pytest_gpuperf.analysis.quantiles import Floats, student
+from pytest_gpuperf.analysis.quantiles import student
 from pytest_gpuperf.analysis.spread import POOL_FROM, Spread, common_variance, spread_of
 from pytest_gpuperf.results.records import Verdict, Word
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.analysis.comparison import Rules
+    from pytest_gpuperf.analysis.findings import Rules
     from pytest_gpuperf.reports.judged import Judged
     from pytest_gpuperf.results.records import Baseline, Rule, Run
 
@@ -42,7 +42,7 @@ def add_reports(parser: ArgumentParser) -> None:
 
 def rules_of(options: Namespace) -> tuple[Rules, Rule]:
     """What decides the outcome, and what goes above the tests' own rules."""
-    from pytest_gpuperf.analysis.comparison import Rules
+    from pytest_gpuperf.analysis.findings import Rules
     from pytest_gpuperf.results.records import Rule
     from pytest_gpuperf.results.tolerances import one_each, parse_share, parse_tolerance
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from traceback import clear_frames
@@ -16,6 +15,7 @@ from pytest_gpuperf.device.health import Health, Watch
 from pytest_gpuperf.device.memory import MemoryMeter, is_out_of_memory
 from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
 from pytest_gpuperf.measurement.cache import Workload
+from pytest_gpuperf.measurement.garbage import collector_off
 from pytest_gpuperf.measurement.patience import Patience
 from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.warmup import warm_up
@@ -67,7 +67,7 @@ def measure(
     if not isinstance(workload, Workload):
         workload = Workload(workload)
     try:
-        with _garbage_collector_off():
+        with collector_off():
             patience = Patience(plan.slowdown_waits)
             measurement = _measure(workload, items, plan, clock, memory, session, pace, watch, seen, patience)
             if told is None:
@@ -211,16 +211,3 @@ def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
         return False
     timed.asked = count
     return median_half_width(timed.samples) <= plan.precision
-
-
-@contextmanager
-def _garbage_collector_off() -> Generator[None]:
-    """A collection in a timed span would be the machine's, not the workload's."""
-    was_on = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 import torch
+from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 Scale = Literal["full", "smoke"]  # the paper's sizes; the same architecture, narrow and small, for two CPU cores
@@ -78,8 +79,9 @@ class Workload:
         attention paths that its counter does not know, and a ViT would lose a third of its work.
         """
         if batch not in self._counts:
+            held = chain(self.module.named_parameters(), self.module.named_buffers())
             with torch.inference_mode(mode=False), torch.enable_grad(), FlopCounterMode(display=False) as counter:
-                meta = deepcopy(self.module).to("meta")
-                meta(*(tensor.to("meta") for tensor in self.inputs(batch)))
+                meta = {name: tensor.to("meta") for name, tensor in held}
+                functional_call(self.module, meta, tuple(tensor.to("meta") for tensor in self.inputs(batch)))
             self._counts[batch] = counter.get_total_flops()
         return self._counts[batch]

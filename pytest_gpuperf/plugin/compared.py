@@ -79,7 +79,7 @@ class Compared:
             terminalreporter.write_line(line)
 
     def _compare(self) -> Judged:
-        from pytest_gpuperf.analysis.comparison import Rules
+        from pytest_gpuperf.analysis.findings import Rules
         from pytest_gpuperf.results.records import Rule
         from pytest_gpuperf.revisions.conductor import Comparing, compare_revisions
         from pytest_gpuperf.revisions.side import Preparation

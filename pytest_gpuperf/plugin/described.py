@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_gpuperf.analysis.comparison import Finding
+    from pytest_gpuperf.analysis.findings import Finding
     from pytest_gpuperf.results.records import Case
 
 

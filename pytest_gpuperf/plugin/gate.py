@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules, compare, moved, refuse_other_device, suspects
+from pytest_gpuperf.analysis.comparison import compare, moved, refuse_other_device, suspects
 from pytest_gpuperf.analysis.explaining import explanations, unprofiled
+from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, looked_at, measured_again
 from pytest_gpuperf.plugin.described import describe_again

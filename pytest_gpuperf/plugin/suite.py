@@ -278,9 +278,12 @@ class Suite:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
+        from pytest_gpuperf.measurement.garbage import lasting_objects_set_aside
+
         interrupted = True
         try:
-            result = yield
+            with lasting_objects_set_aside():
+                result = yield
             interrupted = False
         finally:  # Ctrl-C must neither lose what was recorded nor the reports that wait
             self._close(interrupted=interrupted)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Literal
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import change, counts, figure, metric_name, sessions
 from pytest_gpuperf.reports.judged import Judged

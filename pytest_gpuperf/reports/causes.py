@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.analysis.kernel_changes import KernelChange
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.results.units import format_change, format_seconds

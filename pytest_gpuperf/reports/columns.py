@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import word
 from pytest_gpuperf.reports.tables import visible

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.results.records import Case, Measurement, Run
 from pytest_gpuperf.results.units import METRICS, format_bytes, format_change, format_rate, format_seconds, significant
 

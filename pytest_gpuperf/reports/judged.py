@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules
+from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.results.records import Case, Run
 
 GRAVEST_FIRST = (1, 6, 7)

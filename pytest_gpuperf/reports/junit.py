@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from pytest_gpuperf.analysis.comparison import Finding
+from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.reports.figures import word
 from pytest_gpuperf.results.records import Case
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_gpuperf.analysis.causes import Explanation
-from pytest_gpuperf.analysis.comparison import Finding
+from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.reports.causes import KERNEL_HEADER, context, kernel_rows, sentences
 from pytest_gpuperf.reports.figures import change, figure, metric_name, sessions, word
 from pytest_gpuperf.reports.tables import prose, table

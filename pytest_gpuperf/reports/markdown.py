@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, titles, word
 from pytest_gpuperf.reports.judged import Judged

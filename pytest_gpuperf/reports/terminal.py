@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, sessions, titles, word

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_gpuperf.analysis.comparison import Rules
+from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.analysis.paired import FULL
 from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.reports.judged import Judged

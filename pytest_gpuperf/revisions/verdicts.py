@@ -8,7 +8,7 @@ from statistics import median
 
 import msgspec
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding, Rules
+from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.analysis.matching import merged, stated
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.judged import Judged

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from pytest_gpuperf.analysis.acceptance import accept
-from pytest_gpuperf.analysis.comparison import Comparison, compare, suspects
+from pytest_gpuperf.analysis.comparison import compare, suspects
 from pytest_gpuperf.analysis.error_rates import Level, Selftest
+from pytest_gpuperf.analysis.findings import Comparison
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Baseline, Run, Word

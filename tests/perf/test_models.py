@@ -10,6 +10,8 @@ import pytest
 
 from pytest_gpuperf import GiB
 
+pytest.importorskip("torchvision", reason="the suite's models need it: pip install 'pytest-gpuperf[torch]'")
+
 pytestmark = pytest.mark.gpu
 
 

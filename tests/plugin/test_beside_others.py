@@ -20,6 +20,25 @@ def test_loading_the_plugin_loads_nothing_heavy(pytester):
     assert "gpuperf" not in result.stdout.str().replace("plugins:", "").split("rootdir")[0]
 
 
+def test_a_session_that_only_records_does_not_load_what_judges(story):
+    story.suite("""
+        def test_spin(gpuperf):
+            gpuperf(spin, 0.1)
+    """)
+    story.pytester.makepyfile(
+        told="""
+        import sys
+
+        def pytest_unconfigure():
+            print("loaded:", sorted({"torch", "scipy", "rich", "matplotlib"} & set(sys.modules)))
+        """
+    )
+    arguments = ("-p", "told", "--gpuperf-device", "cpu", "--gpuperf-save", "run.json", "--gpuperf-markdown", "run.md")
+    result = story.pytester.runpytest_subprocess(*arguments)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["loaded: []"])
+
+
 def test_a_plain_suite_shows_no_trace_of_it(pytester):
     pytester.makepyfile("def test_plain(): pass")
     result = pytester.runpytest_inprocess("-q", "--no-header")

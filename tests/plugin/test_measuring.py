@@ -135,3 +135,15 @@ def test_the_timer_times_a_stretch_and_a_function(story):
             assert cuda_timer.clock == "host"
     """)
     story.run().assert_outcomes(passed=1)
+
+
+def test_a_collection_before_a_measurement_does_not_look_at_every_module(story):
+    """It took a seventh of a second a test once torch was imported."""
+    story.suite("""
+        import gc
+
+        def test_spin(gpuperf):
+            assert gc.get_freeze_count() > len(gc.get_objects())
+            gpuperf(spin, 0.1)
+    """)
+    story.run().assert_outcomes(passed=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from examples import DEVICE, ENVIRONMENT, a_measurement, a_session
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.results.records import Case, Run, Verdict, Waiver
 
 HOSTILE = (

@@ -9,8 +9,8 @@ from statistics import median
 
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.compaction import block_medians
-from pytest_gpuperf.analysis.comparison import Finding
 from pytest_gpuperf.analysis.evidence import Policy
+from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.analysis.ratios import Figures
 from pytest_gpuperf.reports.figures import arithmetic, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_gpuperf.analysis.comparison import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import sentences
 from pytest_gpuperf.reports.figures import NONE, counts, figure, word
 from pytest_gpuperf.reports.html.subject import Subject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pytest_gpuperf.analysis.comparison import Finding
+from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.analysis.ratios import USUAL_ORDER, figures_of
 from pytest_gpuperf.reports.html.content import Entry, Header, Page
 from pytest_gpuperf.reports.html.entries import GRAVEST_FIRST, entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_gpuperf.analysis.comparison import Comparison
+from pytest_gpuperf.analysis.findings import Comparison
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.results.records import Baseline, Run
 

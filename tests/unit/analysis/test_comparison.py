@@ -7,7 +7,8 @@ from datetime import date
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.comparison import Rules, compare, suspects
+from pytest_gpuperf.analysis.comparison import compare, suspects
+from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.analysis.matching import covers, merged, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.records import (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_gpuperf.analysis.acceptance import accept
-from pytest_gpuperf.analysis.comparison import Rules, compare
+from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.results.records import Case, Device, Environment, Measurement, Run, Session
 
 HOT = "thermal slow-down"

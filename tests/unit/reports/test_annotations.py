@@ -8,7 +8,7 @@ import pytest
 from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.comparison import Rules
+from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.reports.annotations import SHOWN, github_commands
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert

@@ -7,7 +7,8 @@ from examples import a_baseline, a_run
 from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, profiled_run
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.comparison import Comparison, compare
+from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.analysis.findings import Comparison
 from pytest_gpuperf.reports.causes import context, kernel_rows, sentences, why, why_of
 from pytest_gpuperf.reports.json_report import render_json
 from pytest_gpuperf.reports.judged import Judged

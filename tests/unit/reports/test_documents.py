@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from verdicts import HOSTILE, comparison, finding, run_of, without_interval
 
-from pytest_gpuperf.analysis.comparison import Comparison, Rules
+from pytest_gpuperf.analysis.findings import Comparison, Rules
 from pytest_gpuperf.reports.formats import FORMATS, terminal_width
 from pytest_gpuperf.reports.judged import Judged
 

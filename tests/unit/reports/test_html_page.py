@@ -16,7 +16,8 @@ from page_suite import a_suite, written
 from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of, without_interval
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.comparison import Rules, compare
+from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.reports.html.front import front_of
 from pytest_gpuperf.reports.html.page import page_of

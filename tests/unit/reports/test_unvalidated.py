@@ -6,7 +6,8 @@ import pytest
 from examples import a_run
 
 from pytest_gpuperf.analysis.acceptance import accept
-from pytest_gpuperf.analysis.comparison import Rules, compare
+from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.measurement.truth import unvalidated
 from pytest_gpuperf.reports.contents import run_contents
 from pytest_gpuperf.reports.json_report import render_json

@@ -1,0 +1,8 @@
+"""What the analysis computes with. Apart from the quantiles: scipy takes a quarter of a second to import."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
