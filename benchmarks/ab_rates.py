@@ -2,6 +2,7 @@
 
     python benchmarks/ab_rates.py --rounds 30 --slowed-rounds 8 --asv PATH/TO/asv --asv-every 5 --into rates.jsonl
     python benchmarks/ab_rates.py --summarise rates.jsonl
+    python benchmarks/ab_rates.py --rounds 6 --slowed-rounds 6 --branches same slow3 --tools 'gpuperf ab' --budget 150
 
 A fixture repository of eight pure-Python workloads of 1 to 4 ms. `same` differs from `base` in a comment; `slow3`,
 `slow5` and `slow10` do 3, 5 and 10 % more of the same work in every other workload. Each round runs every tool once,
@@ -39,6 +40,7 @@ WORKLOADS = {
 }
 CASES = list(WORKLOADS)
 SLOWED = CASES[::2]
+TOOLS = ("gpuperf ab", "pytest-benchmark")
 BRANCHES = {"same": 100, "slow3": 103, "slow5": 105, "slow10": 110}
 PREAMBLE = """
 import hashlib, json, random, re, zlib
@@ -107,10 +109,11 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e@x", *arguments], cwd=folder, check=True)
 
 
-def ours(folder: Path, branch: str) -> dict[str, str]:
+def ours(folder: Path, branch: str, budget: str | None) -> dict[str, str]:
     """What `gpuperf ab` says of each case."""
-    command = [sys.executable, "-m", "pytest_gpuperf", "ab", "base", branch, "--format", "json", "--"]
-    done = run([*command, "--gpuperf-device", "cpu", "perf"], folder)
+    command = [sys.executable, "-m", "pytest_gpuperf", "ab", "base", branch, "--format", "json"]
+    command += [] if budget is None else ["--budget", budget]
+    done = run([*command, "--", "--gpuperf-device", "cpu", "perf"], folder)
     report = json.loads(done.stdout)
     return {_case(f["case"]): f["verdict"]["word"] for f in report["comparison"]["findings"]}
 
@@ -164,7 +167,8 @@ def rounds(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     for number in range(max(options.rounds, options.slowed_rounds)):
         branches = ["same"] if number < options.rounds else []
         branches += list(BRANCHES)[1:] if number < options.slowed_rounds else []
-        jobs = [(tool, b) for b in branches for tool in ("gpuperf ab", "pytest-benchmark")]
+        branches = [b for b in branches if b in options.branches]
+        jobs = [(tool, b) for b in branches for tool in options.tools]
         if options.asv and number % options.asv_every == 0:
             jobs += [("asv", b) for b in branches]
         jobs += [("twice", "same")] if number % 3 == 0 else []
@@ -188,7 +192,7 @@ def measure(options: argparse.Namespace) -> None:
             elif tool == "asv":
                 words = asv(folder, branch, options.asv)
             else:
-                words = (ours if tool == "gpuperf ab" else pytest_benchmark)(folder, branch)
+                words = ours(folder, branch, options.budget) if tool == TOOLS[0] else pytest_benchmark(folder, branch)
             line = {"tool": tool, "branch": branch, "seconds": time.monotonic() - started, "words": words}
             into.write(json.dumps(line) + "\n")
             into.flush()
@@ -206,7 +210,7 @@ def summarise(file: Path) -> None:
         "| false alarms, of unslowed tests | runs failed falsely | time to verdict / suite twice |"
     )
     print("|---|---|---:|---:|:---|---:|---:|:---|---:|---:|")
-    for tool in ("gpuperf ab", "pytest-benchmark", "asv"):
+    for tool in (*TOOLS, "asv"):
         for branch in BRANCHES:
             of = [x["words"] for x in lines if (x["tool"], x["branch"]) == (tool, branch)]
             if not of:
@@ -237,6 +241,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30, help="of the unchanged suite")
     parser.add_argument("--slowed-rounds", type=int, default=8, help="of each share of extra work")
+    parser.add_argument("--branches", nargs="+", choices=BRANCHES, default=list(BRANCHES))
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=TOOLS)
+    parser.add_argument(
+        "--budget", metavar="SECONDS", help="of `gpuperf ab`: time for more launches of what stays open"
+    )
     parser.add_argument("--asv", help="the command asv, in an environment of its own")
     parser.add_argument("--asv-every", type=int, default=5, metavar="N", help="asv takes long: one round in N")
     parser.add_argument("--into", type=Path, default=Path("ab_rates.jsonl"))

@@ -2,8 +2,8 @@
 
 On the processor each kind of work stays on one core. More cores would time the neighbours' load as much as the machine,
 and their number of threads is an environment variable away. A product of 64 x 64 is below the size from which
-OpenBLAS starts threads; its matrices begin where a page does, since it takes 12 % longer where they do not begin at a
-cache line. The copy is larger than a core's own caches, and not so large that it times a shared machine's memory.
+OpenBLAS starts threads; its matrices begin where a page does. The copy is larger than a core's own caches, and not so
+large that it times a shared machine's memory.
 Everything is allocated for a reading and freed after it, so that no workload's peak memory holds it.
 """
 
@@ -14,8 +14,8 @@ from statistics import quantiles
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pytest_gpuperf.device.buffers import at_a_page
 from pytest_gpuperf.device.clocks import Call, HostClock
 from pytest_gpuperf.results.units import MiB
 
@@ -29,7 +29,6 @@ _SIDE = 64
 _SIDE_CUDA = 4096
 _PRODUCTS = 100  # in one repeat
 _STEPS = 20_000  # of the host loop
-_PAGE = 4096
 
 
 class Canaries:
@@ -56,9 +55,9 @@ def _lower_quartile(samples: tuple[float, ...]) -> float:
 
 
 def _cpu_work() -> Mapping[str, Call]:
-    a, out = (_at_a_page(4 * _SIDE * _SIDE).view(np.float32).reshape(_SIDE, _SIDE) for _ in range(2))
+    a, out = (at_a_page(4 * _SIDE * _SIDE).view(np.float32).reshape(_SIDE, _SIDE) for _ in range(2))
     np.copyto(a, np.linspace(-1, 1, a.size).reshape(a.shape))
-    source, target = (_at_a_page(_COPIED) for _ in range(2))
+    source, target = (at_a_page(_COPIED) for _ in range(2))
 
     def matmul() -> None:
         for _ in range(_PRODUCTS):
@@ -68,12 +67,6 @@ def _cpu_work() -> Mapping[str, Call]:
         np.copyto(target, source)
 
     return {"matmul": matmul, "copy": copy}
-
-
-def _at_a_page(size: int) -> NDArray[np.uint8]:
-    """Bytes that have been written: what never was is read from nowhere."""
-    held = np.ones(size + _PAGE, dtype=np.uint8)
-    return held[-held.ctypes.data % _PAGE :][:size]
 
 
 def _cuda_work(index: int) -> Mapping[str, Call]:  # pragma: no cover - needs a GPU

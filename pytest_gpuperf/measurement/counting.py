@@ -38,5 +38,7 @@ def counted(measured: Measurement, workload: object) -> Measurement:
             return measured
     raise MeasurementError(
         f"The workload seems to do {rate / 1e12:.3g} TFLOP/s, {share:.0%} of what a large matrix product reaches here. "
-        f"Work was not done, or not waited for: look at its output, and at its streams."
+        f"Work was not done, or not waited for: look at its output, and at its streams. (Only 3x3 convolutions by "
+        f"Winograd's method do with less than is counted, a quarter at least. If that is it, measure it uncounted: "
+        f"gpuperf(network.made.run, *network.inputs).)"
     )
