@@ -50,7 +50,7 @@ def main() -> None:
             caught = Caught()
             test(caught)
             slower = slowed(caught.workload, share, chosen)
-            ratios = [1 / span(caught.workload) * span(slower) for _ in range(options.rounds)]
+            ratios = [span(slower) / span(caught.workload) for _ in range(options.rounds)]
             found.append(f"{median(ratios) - 1:.1%}")
         print(f"| {share:.0%} | " + " | ".join(found) + " |", flush=True)
 

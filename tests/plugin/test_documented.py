@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 import pytest_gpuperf
+from pytest_gpuperf import analysis
 from pytest_gpuperf.cli.arguments import COMMANDS
 from pytest_gpuperf.plugin.options import OPTIONS
 
@@ -32,3 +34,10 @@ def test_every_exported_name_is_there(name):
 def test_what_is_not_exported_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pytest_gpuperf.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", [pytest_gpuperf, analysis])
+def test_every_lazy_name_is_exported(package):
+    names = inspect.getclosurevars(package.__getattr__).nonlocals["names"]
+    assert names
+    assert set(names) <= set(package.__all__)
