@@ -7,7 +7,14 @@ from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.results.records import Device, EvidenceKind, Record, Verdict, Waiver
 from pytest_gpuperf.results.units import many
 
-DECIDED = frozenset({"regressed", "improved", "unchanged"})
+DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine"})
+
+
+class Turns(Record, frozen=True, kw_only=True):
+    """The revision that a case was measured in turns with, and how often."""
+
+    base: str  # "3f2a91c4d0"
+    launches: int  # pairs of fresh processes
 
 
 class Finding(Record, frozen=True, kw_only=True):
@@ -18,12 +25,14 @@ class Finding(Record, frozen=True, kw_only=True):
     line: int | None = None
     evidence: EvidenceKind
     metric: str  # the figure shown for this evidence: "throughput", "peak_memory", "energy"
-    baseline: float  # in the metric's unit
+    baseline: float  # in the metric's unit: what the verdict's ratio is of. In turns, what the other revision took
     current: float
     tolerance: float  # of the metric, as a fraction
     baseline_sessions: int
     current_sessions: int
     verdict: Verdict
+    screened: Verdict | None = None  # what the baseline alone said, where other evidence decided
+    turns: Turns | None = None  # how it was confirmed in turns
     waiver: Waiver | None = None
     notes: tuple[str, ...] = ()
 
@@ -33,12 +42,23 @@ class Finding(Record, frozen=True, kw_only=True):
         return self.verdict.word == "regressed" and self.waiver is None
 
 
+class Confirmation(Record, frozen=True, kw_only=True):
+    """How suspects were confirmed, and what that took."""
+
+    tests: int  # that were measured again
+    seconds: float
+    launches: int = 0  # pairs of fresh processes that took turns
+    sessions: int = 0  # fresh sessions
+    remarks: tuple[str, ...] = ()  # what a reader must know, a sentence each
+
+
 class Rules(Record, frozen=True, kw_only=True):
     """What makes a whole comparison fail."""
 
     strict: bool = False  # inconclusive fails
     allow_missing: bool = False  # vanished and unmeasured cases do not fail
     min_decided: float = 0.8  # the share of compared cases that must get a verdict
+    allow_environment: bool = False  # slower by other versions of software, with no code changed, does not fail
 
 
 class Comparison(Record, frozen=True, kw_only=True):
@@ -55,6 +75,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     expired: dict[str, Waiver] = {}  # waivers whose day has passed
     explanations: dict[str, Explanation] = {}  # why, by case: of those that regressed or improved
     rules: Rules = Rules()
+    confirmation: Confirmation | None = None  # of suspects
     sides: Sides | None = None  # two revisions in turns, and not a run beside a baseline
 
     @property

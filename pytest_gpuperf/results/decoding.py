@@ -85,15 +85,15 @@ def _foreign(header: _Header, kind: str) -> Flaw | None:
     """A file of another kind or version."""
     found, version = header.format, header.version
     if found == kind == RUN or found == kind == BASELINE:
-        if version == VERSION and type(version) is int:
+        if type(version) is int and 1 <= version <= VERSION:
             return None
         if type(version) is int and version > VERSION:
             return Flaw(
                 "$.version",
-                f"written by a newer gpuperf (format version {version}); this one reads version {VERSION}",
+                f"written by a newer gpuperf (format version {version}); this one reads up to version {VERSION}",
                 "Upgrade with: pip install -U pytest-gpuperf",
             )
-        return Flaw("$.version", f"expected the format version {VERSION}, found {shown(version)}")
+        return Flaw("$.version", f"expected a format version from 1 to {VERSION}, found {shown(version)}")
     if found == RUN:
         return Flaw(
             "$.format",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pytest_gpuperf.results.records import Baseline, Run
 
-VERSION = 1
+VERSION = 2  # written; 1 lacks fields that may be missing, so it is read as it stands
 RUN = "gpuperf-run"
 BASELINE = "gpuperf-baseline"
 
@@ -15,7 +15,7 @@ class RunFile(Run, frozen=True, kw_only=True):
     """A run as it stands in a file."""
 
     format: Literal["gpuperf-run"]
-    version: Literal[1]
+    version: Literal[1, 2]
 
     def content(self) -> Run:
         return Run(environment=self.environment, sessions=self.sessions, scope=self.scope, cases=self.cases)
@@ -25,7 +25,7 @@ class BaselineFile(Baseline, frozen=True, kw_only=True):
     """A baseline as it stands in a file."""
 
     format: Literal["gpuperf-baseline"]
-    version: Literal[1]
+    version: Literal[1, 2]
 
     def content(self) -> Baseline:
         return Baseline(

@@ -31,7 +31,16 @@ Provenance = Literal["measured", "published"]
 EvidenceKind = Literal["time", "peak_memory", "energy"]
 Rating = Literal["proves", "supports", "says nothing", "speaks against", "contradicts"]
 Proof = Literal["proven", "contradicted", "unknown"]
-Word = Literal["regressed", "improved", "unchanged", "inconclusive", "reference"]
+Word = Literal[
+    "regressed",
+    "improved",
+    "unchanged",  # within the verdict's margin
+    "inconclusive",
+    "reference",  # beside a publication's figure
+    "environment",  # no code changed, but versions of software did
+    "machine",  # no code changed and no version: what moved is the machine
+]
+Basis = Literal["baseline", "fresh sessions", "turns"]  # what a verdict rests on
 
 
 class Device(Record, frozen=True, kw_only=True):
@@ -70,6 +79,7 @@ class Session(Record, frozen=True, kw_only=True):
     time: Time
     revision: str | None = None  # git commit, "+dirty" appended where it was
     card: str | None = None  # hash of the card's UUID: which card, without saying whose
+    packages: Name | None = None  # hash of the names and versions of everything that was installed
     canaries: dict[Name, tuple[Seconds, ...]] = {}  # fixed work, one reading each time they ran, in order
 
 
@@ -297,6 +307,7 @@ class Accepted(Record, frozen=True, kw_only=True):
     items: Count
     clock: Name
     series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=SESSIONS_KEPT)]
+    margin: Fraction | None = None  # what these sessions can tell: a smaller change counts as unchanged
     waiver: Waiver | None = None
     profile: Profile | None = None  # of one session: the causes of a change are read off it
 
@@ -312,11 +323,13 @@ class Baseline(Record, frozen=True, kw_only=True):
 
 
 class Verdict(Record, frozen=True, kw_only=True):
-    """What the evidence says of one figure of one case: ratios are candidate / baseline of a cost, above 1 is worse."""
+    """What the evidence says of one figure of one case: ratios are now / before of a cost, above 1 is worse."""
 
     word: Word
     ratio: float
-    low: float  # the interval of the ratio, at the suite's confidence
+    low: float  # the 90 % interval of the ratio
     high: float
     reason: str  # one sentence
+    margin: float | None = None  # "unchanged" means: less than this much slower (0.03: 3 %)
     detectable: float | None = None  # the smallest change this evidence could have detected (0.03: 3 %)
+    basis: Basis = "baseline"
