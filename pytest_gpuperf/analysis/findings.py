@@ -8,6 +8,7 @@ from pytest_gpuperf.results.records import Device, EvidenceKind, Record, Verdict
 from pytest_gpuperf.results.units import many
 
 DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine"})
+CHANGES_NAMED = 3  # versions of software named in one sentence
 
 
 class Turns(Record, frozen=True, kw_only=True):
@@ -40,6 +41,11 @@ class Finding(Record, frozen=True, kw_only=True):
     def fails(self) -> bool:
         """Whether this finding alone fails the session."""
         return self.verdict.word == "regressed" and self.waiver is None
+
+    @property
+    def slower(self) -> bool:
+        """Whether it seems slower than its tolerance, whoever did that."""
+        return self.verdict.ratio > 1 + self.tolerance and self.waiver is None
 
 
 class Confirmation(Record, frozen=True, kw_only=True):
@@ -88,6 +94,15 @@ class Comparison(Record, frozen=True, kw_only=True):
         """How many of the compared cases got a verdict."""
         return sum(f.verdict.word in DECIDED for f in self.timed)
 
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding fails its test, by the rules."""
+        word = finding.verdict.word
+        if word == "environment":
+            return finding.slower and not self.rules.allow_environment
+        if word == "machine":
+            return finding.slower and self.rules.strict
+        return finding.fails or (word == "inconclusive" and self.rules.strict)
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the session fails, a sentence each; empty where it does not."""
@@ -105,6 +120,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             found.append((1, f"{regressed} of {len(self.findings)} compared figures regressed."))
         if self.suite is not None and self.suite.word == "regressed":
             found.append((1, f"The suite as a whole regressed: {self.suite.reason}"))
+        found += self._same_code()
         found += [
             (1, f"The waiver of {case} ended on {waiver.until}. Renew it or mend the case, then: gpuperf waive --help")
             for case, waiver in self.expired.items()
@@ -121,6 +137,30 @@ class Comparison(Record, frozen=True, kw_only=True):
         elif self.decided < share * len(self.timed):
             count = f"{self.decided} of {len(self.timed)} compared cases got a verdict"
             found.append((7, f"{count}; at least {share:.0%} must. {self._advice}"))
+        return found
+
+    def _same_code(self) -> list[tuple[int, str]]:
+        """Slower with no code changed: by other software that nobody allowed, or by the machine where strict is on."""
+        found: list[tuple[int, str]] = []
+        failing = [f for f in self.timed if self.fails(f)]
+        environment = sum(f.verdict.word == "environment" for f in failing)
+        machine = sum(f.verdict.word == "machine" for f in failing)
+        whole = self.suite.word if self.suite is not None and self.suite.low > 1 else None
+        more = len(self.changes) - CHANGES_NAMED
+        named = ", ".join([*self.changes[:CHANGES_NAMED], *([f"and {more} more"] if more > 0 else [])])
+        software = f"other versions of software{f' ({named})' if named else ''}, no code changed"
+        allow = (
+            f"If that is meant, allow it: --gpuperf-allow-environment (gpuperf compare: --allow-environment), and "
+            f"record a new baseline: gpuperf calibrate --sessions 5 --into {self.baseline} -- PYTEST-ARGUMENTS"
+        )
+        if environment:
+            found.append((1, f"{_are(environment)} slower with {software}. {allow}"))
+        elif whole == "environment" and not self.rules.allow_environment:
+            found.append((1, f"The suite as a whole is slower with {software}. {allow}"))
+        if machine:
+            found.append((1, f"{_are(machine)} slower by the machine, no code and no version changed; strict is on."))
+        elif whole == "machine" and self.rules.strict:
+            found.append((1, "The suite as a whole is slower by the machine, no code changed; strict is on."))
         return found
 
     @property
@@ -145,3 +185,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         if self.unmeasured:
             found.append((1, f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline."))
         return found
+
+
+def _are(count: int) -> str:
+    return "1 case is" if count == 1 else f"{count} cases are"

@@ -84,13 +84,13 @@ IN_SERIES = '$.cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
         (("provenance",), "guessed", "$.provenance: Invalid enum value 'guessed'"),
         (
             ("version",),
-            2,
-            "$.version: written by a newer gpuperf (format version 2); this one reads version 1. Upgrade",
+            3,
+            "$.version: written by a newer gpuperf (format version 3); this one reads up to version 2. Upgrade",
         ),
-        (("version",), 2, "pip install -U pytest-gpuperf"),
-        (("version",), 0, "$.version: expected the format version 1, found 0"),
-        (("version",), "1", '$.version: expected the format version 1, found "1"'),
-        (("version",), True, "$.version: expected the format version 1, found true"),
+        (("version",), 3, "pip install -U pytest-gpuperf"),
+        (("version",), 0, "$.version: expected a format version from 1 to 2, found 0"),
+        (("version",), "1", '$.version: expected a format version from 1 to 2, found "1"'),
+        (("version",), True, "$.version: expected a format version from 1 to 2, found true"),
         (("format",), "x" * 300, '$.format: this is no file of gpuperf: expected "gpuperf-baseline", found "xxx'),
         (("format",), None, "found null"),
     ],
@@ -100,6 +100,16 @@ def test_a_value_that_does_not_belong_there(
 ) -> None:
     edited(path, *keys, value=value)
     assert message in error_of(path)
+
+
+def test_a_file_of_the_first_version_is_read_and_the_second_is_written(path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    write_run(run, a_run(0))
+    for file, read in ((path, read_baseline), (run, read_run)):
+        written = read(file)
+        assert json.loads(file.read_text())["version"] == 2
+        edited(file, "version", value=1)
+        assert read(file) == written
 
 
 def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
@@ -144,7 +154,7 @@ def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
             lambda raw: raw.replace(b'"torch"', b'"a b": "1", "a b": "2", "torch"'),
             '$.environment.software["a b"]: the key',
         ),
-        (lambda raw: raw.replace(b'"version": 1', b'"version": 1, "version": 1'), "$.version: the key"),
+        (lambda raw: raw.replace(b'"version": 2', b'"version": 2, "version": 2'), "$.version: the key"),
         # An escaped colon in a kept value would make up for the colon of a dropped key.
         (
             lambda raw: raw.replace(b'"Tesla T4"', b'"T\\u003a4", "name": "T\\u003a4"'),
