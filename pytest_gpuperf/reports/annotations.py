@@ -12,10 +12,9 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import change, counts, figure, metric_name, sessions
+from pytest_gpuperf.reports.figures import before_and_now, both_changes, counts, measured_by, moved, tolerance
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert, visible
-from pytest_gpuperf.results.units import significant
 
 SHOWN = 10  # of each level in one step; GitHub drops the rest
 LONGEST_TITLE = 200
@@ -27,7 +26,7 @@ def github_commands(judged: Judged, root: str = "") -> list[str]:
     """One line each, the gravest first. `root` is pytest's root directory as the repository's paths begin: "perf/"."""
     errors = [*_summary(judged), *_of_cases(judged, root, "error")]
     warnings = list(_of_cases(judged, root, "warning"))
-    return [*islice(errors, SHOWN), *_limited(warnings, "inconclusive")]
+    return [*islice(errors, SHOWN), *_limited(warnings, "inconclusive or slower with no code changed")]
 
 
 def command(level: Level, message: str, **properties: str) -> str:
@@ -59,24 +58,26 @@ def _of_cases(judged: Judged, root: str, level: Level) -> Iterator[str]:
 
 
 def level_of(finding: Finding, comparison: Comparison) -> Level | None:
-    """What a finding is worth to a reviewer: what fails is an error, what could not be told a warning."""
-    if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
+    """What a finding is worth to a reviewer: what fails is an error; what could not be told, or is slower though no
+    code changed, a warning.
+    """
+    if comparison.fails(finding):
         return "error"
-    return "warning" if finding.verdict.word == "inconclusive" else None
+    slower = finding.slower and finding.verdict.word in {"environment", "machine"}
+    return "warning" if slower or finding.verdict.word == "inconclusive" else None
 
 
 def _of(finding: Finding, comparison: Comparison, root: str, level: Level) -> str:
     file, is_node_id, name = finding.test.partition("::")
     why = why_of(finding, comparison)
-    title = f"{metric_name(finding)} {finding.verdict.word} {change(finding)}: {visible(name or finding.test)}"
-    moved = (
-        f"baseline {figure(finding.metric, finding.baseline)} ({sessions(finding.baseline_sessions)}), now "
-        f"{figure(finding.metric, finding.current)} ({sessions(finding.current_sessions)}); "
-        f"the tolerance is {significant(finding.tolerance * 100)}%"
+    title = f"{finding.verdict.word}, {moved(finding)}: {visible(name or finding.test)}"
+    (before, now), (was, became) = before_and_now(finding), measured_by(finding)
+    judged = (
+        f"before {before} ({was}), now {now} ({became}): {both_changes(finding)}; the tolerance is {tolerance(finding)}"
     )
     lines = [
         visible(finding.case),
-        moved,
+        judged,
         visible(finding.verdict.reason),
         *((visible(why),) if why else ()),
     ]

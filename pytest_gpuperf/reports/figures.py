@@ -3,61 +3,80 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.results.records import Case, Measurement, Run
-from pytest_gpuperf.results.units import METRICS, format_bytes, format_change, format_rate, format_seconds, significant
+from pytest_gpuperf.results.records import Case, Measurement, Run, Verdict
+from pytest_gpuperf.results.units import (
+    METRICS,
+    format_bytes,
+    format_change,
+    format_rate,
+    format_seconds,
+    in_words,
+    many,
+    percent,
+    significant,
+)
 
 NONE = "-"
+JUDGED_DIGITS = 4  # of the figures before and now: with three, 1.04 and 1.06 could be 1 % apart, or 3 %
+LEVEL = 0.9  # of every interval
+LEGEND = f"change: of time per call (or bytes, or joules), + is worse; intervals are {LEVEL:.0%}"
+COSTS = {"time": "time per call", "peak_memory": "peak memory", "energy": "energy per item"}
+WORDS = ("unchanged", "improved", "regressed", "waived", "environment", "machine", "inconclusive", "reference")
 
-_FORMATS: Mapping[str, Callable[[float], str]] = {
+_FORMATS: Mapping[str, Callable[[float, int], str]] = {
     "items/s": format_rate,
     "s": format_seconds,
     "B": format_bytes,
-    "J/item": lambda value: f"{significant(value)} J/item",
+    "J/item": lambda value, digits: f"{significant(value, digits)} J/item",
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """One case of a run, with its findings."""
+    """One case of a judged run: its first finding's figures, which give the change beside them."""
 
     case: str
-    throughput: str  # of two revisions: the base's figure ...
-    latency: str  # ... and the head's
+    before: str
+    now: str
     findings: tuple[Finding, ...]  # time first; none where the case was not compared
     new: bool = False
 
 
 def titles(comparison: Comparison) -> tuple[str, ...]:
-    """The columns of a judged table; of two revisions, the judged figure of each."""
-    both = (comparison.sides.base, comparison.sides.head) if comparison.sides else ("throughput", "latency p50")
+    """The columns of a judged table; two revisions have their names."""
+    both = (comparison.sides.base, comparison.sides.head) if comparison.sides else ("before", "now")
     return ("case", *both, "change", "verdict")
 
 
-def rows(comparison: Comparison | None, run: Run) -> list[Row]:
-    """A row for every measured case, by id."""
-    if comparison is not None and comparison.sides is not None:
-        return [
-            Row(f.case, figure(f.metric, f.baseline), figure(f.metric, f.current), (f,)) for f in comparison.findings
-        ]
+def rows(comparison: Comparison, run: Run) -> list[Row]:
+    """A row for every measured case, by id; of two revisions, for every compared one."""
     findings: dict[str, list[Finding]] = {}
-    for finding in comparison.findings if comparison else ():
+    for finding in comparison.findings:
         findings.setdefault(finding.case, []).append(finding)
-    new = frozenset(comparison.new if comparison else ())
+    if comparison.sides is not None:
+        return [_row(case, found) for case, found in findings.items()]
+    new = frozenset(comparison.new)
     return [
-        Row(
-            case=case.id,
-            throughput=throughput(case),
-            latency=latency(case),
-            findings=tuple(sorted(findings.get(case.id, ()), key=lambda f: f.evidence != "time")),
-            new=case.id in new,
-        )
+        _row(case.id, findings[case.id])
+        if case.id in findings
+        else Row(case.id, NONE, throughput(case), (), case.id in new)
         for case in sorted(run.cases, key=lambda c: c.id)
     ]
+
+
+def _row(case: str, findings: list[Finding]) -> Row:
+    first, *others = sorted(findings, key=lambda f: f.evidence != "time")
+    return Row(case, *before_and_now(first), (first, *others))
+
+
+def measured(run: Run) -> list[tuple[str, str, str]]:
+    """Every case of a run that was not judged: its id, throughput and latency."""
+    return [(case.id, throughput(case), latency(case)) for case in sorted(run.cases, key=lambda c: c.id)]
 
 
 def throughput(case: Case) -> str:
@@ -80,34 +99,77 @@ def arithmetic(measurement: Measurement) -> str | None:
     return f"{significant(rate / 1e12)} TFLOP/s" + ("" if share is None else f", {share:.0%} of the device's")
 
 
-def figure(metric: str, value: float) -> str:
+def figure(metric: str, value: float, digits: int = JUDGED_DIGITS) -> str:
     """A figure with its unit."""
-    return _FORMATS[METRICS[metric].unit](value)
+    return _FORMATS[METRICS[metric].unit](value, digits)
 
 
-def change(finding: Finding, metric: str | None = None) -> str:
-    """How the figure moved, with the interval: ``-5.8% [-7.2%, -4.1%]``.
+def before_and_now(finding: Finding) -> tuple[str, str]:
+    """The two figures that were judged: they give the verdict's ratio."""
+    return figure(finding.metric, finding.baseline), figure(finding.metric, finding.current)
 
-    A verdict's ratios are of a cost. Less throughput is more time: for a figure of which more is better they turn.
-    """
+
+def interval(verdict: Verdict) -> tuple[float, float] | None:
+    """None where the evidence is too little for one."""
+    return (verdict.low, verdict.high) if verdict.low > 0 and verdict.high < math.inf else None
+
+
+def change(verdict: Verdict) -> str:
+    """How the cost moved, for a column: ``+5.8% [+4.1%, +7.4%]``. Whatever the figures beside it are, + is worse."""
+    ends = interval(verdict)
+    between = f" [{', '.join(map(format_change, ends))}]" if ends else ""
+    return format_change(verdict.ratio) + between
+
+
+def moved(finding: Finding, beside: str = "") -> str:
+    """The same in words: ``5.8% [4.1%, 7.4%] slower``."""
     verdict = finding.verdict
-    turned = METRICS[metric or finding.metric].higher_is_better
-    middle, low, high = (
-        (1 / verdict.ratio, _turned(verdict.high), _turned(verdict.low))
-        if turned
-        else (verdict.ratio, verdict.low, verdict.high)
-    )
-    if not (0 < low < math.inf and 0 < high < math.inf):  # too little evidence for an interval
-        return format_change(middle)
-    return f"{format_change(middle)} [{format_change(low)}, {format_change(high)}]"
+    return in_words(verdict.ratio, finding.evidence, interval=interval(verdict), beside=beside)
 
 
-def _turned(ratio: float) -> float:
-    return 1 / ratio if ratio > 0 else math.inf
+def both_changes(finding: Finding, baseline: str = "the baseline") -> str:
+    """What the baseline said, and what was seen when the case was measured again, where that decided."""
+    if finding.turns is not None:
+        first = f"{_screened(finding, baseline)}, and " if finding.screened else ""
+        told = f"{first}{moved(finding, finding.turns.base)} in turns, here, now"
+    elif finding.screened:
+        again = f"{moved(finding)} in {many(finding.current_sessions, 'session')}"
+        told = f"{_screened(finding, baseline)} at first, and {again}"
+    else:
+        told = moved(finding, baseline)
+    return told + (f" ({LEVEL:.0%} interval)" if interval(finding.verdict) else "")
+
+
+def reason(finding: Finding) -> str:
+    """Why the verdict is what it is; where the baseline alone did not decide, what it said comes first."""
+    said = finding.verdict.reason
+    return f"{_screened(finding, 'the baseline')}; {said}" if finding.screened else said
+
+
+def _screened(finding: Finding, baseline: str) -> str:
+    return in_words(finding.screened.ratio, finding.evidence, beside=baseline) if finding.screened else ""
+
+
+def measured_by(finding: Finding) -> tuple[str, str]:
+    """What stands behind the figures before and now."""
+    if finding.turns is not None:
+        return finding.turns.base, f"{many(finding.turns.launches, 'launch')} in turns"
+    return many(finding.baseline_sessions, "session"), many(finding.current_sessions, "session")
+
+
+def counted(finding: Finding) -> str:
+    """The same in one: ``3 sessions against 5``."""
+    was, became = measured_by(finding)
+    return f"{became} with {was}" if finding.turns else f"{became} against {finding.baseline_sessions}"
+
+
+def tolerance(finding: Finding) -> str:
+    """``3% of throughput``: of the figure that it was given for."""
+    return f"{percent(finding.tolerance)} of {metric_name(finding)}"
 
 
 def metric_name(finding: Finding) -> str:
-    """The judged figure in words."""
+    """The figure that is shown, in words."""
     return finding.metric.replace("_", " ")
 
 
@@ -116,16 +178,40 @@ def word(finding: Finding) -> str:
     return "waived" if finding.verdict.word == "regressed" and finding.waiver else finding.verdict.word
 
 
-def sessions(count: int) -> str:
-    """``1 session``, ``5 sessions``."""
-    return "1 session" if count == 1 else f"{count} sessions"
+def verdict_cell(finding: Finding) -> str:
+    """The verdict in a table: ``unchanged within 4.8%``."""
+    margin = finding.verdict.margin if finding.verdict.word == "unchanged" else None
+    return word(finding) if margin is None else f"unchanged within {percent(margin)}"
+
+
+def confirmed(comparison: Comparison) -> Iterator[str]:
+    """How suspects were confirmed and what that took; nothing where nothing was suspect."""
+    record = comparison.confirmation
+    if record is None:
+        return
+    if record.tests:
+        bases = ", ".join(dict.fromkeys(f.turns.base for f in comparison.findings if f.turns))
+        how = f"confirmed in turns{f' with {bases}' if bases else ''}" if record.launches else "measured again"
+        took = [
+            many(record.tests, "test"),
+            *([many(record.launches, "launch")] if record.launches else []),
+            *([many(record.sessions, "fresh session")] if record.sessions else []),
+            format_seconds(record.seconds, 2),
+        ]
+        yield f"{how}: {', '.join(took)}"
+    yield from record.remarks
+
+
+def acquitted(comparison: Comparison) -> list[Finding]:
+    """Cases that the baseline found changed, and that turned out not to be."""
+    return [f for f in comparison.findings if f.screened and f.verdict.word == "unchanged"]
 
 
 def counts(comparison: Comparison) -> str:
     """``5 unchanged, 1 regressed, 2 new; 6 of 6 decided``."""
     words = [word(f) for f in comparison.timed]
     numbers = {
-        **{w: words.count(w) for w in ("unchanged", "improved", "regressed", "waived", "inconclusive", "reference")},
+        **{w: words.count(w) for w in WORDS},
         "new": len(comparison.new),
         "vanished": len(comparison.vanished),
         "not measured": len(comparison.unmeasured),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from statistics import median
 
 from pytest_gpuperf.analysis.findings import Finding
-from pytest_gpuperf.reports.figures import word
+from pytest_gpuperf.reports.figures import interval, word
 from pytest_gpuperf.results.records import Case
 
 DIGITS = 6
@@ -42,8 +41,12 @@ def _judged(finding: Finding) -> Iterator[Property]:
     verdict = finding.verdict
     yield f"{prefix}.verdict", word(finding)
     yield f"{prefix}.ratio", _number(verdict.ratio)
-    if verdict.low > 0 and verdict.high < math.inf:
-        yield f"{prefix}.interval", f"{_number(verdict.low)} {_number(verdict.high)}"
+    ends = interval(verdict)
+    if ends:
+        yield f"{prefix}.interval", " ".join(map(_number, ends))
+    if verdict.margin is not None:
+        yield f"{prefix}.margin", _number(verdict.margin)
+    yield f"{prefix}.basis", verdict.basis
     yield f"{prefix}.reason", verdict.reason
 
 

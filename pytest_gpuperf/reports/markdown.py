@@ -5,9 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, titles, word
+from pytest_gpuperf.reports.figures import (
+    LEGEND,
+    NONE,
+    Row,
+    acquitted,
+    before_and_now,
+    change,
+    confirmed,
+    counts,
+    measured,
+    metric_name,
+    moved,
+    reason,
+    rows,
+    titles,
+    verdict_cell,
+    word,
+)
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.pages import LARGEST, Page
 from pytest_gpuperf.reports.tables import visible
@@ -22,7 +39,7 @@ REASONS = 10  # sentences below a table
 _WWW = re.compile(r"www\.", re.IGNORECASE)
 
 # A row stands in the first of these that one of its verdicts belongs to.
-LOUD = ("regressed", "inconclusive", "waived", "improved")
+LOUD = ("regressed", "environment", "inconclusive", "machine", "waived", "improved")
 QUIET = ("unchanged", "reference", "new", "not compared")
 
 
@@ -36,6 +53,8 @@ def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
     page.say(marker(comparison.device))
     page.say(f"### gpuperf: {'failed' if judged.exit_code else 'passed'}")
     page.say(f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}.")
+    if comparison.findings:
+        page.say(f"{escaped(LEGEND[0].upper() + LEGEND[1:])}.")
     page.items(f"- {escaped(problem)}" for problem in judged.problems)
     shown = _by_word(rows(comparison, judged.run))
     _loud(page, comparison, "regressed", shown)
@@ -58,7 +77,7 @@ def render_recorded(run: Run, largest: int = LARGEST) -> str:
     page.say("### gpuperf: recorded")
     page.say(f"{many(len(run.cases), 'case')} on {_name(run.environment.device)}, judged against nothing.")
     page.items(f"- not measured: {code(test)} ({escaped(why)})" for test, why in run.scope.unmeasured.items())
-    cells = ((code(r.case), escaped(r.throughput), escaped(r.latency)) for r in rows(None, run))
+    cells = ((code(case), *map(escaped, figures)) for case, *figures in measured(run))
     page.table("measured", (_line(MEASURED), "| :--- | ---: | ---: |"), [[_line(c)] for c in cells], folded=True)
     return page.text()
 
@@ -113,13 +132,16 @@ def _lines(shown: Sequence[Row]) -> list[list[str]]:
 
 
 def _cells(row: Row) -> Iterator[str]:
-    first, *others = row.findings or (None,)
-    verdict = ("new" if row.new else "not compared") if first is None else word(first)
-    moved = NONE if first is None else change(first, "throughput")
-    yield _line((code(row.case), *map(escaped, (row.throughput, row.latency, moved, verdict))))
+    if not row.findings:
+        what = "new" if row.new else "not compared"
+        yield _line((code(row.case), *map(escaped, (row.before, row.now, NONE, what))))
+        return
+    first, *others = row.findings
+    cells = row.before, row.now, change(first.verdict), verdict_cell(first)
+    yield _line((code(row.case), *map(escaped, cells)))
     for other in others:
-        if other and other.verdict.word != "unchanged":
-            cells = figure(other.metric, other.current), "", change(other), word(other)
+        if other.verdict.word != "unchanged":
+            cells = *before_and_now(other), change(other.verdict), verdict_cell(other)
             yield _line((f"&emsp;{metric_name(other)}", *map(escaped, cells)))
 
 
@@ -136,7 +158,7 @@ def _sentences(shown: Iterable[Row], verdict: str, comparison: Comparison) -> It
                 until = f" (waived until {waived.until}: {escaped(waived.reason)})" if waived else ""
                 why = why_of(finding, comparison)
                 cause = f"<br>{escaped(why)}" if why else ""
-                yield f"- {code(row.case)} {metric_name(finding)}: {escaped(finding.verdict.reason)}{until}{cause}"
+                yield f"- {code(row.case)} {metric_name(finding)}: {escaped(reason(finding))}{until}{cause}"
 
 
 def _suite(comparison: Comparison) -> Iterator[str]:
@@ -152,13 +174,15 @@ def _unmeasured(judged: Judged) -> dict[str, str]:
 
 def _remarks(judged: Judged) -> Iterator[str]:
     comparison = judged.comparison
-    loud = {"regressed", "inconclusive", "improved"}  # their sentences have told it
+    loud = set(LOUD)  # their sentences have told it
     waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word not in loud}
     yield from (f"- waived until {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in waivers.items())
     ended = comparison.expired
     yield from (f"- waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
     yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
     yield from (f"- {escaped(what)}" for what in (comparison.sides.remarks if comparison.sides else ()))
+    yield from (f"- {code(f.case)} unchanged: {escaped(reason(f))}" for f in acquitted(comparison))
+    yield from (f"- {escaped(what)}" for what in confirmed(comparison))
     unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
 
@@ -166,5 +190,6 @@ def _remarks(judged: Judged) -> Iterator[str]:
 def _reference(page: Page, reference: Comparison | None) -> None:
     if reference is not None:
         page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
-        moved: list[Finding] = [f for f in reference.findings if f.verdict.word == "regressed"]
-        page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change(f))}" for f in moved)
+        page.items(f"- {escaped(what)}" for what in confirmed(reference))
+        worse = [f for f in reference.findings if f.verdict.word in {"regressed", "environment"}]
+        page.items(f"- {code(f.case)}: {escaped(moved(f))}" for f in worse)

@@ -38,9 +38,9 @@ class Judgement(Struct, frozen=True, kw_only=True, array_like=True):
     low: float | None  # None: too little evidence for an interval
     high: float | None
     tolerance: float  # of the cost: the smallest change that counts at all
-    margin: float  # of the cost: below it is unchanged
+    margin: float | None  # of the cost: below it is unchanged
     reason: str
-    sessions: tuple[int, int]  # of the baseline, of this run
+    counted: Text  # "3 sessions against 5"
     detectable: float | None = None
     waived: str | None = None
 

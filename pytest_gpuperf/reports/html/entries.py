@@ -9,10 +9,9 @@ from statistics import median
 
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.compaction import block_medians
-from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.analysis.ratios import Figures
-from pytest_gpuperf.reports.figures import arithmetic, word
+from pytest_gpuperf.reports.figures import arithmetic, counted, interval, reason, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof
 from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profiled
 from pytest_gpuperf.reports.html.shared import Shared
@@ -20,7 +19,16 @@ from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Accepted, Case, Evidence, Measurement
 from pytest_gpuperf.results.units import format_seconds, log_tolerance, significant
 
-GRAVEST_FIRST = ("regressed", "waived", "inconclusive", "improved", "reference", "unchanged")
+GRAVEST_FIRST = (
+    "regressed",
+    "environment",
+    "waived",
+    "inconclusive",
+    "machine",
+    "improved",
+    "reference",
+    "unchanged",
+)
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four
 
 
@@ -62,7 +70,7 @@ def entry(
             page.text(t) if (t := figures.parameters.get(n)) is not None else None for n in page.parameters
         ),
         line=case.line,
-        judged=tuple(_judgement(f, case) for f in findings),
+        judged=tuple(_judgement(f, page) for f in findings),
         latency=_percentiles(same),
         memory=None if figures.peak_memory is None else rounded(figures.peak_memory),
         energy=rounded(median(energies)) if energies else None,
@@ -100,26 +108,29 @@ def _parts(medians: Sequence[float], middle: float) -> tuple[int, ...]:
     return tuple(round((seconds / middle - 1) * SCALE) for seconds in medians)
 
 
-def _judgement(finding: Finding, case: Case) -> Judgement:
-    verdict = finding.verdict
-    tolerance = math.expm1(log_tolerance(finding.metric, finding.tolerance))
-    told = verdict.low > 0 and verdict.high < math.inf
-    waiver = finding.waiver
+def _judgement(finding: Finding, page: Shared) -> Judgement:
+    verdict, waiver = finding.verdict, finding.waiver
+    low, high = interval(verdict) or (None, None)
     return Judgement(
         metric=finding.metric,
         word=word(finding),
-        before=rounded(finding.baseline),
-        now=rounded(finding.current),
-        ratio=rounded(verdict.ratio),
-        low=rounded(verdict.low) if told else None,
-        high=rounded(verdict.high) if told else None,
-        tolerance=rounded(tolerance),
-        margin=rounded(Policy(tolerance=tolerance, margin=case.rule.margin).unchanged_below),
-        reason=visible(verdict.reason),
-        sessions=(finding.baseline_sessions, finding.current_sessions),
+        before=_judged(finding.baseline),
+        now=_judged(finding.current),
+        ratio=_judged(verdict.ratio),
+        low=None if low is None else _judged(low),
+        high=None if high is None else _judged(high),
+        tolerance=rounded(math.expm1(log_tolerance(finding.metric, finding.tolerance))),
+        margin=None if verdict.margin is None else _judged(verdict.margin),
+        reason=visible(reason(finding)),
+        counted=page.text(counted(finding)),
         detectable=None if verdict.detectable is None else rounded(verdict.detectable),
         waived=f"until {waiver.until}: {visible(waiver.reason)}" if waiver else None,
     )
+
+
+def _judged(value: float) -> float:
+    """A figure that is shown as the other reports show it: rounded once, and not twice."""
+    return float(f"{value:.8g}")
 
 
 def _percentiles(measured: Sequence[Measurement]) -> Percentiles | None:

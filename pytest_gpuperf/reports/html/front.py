@@ -8,21 +8,31 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import sentences
-from pytest_gpuperf.reports.figures import NONE, counts, figure, word
+from pytest_gpuperf.reports.figures import (
+    JUDGED_DIGITS,
+    NONE,
+    acquitted,
+    before_and_now,
+    confirmed,
+    counts,
+    moved,
+    reason,
+    word,
+)
 from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.results.records import Run, Verdict
-from pytest_gpuperf.results.units import format_bytes, format_change, format_seconds
+from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.results.units import format_bytes, format_seconds, many
 
+_MOVED = frozenset({"environment", "machine"})  # slower, though no code changed
 NAMED = 5  # regressed cases that are spelled out above the table
-COSTS = {"time": "time a call", "peak_memory": "peak memory", "energy": "energy an item"}
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A regressed figure."""
+    """A figure that fails."""
 
     case: str
-    what: str
+    word: str
     change: str
     figures: str
     reason: str
@@ -60,7 +70,8 @@ def front_of(subject: Subject) -> Front:
     failing: list[Finding] = []
     losses: list[Loss] = []
     if comparison is not None:
-        failing = sorted((f for f in comparison.findings if f.fails), key=lambda f: -f.verdict.ratio)
+        failing = [f for f in comparison.findings if f.fails or (f.verdict.word in _MOVED and comparison.fails(f))]
+        failing.sort(key=lambda f: -f.verdict.ratio)
         items = {c.id: c.measurements[-1].items for c in subject.run.cases}
         losses = [_loss(f, comparison, items[f.case]) for f in failing[:NAMED]]
     return Front(
@@ -69,27 +80,19 @@ def front_of(subject: Subject) -> Front:
         worst=losses[0] if losses else None,
         others=tuple(losses[1:]),
         more=len(failing) - len(losses),
-        problems=problems[1:] if failing else problems,  # how many regressed stands in the headline
+        problems=problems[1:] if any(f.fails for f in failing) else problems,  # the headline says how many regressed
         remarks=tuple(_remarks(subject)),
         facts=tuple(_facts(subject)),
     )
 
 
-def interval(verdict: Verdict) -> str:
-    """The change of the cost, with its interval: ``+11.7% [+9.2%, +14.3%]``."""
-    middle = format_change(verdict.ratio)
-    if not (verdict.low > 0 and verdict.high < float("inf")):
-        return middle
-    return f"{middle} [{format_change(verdict.low)}, {format_change(verdict.high)}]"
-
-
 def _loss(f: Finding, comparison: Comparison, items: int) -> Loss:
     return Loss(
         case=f.case,
-        what=COSTS[f.evidence],
-        change=interval(f.verdict),
+        word=f.verdict.word,
+        change=moved(f),
         figures=_figures(f, items),
-        reason=f.verdict.reason,
+        reason=reason(f),
         why=_why(f, comparison),
     )
 
@@ -97,8 +100,10 @@ def _loss(f: Finding, comparison: Comparison, items: int) -> Loss:
 def _figures(f: Finding, items: int) -> str:
     """The two figures; a time as a time, as its change is one."""
     if f.metric == "throughput":
-        return f"{format_seconds(items / f.baseline)} \u2192 {format_seconds(items / f.current)}"
-    return f"{figure(f.metric, f.baseline)} \u2192 {figure(f.metric, f.current)}"
+        both = (format_seconds(items / rate, JUDGED_DIGITS) for rate in (f.baseline, f.current))
+    else:
+        both = before_and_now(f)
+    return " \u2192 ".join(both)
 
 
 def _why(f: Finding, comparison: Comparison) -> str | None:
@@ -112,13 +117,16 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     comparison = subject.comparison
     if comparison is None:
         why = "no baseline, so nothing was judged" if subject.baseline is None else "nothing was judged"
-        return f"{_many(len(subject.run.cases), 'case')} measured; {why}"
+        return f"{many(len(subject.run.cases), 'case')} measured; {why}"
     total = len(comparison.timed)
     if not total:
         return "Nothing was compared"
-    regressed = len({f.case for f in failing})
+    regressed = len({f.case for f in failing if f.fails})
+    changed = len({f.case for f in failing if not f.fails})
     undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
-    said = f"{regressed or 'None'} of {_many(total, 'compared case')} regressed"
+    said = f"{regressed or 'None'} of {many(total, 'compared case')} regressed"
+    if changed:
+        return f"{said}; {changed} slower though no code changed"
     if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":
         return f"The suite as a whole regressed; {said[0].lower()}{said[1:]} by itself"
     if not regressed and subject.judged is not None and subject.judged.problems:
@@ -134,16 +142,20 @@ def _remarks(subject: Subject) -> Iterator[str]:
             yield f"The suite as a whole is {comparison.suite.word}: {comparison.suite.reason}"
         waivers = {f.case: f.waiver for f in comparison.findings if f.waiver}
         yield from (f"Waived until {w.until}: {case} ({w.reason})" for case, w in waivers.items())
+        yield from (f"Unchanged after all: {f.case}: {reason(f)}" for f in acquitted(comparison))
+        yield from (f"{what[0].upper()}{what[1:]}" for what in confirmed(comparison))
         yield f"All verdicts: {counts(comparison)}"
     unproven = sum(any(m.unvalidated for m in c.measurements) for c in subject.run.cases)
     if unproven:
-        yield f"{_many(unproven, 'case')} unvalidated: which device did the work is not proven"
+        yield f"{many(unproven, 'case')} unvalidated: which device did the work is not proven"
     reference = subject.judged and subject.judged.reference
     if reference is not None:
         yield f"Since the reference {reference.baseline}: {counts(reference)}"
-        moved = (f for f in reference.findings if word(f) in {"regressed", "improved"})
+        yield from confirmed(reference)
         yield from (
-            f"{word(f)} since the reference: {f.case}, {COSTS[f.evidence]} {interval(f.verdict)}" for f in moved
+            f"{word(f)} since the reference: {f.case}, {moved(f)}"
+            for f in reference.findings
+            if word(f) in {"regressed", "improved", "environment"}
         )
 
 
@@ -169,8 +181,4 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
 def _when(run: Run) -> str:
     times = sorted(s.time for s in run.sessions)
     first, last = (time.replace("T", " ").replace("Z", " UTC") for time in (times[0], times[-1]))
-    return f"{first}, {_many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{first}, {many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from examples import a_baseline, a_measurement, a_run
 from page_suite import a_suite, written
-from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of, without_interval
+from verdicts import HOSTILE, WAIVER, comparison, finding, in_turns, memory, run_of, verdict, without_interval
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
 from pytest_gpuperf.analysis.comparison import compare
-from pytest_gpuperf.analysis.findings import Rules
+from pytest_gpuperf.analysis.findings import Confirmation, Rules
 from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.reports.html.front import front_of
 from pytest_gpuperf.reports.html.page import page_of
@@ -71,11 +71,11 @@ class Document(HTMLParser):
 
 
 def test_the_headline_names_how_many_and_the_worst():
-    slower = finding(B, "regressed", verdict=Verdict(word="regressed", ratio=1.2, low=1.1, high=1.3, reason="far"))
+    slower = finding(B, "regressed", verdict=verdict("regressed", 1.2, low=1.1, high=1.3))
     front = front_of(subject(finding(A, "regressed"), slower))
     assert (front.state, front.headline) == ("failed", "2 of 2 compared cases regressed")
-    assert (front.worst.case, front.worst.change) == (B, "+20.0% [+10.0%, +30.0%]")
-    assert front.worst.figures == "10.0 ms \u2192 11.0 ms"
+    assert (front.worst.case, front.worst.change) == (B, "20.0% [10.0%, 30.0%] slower")
+    assert front.worst.figures == "10.00 ms \u2192 12.00 ms"
     assert [loss.case for loss in front.others] == [A]
     assert front.problems == ()  # the headline says it
 
@@ -83,7 +83,8 @@ def test_the_headline_names_how_many_and_the_worst():
 def test_a_regressed_memory_is_said_to_be_one():
     front = front_of(subject(finding(A), memory(A, "regressed")))
     assert front.headline == "1 of 1 compared case regressed"
-    assert (front.worst.what, front.worst.figures, front.worst.why) == ("peak memory", "954 MiB \u2192 1.02 GiB", None)
+    assert front.worst.change == "10.0% [8.9%, 11.1%] more memory"
+    assert (front.worst.figures, front.worst.why) == ("953.7 MiB \u2192 1.024 GiB", None)
 
 
 def test_the_likeliest_cause_stands_beside_the_loss():
@@ -149,9 +150,46 @@ def test_what_stands_beside_the_verdict():
         "All verdicts: 1 waived; 1 of 1 decided",
         "2 cases unvalidated: which device did the work is not proven",
         "Since the reference pinned.json: 1 improved, 1 regressed; 2 of 2 decided",
-        f"regressed since the reference: {A}, time a call +10.0% [+8.9%, +11.1%]",
-        f"improved since the reference: {B}, time a call -10.0%",
+        f"regressed since the reference: {A}, 10.0% [8.9%, 11.1%] slower",
+        f"improved since the reference: {B}, 10.0% faster",
     )
+
+
+def test_how_suspects_were_confirmed():
+    record = Confirmation(tests=2, launches=7, seconds=41.2)
+    front = front_of(subject(in_turns(A), in_turns(B, "unchanged", 1.001), confirmation=record))
+    assert front.worst.change == "5.1% [4.2%, 6.0%] slower"
+    assert front.worst.reason == "5.4% slower than the baseline; it is regressed by far"
+    assert front.remarks[:2] == (
+        f"Unchanged after all: {B}: 5.4% slower than the baseline; it is unchanged by far",
+        "Confirmed in turns with 3f2a91c4d0: 2 tests, 7 launches, 41 s",
+    )
+    page = page_of(subject(in_turns(A), run=run_of(A)))
+    (judgement,) = page.cases[0].judged
+    assert page.texts[judgement.counted] == "7 launches in turns with 3f2a91c4d0"
+    assert judgement.margin == 0.031
+
+
+@pytest.mark.parametrize(
+    ("word", "rules", "state"),
+    [
+        ("environment", Rules(), "failed"),
+        ("environment", Rules(allow_environment=True), "passed"),
+        ("machine", Rules(strict=True), "failed"),
+        ("machine", Rules(), "passed"),
+    ],
+)
+def test_slower_though_no_code_changed(word, rules, state):
+    given = subject(finding(A, word), finding(B), rules=rules)
+    front = front_of(given)
+    assert front.state == state
+    if state == "failed":
+        assert front.headline == "None of 2 compared cases regressed; 1 slower though no code changed"
+        assert (front.worst.case, front.worst.word) == (A, word)
+        assert len(front.problems) == 1
+    else:
+        assert (front.headline, front.worst) == ("None of 2 compared cases regressed", None)
+    assert page_of(given).cases[0].word == word
 
 
 def test_where_the_figures_come_from():
@@ -269,6 +307,12 @@ def test_the_session_that_is_not_proven_is_the_one_shown():
 def test_too_little_evidence_has_no_interval():
     (case,) = page_of(subject(without_interval(finding(A, "inconclusive")), run=run_of(A))).cases
     assert (case.judged[0].low, case.judged[0].high, case.judged[0].ratio) == (None, None, 1.0)
+
+
+def test_a_verdict_that_knows_no_margin_has_no_band():
+    unknown = finding(A, "inconclusive", verdict=verdict("inconclusive", margin=None))
+    (case,) = page_of(subject(unknown, run=run_of(A))).cases
+    assert case.judged[0].margin is None
 
 
 def test_a_waived_regression_says_until_when():

@@ -18,26 +18,28 @@ const block = (title, ...content) => h('section', { class: 'block' }, h('h4', {}
 function judgement(j, at, items) {
   const brief = at > 0; // time comes first, and at length
   const metric = METRICS[j.metric];
-  const reach = `tolerance ${(j.tolerance * 100).toFixed(1)}% of ${metric.cost}, unchanged below ${(j.margin * 100).toFixed(1)}%`;
+  const figure = (value) => metric.say(value, JUDGED_DIGITS);
+  const reach = `tolerance ${percent(j.tolerance)} of ${metric.cost}${missing(j.margin) ? '' : `, unchanged within ${percent(j.margin)}`}`;
   const sees = j.detectable === undefined ? '' : `; this evidence sees changes from ${change(1 + j.detectable)}`;
-  if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j.word), ` ${metric.name} ${metric.say(j.now)}, `, h('span', { class: 'number' }, interval(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
+  if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j), ` ${metric.name} ${figure(j.now)}, `, h('span', { class: 'number' }, moved(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
   return h('div', { class: `finding ${j.word}` },
-    h('p', {}, verdict(j.word), ' ', h('strong', { class: 'number' }, interval(j)), ` ${metric.cost}`),
-    h('p', { class: 'number' }, metric === METRICS.throughput ? `${seconds(items / j.before)} → ${seconds(items / j.now)} a call; ` : '',
-      `${metric.name} ${metric.say(j.before)} → ${metric.say(j.now)}`,
-      h('span', { class: 'muted' }, ` · ${many(j.sessions[1], 'session')} against ${j.sessions[0]}`)),
+    h('p', {}, verdict(j), ' ', h('strong', { class: 'number' }, moved(j))),
+    h('p', { class: 'number' }, metric === METRICS.throughput ? `${seconds(items / j.before, JUDGED_DIGITS)} → ${seconds(items / j.now, JUDGED_DIGITS)} a call; ` : '',
+      `${metric.name} ${figure(j.before)} → ${figure(j.now)}`,
+      h('span', { class: 'muted' }, ` · ${j.counted}`)),
     h('p', {}, j.reason),
     h('p', { class: 'muted small' }, reach + sees),
     j.waived && h('p', { class: 'muted small' }, `Waived ${j.waived}`));
 }
 
-const MARKS = { regressed: '▲', improved: '▼', inconclusive: '?', unchanged: '=', waived: '△', reference: '≈', new: '+', measured: '·', unvalidated: '!' };
-const verdict = (word) => h('span', { class: `word ${word}` }, h('span', { 'aria-hidden': 'true' }, MARKS[word] || '·'), ` ${word}`);
+const MARKS = { regressed: '▲', environment: '◆', machine: '◇', improved: '▼', inconclusive: '?', unchanged: '=', waived: '△', reference: '≈', new: '+', measured: '·', unvalidated: '!' };
+const worded = (word, more = '') => h('span', { class: `word ${word}` }, h('span', { 'aria-hidden': 'true' }, MARKS[word] || '·'), ` ${word}${more}`);
+const verdict = (j) => worded(j.word, j.word === 'unchanged' && !missing(j.margin) ? ` within ${percent(j.margin)}` : '');
 
 function figures(entry) {
   const l = entry.latency || {};
   const rows = [
-    [`time a call (${entry.clock})`, `${seconds(entry.time)}, ${seconds(entry.range[0])} to ${seconds(entry.range[1])}`],
+    [`time per call (${entry.clock})`, `${seconds(entry.time)}, ${seconds(entry.range[0])} to ${seconds(entry.range[1])}`],
     [`throughput (${entry.rateClock})`, `${rate(entry.throughput)}, ${many(entry.items, 'item')} a call`],
     ['latency mean', l.mean && `${seconds(l.mean)} of ${many(l.count, 'single call')}`],
     ...['p50', 'p90', 'p95', 'p99'].map((p) => [`latency ${p}`, l[p] && seconds(l[p])]),
