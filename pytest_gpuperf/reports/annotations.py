@@ -12,7 +12,7 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import before_and_now, both_changes, counts, measured_by, moved, tolerance
+from pytest_gpuperf.reports.figures import before_and_now, both_changes, counts, headline, measured_by, tolerance
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert, visible
 
@@ -70,7 +70,7 @@ def level_of(finding: Finding, comparison: Comparison) -> Level | None:
 def _of(finding: Finding, comparison: Comparison, root: str, level: Level) -> str:
     file, is_node_id, name = finding.test.partition("::")
     why = why_of(finding, comparison)
-    title = f"{finding.verdict.word}, {moved(finding)}: {visible(name or finding.test)}"
+    title = f"{headline(finding)}: {visible(name or finding.test)}"
     (before, now), (was, became) = before_and_now(finding), measured_by(finding)
     judged = (
         f"before {before} ({was}), now {now} ({became}): {both_changes(finding)}; the tolerance is {tolerance(finding)}"

@@ -127,6 +127,11 @@ def moved(finding: Finding, beside: str = "") -> str:
     return in_words(verdict.ratio, finding.evidence, interval=interval(verdict), beside=beside)
 
 
+def headline(finding: Finding) -> str:
+    """The verdict and the change in a few words: ``regressed, 5.8% [4.1%, 7.4%] slower``."""
+    return f"{finding.verdict.word}, {moved(finding)}"
+
+
 def both_changes(finding: Finding, baseline: str = "the baseline") -> str:
     """What the baseline said, and what was seen when the case was measured again, where that decided."""
     if finding.turns is not None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import random
 
 from pytest_gpuperf.reports.html.rendering import asset
-from pytest_gpuperf.results.units import format_bytes, format_change, format_rate, format_seconds, significant
+from pytest_gpuperf.results.units import (
+    format_bytes,
+    format_change,
+    format_rate,
+    format_seconds,
+    in_words,
+    percent,
+    significant,
+)
 
 EDGES = (0.9994, 0.9995, 0.99949, 0.99951, 0.9996, 1, 1.0004, 1.005, 1.5, 9.995, 9.994, 10, 99.95, 999.4, 999.5, 1023.9)
 
@@ -27,7 +35,8 @@ def test_figures_are_the_terminal_s(chromium):
         *(drawn.uniform(0.2, 3) for _ in range(500)),
     ]
     page = chromium.new_page()
-    page.evaluate(asset("units.js") + "; Object.assign(window, { seconds, rate, bytes, change, significant })")
+    shared = "seconds, rate, bytes, change, significant, inWords, percent"
+    page.evaluate(f"{asset('units.js')}; Object.assign(window, {{ {shared} }})")
     for name, python, given in (
         ("seconds", format_seconds, values),
         ("rate", format_rate, values),
@@ -38,4 +47,15 @@ def test_figures_are_the_terminal_s(chromium):
         said = page.evaluate(f"(values) => values.map((v) => {name}(v))", given)
         differing = [(v, a, python(v)) for v, a in zip(given, said, strict=True) if a != python(v)]
         assert differing == [], name
+    for name, python in (("seconds", format_seconds), ("rate", format_rate), ("bytes", format_bytes)):
+        large = [v for v in values if v >= 1e-5]  # of smaller ones four digits are written with an exponent
+        said = page.evaluate(f"(values) => values.map((v) => {name}(v, 4))", large)
+        differing = [(v, a, python(v, 4)) for v, a in zip(large, said, strict=True) if a != python(v, 4)]
+        assert differing == [], name
+    for evidence in ("time", "peak_memory", "energy"):
+        said = page.evaluate(f"(values) => values.map((v) => inWords(v, '{evidence}', [v / 1.1, v * 1.1]))", ratios)
+        wanted = [in_words(r, evidence, interval=(r / 1.1, r * 1.1)) for r in ratios]
+        assert said == wanted
+    margins = [0.03, 0.048, 0.1, 0.051234]
+    assert page.evaluate("(values) => values.map((v) => percent(v))", margins) == [percent(m) for m in margins]
     page.close()

@@ -79,7 +79,7 @@ def entry(
         proof=_proof(same, page),
         causes=tuple(map(visible, causes(explanation))),
         ran=changed_kernels(explanation, page) or profiled(case.profile, page),
-        accept=_accept(case, page.baseline) if words & {"regressed", "waived"} else None,
+        accept=_accept(case, page.baseline) if words & {"regressed", "environment", "waived"} else None,
     )
 
 

@@ -71,7 +71,7 @@ def front_of(subject: Subject) -> Front:
     losses: list[Loss] = []
     if comparison is not None:
         failing = [f for f in comparison.findings if f.fails or (f.verdict.word in _MOVED and comparison.fails(f))]
-        failing.sort(key=lambda f: -f.verdict.ratio)
+        failing.sort(key=lambda f: (not f.fails, -f.verdict.ratio))
         items = {c.id: c.measurements[-1].items for c in subject.run.cases}
         losses = [_loss(f, comparison, items[f.case]) for f in failing[:NAMED]]
     return Front(

@@ -192,6 +192,15 @@ def test_slower_though_no_code_changed(word, rules, state):
     assert page_of(given).cases[0].word == word
 
 
+def test_what_regressed_comes_before_what_other_software_slowed():
+    slower = finding(B, "environment", verdict=verdict("environment", 1.5))
+    front = front_of(subject(finding(A, "regressed"), slower))
+    assert front.headline == "1 of 2 compared cases regressed; 1 slower though no code changed"
+    assert [loss.case for loss in (front.worst, *front.others)] == [A, B]
+    (problem,) = front.problems
+    assert problem.startswith("1 case is slower with other versions of software")
+
+
 def test_where_the_figures_come_from():
     assert dict(front_of(subject(finding(A))).facts) == {
         "device": "Tesla T4",

@@ -33,8 +33,8 @@ function judgement(j, at, items) {
 }
 
 const MARKS = { regressed: '▲', environment: '◆', machine: '◇', improved: '▼', inconclusive: '?', unchanged: '=', waived: '△', reference: '≈', new: '+', measured: '·', unvalidated: '!' };
-const worded = (word, more = '') => h('span', { class: `word ${word}` }, h('span', { 'aria-hidden': 'true' }, MARKS[word] || '·'), ` ${word}${more}`);
-const verdict = (j) => worded(j.word, j.word === 'unchanged' && !missing(j.margin) ? ` within ${percent(j.margin)}` : '');
+const worded = (word, ...more) => h('span', { class: `word ${word}` }, h('span', { 'aria-hidden': 'true' }, MARKS[word] || '·'), ` ${word}`, more);
+const verdict = (j) => worded(j.word, j.word === 'unchanged' && !missing(j.margin) && [' ', h('span', { class: 'within' }, `within ${percent(j.margin)}`)]);
 
 function figures(entry) {
   const l = entry.latency || {};

@@ -42,6 +42,6 @@ function overview(entries, open) {
     });
   }
   const beyond = logs.filter((log) => Math.abs(log) > reach * 1.001).length;
-  return h('figure', { class: 'chart wide' }, h('figcaption', {}, 'Change of the time per call takes, one mark a case'), h('div', { class: 'scroll' }, chart),
+  return h('figure', { class: 'chart wide' }, h('figcaption', {}, 'Change of time per call, one mark a case'), h('div', { class: 'scroll' }, chart),
     beyond ? h('p', { class: 'muted small' }, `${many(beyond, 'case')} beyond the axis, drawn at its end.`) : null);
 }

@@ -11,7 +11,7 @@ const COLUMNS = [
   { key: 'now', title: 'Now', hint: 'time per call, as it was judged', of: (e) => judgedTime(e).now, first: -1, number: true, compared: true, cell: (e) => judged(judgedTime(e).now) },
   { key: 'change', title: 'Change', hint: 'of time per call, with its 90% interval: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
   { key: 'time', title: 'Time per call', of: (e) => e.time, first: -1, number: true, compared: false, cell: (e) => seconds(e.time) },
-  { key: 'throughput', title: 'Throughput', of: throughput, first: -1, number: true, cell: (e) => rate(throughput(e)) },
+  { key: 'throughput', title: 'Throughput', of: (e) => rateNow(e), first: -1, number: true, cell: (e) => rate(rateNow(e)) },
   { key: 'latency', title: 'Latency p50', hint: 'of single calls, by the host’s clock', of: (e) => e.latency?.p50, first: -1, number: true, cell: (e) => said(e.latency?.p50, seconds) },
   { key: 'memory', title: 'Peak memory', of: (e) => e.memory, first: -1, number: true, cell: (e) => said(e.memory, bytes) },
   { key: 'energy', title: 'Energy', of: (e) => e.energy, first: -1, number: true, cell: (e) => said(e.energy, joules) },
@@ -19,7 +19,7 @@ const COLUMNS = [
 ];
 
 const judged = (value) => seconds(value, JUDGED_DIGITS);
-const throughput = (e) => (ofTime(e) ? e.items / judgedTime(e).now : e.throughput); // of one row, one figure
+const rateNow = (e) => (ofTime(e) ? e.items / judgedTime(e).now : e.throughput); // one row, one figure
 const said = (value, say) => (missing(value) ? NONE : say(value));
 
 // The figure a verdict is about, where it is not time.
