@@ -330,6 +330,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     low: float  # the 90 % interval of the ratio
     high: float
     reason: str  # one sentence
+    before: float | None = None  # the cost that the ratio is of: seconds, bytes, joules
     margin: float | None = None  # "unchanged" means: less than this much slower (0.03: 3 %)
     detectable: float | None = None  # the smallest change this evidence could have detected (0.03: 3 %)
     basis: Basis = "baseline"

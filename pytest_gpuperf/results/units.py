@@ -100,3 +100,10 @@ def many(count: int, what: str) -> str:
     if count == 1:
         return f"1 {what}"
     return f"{count} {what[:-1]}ies" if what.endswith("y") else f"{count} {what}s"
+
+
+def in_words(ratio: float) -> str:
+    """A ratio of times in words: ``1.054`` -> ``5.4% slower``, ``0.979`` -> ``2.1% faster``."""
+    if ratio >= 2:
+        return f"{significant(ratio)} times as slow"
+    return f"{abs(ratio - 1) * 100:.1f}% {'slower' if ratio >= 1 else 'faster'}"
