@@ -14,6 +14,7 @@ from pytest_gpuperf.analysis.confirmation import Confirmed, confirmed_verdicts
 from pytest_gpuperf.analysis.evidence import LEAST_MARGIN, Policy
 from pytest_gpuperf.analysis.explaining import MOVED, explanations
 from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules, Turns
+from pytest_gpuperf.analysis.location import spread_between
 from pytest_gpuperf.analysis.matching import Match, match, merged, scalar, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
@@ -56,7 +57,8 @@ def compare(
     policies = {name: case.policy or Policy() for name, case in joined.evidence["time"].items()}
     verdicts = dict(screened)
     if confirmed is not None:
-        verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies)
+        known = {n: spread_between(joined.evidence["time"][n].baseline) for n in confirmed.launches}
+        verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, known)
     day = _day(today)
     findings: list[Finding] = []
     for case, (accepted, current) in joined.pairs.items():

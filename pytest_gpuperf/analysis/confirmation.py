@@ -32,11 +32,14 @@ class Confirmed:
 
 
 def confirmed_verdicts(
-    verdicts: Mapping[str, Verdict], confirmed: Confirmed, policies: Mapping[str, Policy]
+    verdicts: Mapping[str, Verdict],
+    confirmed: Confirmed,
+    policies: Mapping[str, Policy],
+    known: Mapping[str, float] | None = None,
 ) -> dict[str, Verdict]:
     """The verdicts on time, where turns or the code itself know better than the baseline."""
     found = dict(verdicts)
-    found |= in_turns(confirmed.launches, policies)
+    found |= in_turns(confirmed.launches, policies, known)
     whole = _whole(verdicts.get(SUITE), confirmed, policies)
     if whole is not None:
         found[SUITE] = whole
@@ -52,7 +55,11 @@ def confirmed_verdicts(
     return found
 
 
-def in_turns(launches: Mapping[str, Sequence[Launch]], policies: Mapping[str, Policy]) -> dict[str, Verdict]:
+def in_turns(
+    launches: Mapping[str, Sequence[Launch]],
+    policies: Mapping[str, Policy],
+    known: Mapping[str, float] | None = None,
+) -> dict[str, Verdict]:
     """The verdicts of cases that took turns.
 
     They were chosen by other evidence than these launches, so the confidence is that of these cases, and not of all
@@ -60,7 +67,7 @@ def in_turns(launches: Mapping[str, Sequence[Launch]], policies: Mapping[str, Po
     """
     comparisons = len(launches) * len(LOOKS)
     own = {name: policies.get(name, Policy()) for name in launches}
-    return judge_paired_suite(launches, Policy(comparisons=comparisons), own)
+    return judge_paired_suite(launches, Policy(comparisons=comparisons), own, known)
 
 
 def _whole(screened: Verdict | None, confirmed: Confirmed, policies: Mapping[str, Policy]) -> Verdict | None:

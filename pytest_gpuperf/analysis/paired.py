@@ -60,11 +60,17 @@ def judge_paired(launches: Sequence[Launch], policy: Policy, usual: float = USUA
 
 
 def judge_paired_suite(
-    cases: Mapping[str, Sequence[Launch]], policy: Policy, policies: Mapping[str, Policy] | None = None
+    cases: Mapping[str, Sequence[Launch]],
+    policy: Policy,
+    policies: Mapping[str, Policy] | None = None,
+    known: Mapping[str, float] | None = None,
 ) -> dict[str, Verdict]:
-    """Every case's verdict, at the confidence of all of them together; `policies` are the cases' own."""
+    """Every case's verdict, at the confidence of all of them together; `policies` are the cases' own.
+
+    `known`: by how much sessions of a case differed before, where that is known.
+    """
     comparisons = policy.comparisons or max(len(cases), 1)
-    usual = usual_spreads(cases)
+    usual = usual_spreads(cases, known)
     return {
         name: judge_paired(launches, replace((policies or {}).get(name, policy), comparisons=comparisons), usual[name])
         for name, launches in cases.items()
@@ -81,11 +87,12 @@ def judge_paired_whole(cases: Mapping[str, Sequence[Launch]], policy: Policy) ->
     return _verdict(middles, None, policy, USUAL)
 
 
-def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
+def usual_spreads(cases: Mapping[str, Sequence[Launch]], known: Mapping[str, float] | None = None) -> dict[str, float]:
     """By how much launches of each case may be expected to differ: as those of the third quarter of the other cases.
 
-    Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed. But
-    no more than a few times what its own launches show: a wild case must not blind the steady ones.
+    Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed. Nor
+    by less than two of its own sessions did before (`known`). But by no more than a few times what its own launches
+    show: a wild case must not blind the steady ones.
     """
     spreads: dict[str, float] = {}
     for name, launches in cases.items():
@@ -96,16 +103,21 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
     usual: dict[str, float] = {}
     for name in cases:
         others = [s for other, s in spreads.items() if other != name]
-        theirs = float(np.quantile(others, OTHERS)) if others else 0.0
+        before = 2**0.5 * (known or {}).get(name, 0.0)  # a launch is the difference of two processes
+        theirs = max(float(np.quantile(others, OTHERS)) if others else 0.0, before)
         usual[name] = max(USUAL, min(theirs, ALIKE * spreads[name]) if name in spreads else theirs)
     return usual
 
 
 def wanting_launches(
-    cases: Mapping[str, Sequence[Launch]], policies: Mapping[str, Policy], *, extended: bool
+    cases: Mapping[str, Sequence[Launch]],
+    policies: Mapping[str, Policy],
+    known: Mapping[str, float] | None = None,
+    *,
+    extended: bool,
 ) -> set[str]:
     """The cases that another launch may still decide: up to five, and where time allows up to the next look."""
-    usual = usual_spreads(cases)
+    usual = usual_spreads(cases, known)
     return {n for n, made in cases.items() if _wants_launch(made, policies[n], usual[n], extended=extended)}
 
 
