@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.matching import merged, policy_of
-from pytest_gpuperf.analysis.paired import FULL, Launch, judge_paired, needs_more_launches, usual_spreads
+from pytest_gpuperf.analysis.paired import FULL, LOOKS, Launch, judge_paired, usual_spreads, wants_launch
 from pytest_gpuperf.results.records import Case, Rule, Session, Verdict
 from pytest_gpuperf.revisions.messages import Collected
 from pytest_gpuperf.revisions.side import OTHER, Name
 from pytest_gpuperf.revisions.turns import Heard
 
-LOOKS = (FULL, 8, 12, 20)  # launches at which a case is judged; the later ones only where a budget allows them
 SIDES: tuple[Name, Name] = ("base", "head")
 
 
@@ -48,6 +47,7 @@ class Gathered:
 
     override: Rule
     extended: bool  # more launches than the usual ones may follow, and each look is one more chance to be wrong
+    only: Mapping[str, str] | None = None  # the cases that are wanted, and their tests; None: all
     pairs: dict[str, Pair] = field(default_factory=dict[str, Pair])
     sessions: list[Session] = field(default_factory=list[Session])  # head's
     collected: dict[Name, Collected] = field(default_factory=dict[Name, Collected])
@@ -66,9 +66,9 @@ class Gathered:
 
     @property
     def tests(self) -> list[str]:
-        """Those that both sides have, in head's order."""
+        """Those that both sides have, and that are wanted, in head's order."""
         base, head = (self.collected[name].tests for name in SIDES)
-        known = set(base)
+        known = set(base) if self.only is None else set(base) & set(self.only.values())
         return [test for test in head if test in known]
 
     def add(self, heard: Heard, *, alone: bool) -> None:
@@ -108,8 +108,12 @@ class Gathered:
         return found
 
     def judged(self) -> dict[str, Pair]:
-        """The cases of tests that both sides passed."""
-        return {name: pair for name, pair in self.pairs.items() if pair.head[0].test not in self.out}
+        """The wanted cases of tests that both sides passed."""
+        return {
+            name: pair
+            for name, pair in self.pairs.items()
+            if pair.head[0].test not in self.out and (self.only is None or name in self.only)
+        }
 
     def open(self) -> list[str]:
         """The tests with a case that another launch may decide."""
@@ -127,12 +131,7 @@ class Gathered:
         return {n: judge_paired(p.launches, self._policy(p, len(judged)), usual[n]) for n, p in judged.items()}
 
     def _wants_more(self, pair: Pair, cases: int, usual: float) -> bool:
-        count, policy = len(pair.head), self._policy(pair, cases)
-        if count < FULL:
-            return needs_more_launches(pair.launches, policy, usual=usual)
-        if not self.extended or count >= LOOKS[-1]:
-            return False
-        return count not in LOOKS or judge_paired(pair.launches, policy, usual).word == "inconclusive"
+        return wants_launch(pair.launches, self._policy(pair, cases), usual, extended=self.extended)
 
     def _policy(self, pair: Pair, cases: int) -> Policy:
         looks = len(LOOKS) if self.extended else 1
