@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +39,7 @@ class Launches:
         self.limit = limit
         self.apart = apart
         self.files: dict[Name, dict[str, str]] = {"base": {}, "head": {}}  # what each side has imported
+        self.starting = 0.0  # seconds that both processes took to collect their tests, the last time
 
     def launch(self, number: int, todo: list[str] | None) -> None:
         """One launch of every open test. A test at which a process was lost is out; the others start anew."""
@@ -66,10 +68,12 @@ class Launches:
 
     def _together(self, todo: list[str] | None, *, flip: bool) -> Heard:
         """A pair of processes through these tests; all there are, where none are named yet."""
+        started = time.monotonic()
         with ExitStack() as ending:
             parties = [self._start(name, ending) for name in SIDES]
             launch = Launch(parties, self.limit, flip=flip, known=self.gathered.orders)
             alone = any(side.one_process for side in self._present(launch).values())
+            self.starting = time.monotonic() - started
             if not alone:
                 heard = launch.run(self.gathered.tests if todo is None else todo)
                 self._note_files(heard)
