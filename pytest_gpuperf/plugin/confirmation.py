@@ -28,6 +28,7 @@ MOST_REVISIONS = 2  # that turns are taken with in one session: each has to be c
 DIRTY = "+dirty"
 _SHOWN = 10  # letters of a commit
 _LONGEST_SILENCE = 600.0  # seconds
+_IN_OUR_WORDS = {"--setup": "--gpuperf-setup", "Start gpuperf ab": "Start pytest"}  # of messages to `gpuperf ab`
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,11 @@ class Confirming:
                 )
             )
         except GpuPerfError as error:
-            self.refused[commit] = str(error)
-            say(config, f"no turns were taken with {commit[:_SHOWN]}: {error}")
+            why = str(error)
+            for theirs, ours in _IN_OUR_WORDS.items():
+                why = why.replace(theirs, ours)
+            self.refused[commit] = why
+            say(config, f"no turns were taken with {commit[:_SHOWN]}: {why}")
 
     def _start_fresh_sessions(self) -> None:
         """For what is suspected of more than time, or took no turns; where no code changed, as the budget allows."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_gpuperf.analysis.paired import FEWEST, FULL, LOOKS, Launch
-from pytest_gpuperf.errors import SessionError
+from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.results.decoding import kind_of
 from pytest_gpuperf.results.records import Rule
 from pytest_gpuperf.revisions import imports
@@ -56,7 +56,10 @@ def confirm_in_turns(asked: Confirming) -> InTurns:
 
     What makes it impossible for all of them is a `UsageError` or a `SessionError`.
     """
-    repository = Repository.around(asked.rootdir)
+    try:
+        repository = Repository.around(asked.rootdir)
+    except UsageError:
+        raise UsageError("here is no git repository") from None
     with workplace(repository.root) as place:
         fetched = None
         if not repository.has(asked.revision):
