@@ -24,6 +24,7 @@ LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
 USUAL = 0.004  # standard deviation between launches of the same code, believed before any was seen ...
 USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom ...
 OTHERS = 0.75  # ... until the suite's other cases show more: the quantile of theirs
+ALIKE = 2.5  # times what a case's own launches show: others that differ by more are not like it
 ODD = 3.0  # a launch farther from the others than so many times what they span is odd: it does not tell their spread
 MANY = 8  # launches from which on a fifth of them is trimmed at each end
 TRIMMED = 0.2
@@ -83,7 +84,8 @@ def judge_paired_whole(cases: Mapping[str, Sequence[Launch]], policy: Policy) ->
 def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
     """By how much launches of each case may be expected to differ: as those of the third quarter of the other cases.
 
-    Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed.
+    Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed. But
+    no more than a few times what its own launches show: a wild case must not blind the steady ones.
     """
     spreads: dict[str, float] = {}
     for name, launches in cases.items():
@@ -91,8 +93,20 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]]) -> dict[str, float]:
         if changes.size >= FEWEST:
             seen, freedom = _seen(changes)
             spreads[name] = float(np.sqrt(seen / middle_of_variances(freedom)))
-    others = {name: [s for other, s in spreads.items() if other != name] for name in cases}
-    return {name: max(USUAL, float(np.quantile(of, OTHERS)) if of else 0.0) for name, of in others.items()}
+    usual: dict[str, float] = {}
+    for name in cases:
+        others = [s for other, s in spreads.items() if other != name]
+        theirs = float(np.quantile(others, OTHERS)) if others else 0.0
+        usual[name] = max(USUAL, min(theirs, ALIKE * spreads[name]) if name in spreads else theirs)
+    return usual
+
+
+def wanting_launches(
+    cases: Mapping[str, Sequence[Launch]], policies: Mapping[str, Policy], *, extended: bool
+) -> set[str]:
+    """The cases that another launch may still decide: up to five, and where time allows up to the next look."""
+    usual = usual_spreads(cases)
+    return {n for n, made in cases.items() if _wants_launch(made, policies[n], usual[n], extended=extended)}
 
 
 def needs_more_launches(
@@ -115,8 +129,7 @@ def is_plain(verdict: Verdict, policy: Policy) -> bool:
     return verdict.word != "inconclusive"
 
 
-def wants_launch(launches: Sequence[Launch], policy: Policy, usual: float = USUAL, *, extended: bool) -> bool:
-    """Whether a case gets another launch: up to five, and where time allows, up to the next look that decides it."""
+def _wants_launch(launches: Sequence[Launch], policy: Policy, usual: float, *, extended: bool) -> bool:
     count = len(launches)
     if count < FULL:
         return needs_more_launches(launches, policy, usual=usual)
