@@ -117,7 +117,7 @@ class Confirming:
                     progress=lambda text: say(config, text),
                 )
             )
-        except GpuPerfError as error:
+        except (GpuPerfError, OSError) as error:  # a disk may be full
             why = str(error)
             for theirs, ours in _IN_OUR_WORDS.items():
                 why = why.replace(theirs, ours)

@@ -241,7 +241,7 @@ class _Confirmation:
             label, side = self._label(name), self.gathered.collected[name]
             errors = [why for file, why in side.errors.items() if test.startswith(f"{file}::")]
             if errors:
-                return f"on {label} its file could not be collected: {errors[0]}"
+                return f"on {label} its file could not be collected: {errors[0].removeprefix('E').strip()}"
             if test not in side.tests:
                 return f"{label} does not have this test"
         return None

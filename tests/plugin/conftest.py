@@ -174,7 +174,7 @@ class Repository(Story):
     def recorded(self, **how: object) -> str:
         """Commit what stands here, and record it; gives the commit."""
         commit = self.project.commit("recorded")
-        result = self.run("--gpuperf-save", "run.json")
+        result = self.run("--gpuperf-save", str(self.path / "run.json"))
         assert result.ret == 0, result.outlines
         self.baseline(revision=commit, **how)
         return commit

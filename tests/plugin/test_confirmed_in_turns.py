@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
-from revisions_of import Project
+from revisions_of import ON_CPU, Project
 
 JUDGED = ("--gpuperf-compare", "base.json")
 SLOWED = """
@@ -75,7 +84,7 @@ def test_a_slow_down_that_was_put_into_the_suite_is_convicted(repository, file):
     repository.write(file, text.replace("EXTRA = 0.0", "EXTRA = 0.0003").replace("WAIT = 0.0", "WAIT = 0.0003"))
     result = repository.run(*JUDGED)
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*in 5 launches in turns*"])
+    result.stdout.fnmatch_lines(["*slower in * launches in turns*"])
 
 
 def test_figures_of_a_faster_day_are_not_held_against_changed_code_and_waived_cases_are_left_alone(repository):
@@ -163,7 +172,7 @@ def test_what_the_revision_lacks_or_cannot_run_is_decided_by_fresh_sessions_and_
         f"{short} does not have tests/test_new.py",
         f"{short} does not have this measurement",
         f"{short} measures other items, or by another clock",
-        "5 launches in turns",
+        "launches in turns",
     ):
         assert reason in said
 
@@ -187,16 +196,16 @@ def test_a_shallow_clone_gets_the_one_commit_that_it_lacks_and_stays_as_it_is(re
     repository.project.git("clone", "-q", "--depth=1", address, str(clone))
     shutil.copy("base.json", clone)
     monkeypatch.chdir(clone)
-    cloned = Project(clone)
-    cloned.git("remote", "set-url", "origin", "secret:")
-    cloned.git("config", f"url.{address}.insteadOf", "secret:")
-    before = cloned.fingerprint()
+    git = partial(repository.project.git, "-C", str(clone))
+    git("remote", "set-url", "origin", "secret:")
+    git("config", f"url.{address}.insteadOf", "secret:")
+    before = Project.fingerprint(SimpleNamespace(root=clone))
     result = repository.run(*JUDGED, "-p", "no:cacheprovider")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines([f"gpuperf: 1 test in turns with {commit[:10]}, launch 5 (* s so far)"])
-    assert cloned.fingerprint() == before
-    cloned.git("config", f"url.{address}-away.insteadOf", "secret:")
-    cloned.git("config", "--unset", f"url.{address}.insteadOf")
+    assert Project.fingerprint(SimpleNamespace(root=clone)) == before
+    git("config", f"url.{address}-away.insteadOf", "secret:")
+    git("config", "--unset", f"url.{address}.insteadOf")
     result = repository.run(*JUDGED, "-p", "no:cacheprovider")
     result.assert_outcomes(failed=1, passed=1)
     said = result.stdout.str()
@@ -215,12 +224,10 @@ def test_one_project_of_many_with_its_sources_in_src(repository, monkeypatch):
     monkeypatch.chdir(one)
     monkeypatch.syspath_prepend(str(one / "src"))
     repository.recorded()
-    shutil.move("run.json", repository.path)
-    repository.baseline(revision=repository.project.git("rev-parse", "HEAD"))
     repository.work(1.3, name="packages/one/src/work/__init__.py")
-    result = repository.run("--gpuperf-compare", "../../base.json", "-k", "test_spin or test_calm", "tests")
+    result = repository.run("--gpuperf-compare=../../base.json", "-k", "test_spin or test_calm", "tests")
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*in 5 launches in turns*"])
+    result.stdout.fnmatch_lines(["*slower in * launches in turns*"])
 
 
 def test_what_has_to_be_built_is_built_on_each_side(repository):
@@ -239,22 +246,21 @@ def test_what_has_to_be_built_is_built_on_each_side(repository):
     assert "could not be collected" in result.stdout.str()
     result = repository.run(*JUDGED, "--gpuperf-setup", "sh build.sh")
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*in 5 launches in turns*"])
+    result.stdout.fnmatch_lines(["*slower in * launches in turns*"])
     result = repository.run(*JUDGED, "--gpuperf-setup", "exit 3")
     assert "--gpuperf-setup ended with exit code 3 for" in " ".join(result.stdout.str().split())
 
 
 def test_the_budget_bounds_the_launches_and_one_test_still_gets_what_a_conviction_needs(repository):
-    repository.write(
-        "tests/test_perf.py", (repository.path / "tests/test_perf.py").read_text().replace("work.calm", "work.spin")
-    )
+    suite = (repository.path / "tests/test_perf.py").read_text()
+    repository.write("tests/test_perf.py", suite.replace("work.calm", "work.spin"))
     repository.recorded()
     repository.work(1.3)
     result = repository.run(*JUDGED, "--gpuperf-confirm-budget", "0.1")
     assert result.ret == 1
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["gpuperf: 2 tests in turns with *, launch 2 (*", "gpuperf: 1 test in turns with *, launch 5 (*"]
+        ["gpuperf: 2 tests in turns with *, launch 2 (*", "gpuperf: 1 test in turns *launch 5 (*"]
     )
 
 
@@ -267,3 +273,53 @@ def test_a_pinned_references_suspects_take_turns_with_its_own_revision(repositor
     result = repository.run(*JUDGED, "--gpuperf-reference", "pinned.json")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines([f"gpuperf: 1 test in turns with {pinned[:10]}, launch 5 (* s so far)"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_whoever_ends_the_session_while_it_takes_turns_leaves_no_process(repository, temporary, number):
+    repository.recorded()
+    repository.work(1.3)
+    environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "pytest", *ON_CPU, *JUDGED, "-p", "no:cacheprovider"]
+    with subprocess.Popen(command, cwd=repository.path, env=environment, stdout=subprocess.PIPE, text=True) as session:
+        for line in session.stdout:
+            if "launch 2" in line:
+                break
+        place = next(temporary.glob("gpuperf-ab-*"))
+        until(lambda: len(processes_of(place)) >= 2)
+        session.send_signal(number)
+        said = session.stdout.read()
+    until(lambda: not processes_of(place))
+    if number == signal.SIGINT:
+        assert session.returncode == 2
+        assert "the session was interrupted before it was measured again" in " ".join(said.split())
+        assert list(temporary.iterdir()) == []
+
+
+def until(holds):
+    """Wait for it, not for ever."""
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def processes_of(place):
+    """The processes that were started for a workplace and live."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                if f"GPUPERF_AB_PLACE={place}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def test_the_repository_of_the_plugin_itself_takes_no_turns(repository):
+    repository.write("src/pytest_gpuperf/__init__.py", "")
+    repository.recorded()
+    repository.work(1.3)
+    result = repository.run(*JUDGED)
+    result.assert_outcomes(failed=1, passed=1)
+    said = " ".join(result.stdout.str().split())
+    assert "It took no turns: This repository holds pytest_gpuperf itself" in said
