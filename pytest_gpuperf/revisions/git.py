@@ -137,9 +137,11 @@ class Repository:
 
         `objects`: where the commit is, if not here.
         """
-        index = place / "index"  # a copy: `git diff` may refresh the one it reads
+        # A copy, since `git diff` may refresh the one it reads. Its time is the original's: git compares the content
+        # of files that changed no earlier than their index, and a younger one would hide a change of the same second.
+        index = place / "index"
         if self._path("index").exists():
-            shutil.copyfile(self._path("index"), index)
+            shutil.copy2(self._path("index"), index)
         reading = {"GIT_INDEX_FILE": str(index)}
         if objects is not None:
             reading["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(objects)

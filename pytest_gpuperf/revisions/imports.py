@@ -99,8 +99,8 @@ def is_python(path: str) -> bool:
 
 
 def is_document(path: str) -> bool:
-    """Whether no program runs it: text, pictures, and what tools keep under hidden names."""
-    return Path(path).suffix in _DOCUMENTS or path.startswith((".", "docs/"))
+    """Whether no program runs it: text, pictures, and what tools keep under names of their own."""
+    return Path(path).suffix in _DOCUMENTS or path.startswith((".", "docs/")) or ".egg-info/" in path
 
 
 def differ(sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]]) -> bool:
