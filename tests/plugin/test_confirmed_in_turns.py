@@ -20,17 +20,15 @@ from revisions_of import ON_CPU, Project
 
 JUDGED = ("--gpuperf-compare", "base.json")
 SLOWED = """
-import sys
 from time import sleep
 import work
 
 WAIT = 0.0
 
-def test_spin(gpuperf):
-    extra = WAIT + next(m.EXTRA for m in list(sys.modules.values()) if hasattr(m, "EXTRA"))
+def test_spin(gpuperf, extra):
     def spin():
         work.spin()
-        sleep(extra) if extra else None
+        sleep(WAIT + extra) if WAIT + extra else None
     gpuperf(spin)
 
 def test_calm(gpuperf):
@@ -77,7 +75,8 @@ def test_a_slower_package_is_convicted_and_the_failure_names_the_revision(reposi
 
 @pytest.mark.parametrize("file", ["tests/test_perf.py", "tests/conftest.py"])
 def test_a_slow_down_that_was_put_into_the_suite_is_convicted(repository, file):
-    repository.write("tests/conftest.py", "EXTRA = 0.0\n")
+    conftest = "import pytest\n\nEXTRA = 0.0\n\n@pytest.fixture\ndef extra():\n    return EXTRA\n"
+    repository.write("tests/conftest.py", conftest)
     repository.write("tests/test_perf.py", SLOWED)
     repository.recorded()
     text = (repository.path / file).read_text()
