@@ -41,6 +41,11 @@ class Finding(Record, frozen=True, kw_only=True):
         """Whether this finding alone fails the session."""
         return self.verdict.word == "regressed" and self.waiver is None
 
+    @property
+    def slower(self) -> bool:
+        """Whether it seems slower than its tolerance, whoever did that."""
+        return self.verdict.ratio > 1 + self.tolerance and self.waiver is None
+
 
 class Confirmation(Record, frozen=True, kw_only=True):
     """How suspects were confirmed, and what that took."""
@@ -88,6 +93,15 @@ class Comparison(Record, frozen=True, kw_only=True):
         """How many of the compared cases got a verdict."""
         return sum(f.verdict.word in DECIDED for f in self.timed)
 
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding fails its test, by the rules."""
+        word = finding.verdict.word
+        if word == "environment":
+            return finding.slower and not self.rules.allow_environment
+        if word == "machine":
+            return finding.slower and self.rules.strict
+        return finding.fails or (word == "inconclusive" and self.rules.strict)
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the session fails, a sentence each; empty where it does not."""
@@ -109,6 +123,13 @@ class Comparison(Record, frozen=True, kw_only=True):
             (1, f"The waiver of {case} ended on {waiver.until}. Renew it or mend the case, then: gpuperf waive --help")
             for case, waiver in self.expired.items()
         ]
+        for word, cause in (("environment", "by other versions of software"), ("machine", "by the machine")):
+            slower = sum(self.fails(f) for f in self.timed if f.verdict.word == word)
+            how = "allow it: --allow-environment" if word == "environment" else "strict is on"
+            if slower:
+                found.append(
+                    (1, f"{slower} of {len(self.timed)} cases are slower {cause}, with no code changed; {how}.")
+                )
         open_cases = [f for f in self.timed if f.verdict.word == "inconclusive"]
         if self.rules.strict and open_cases:
             found.append((1, f"{len(open_cases)} of {len(self.timed)} cases are inconclusive, and strict is on."))

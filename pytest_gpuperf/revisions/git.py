@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from pytest_gpuperf.errors import UsageError
 
 WORKING_STATE = "HEAD"  # the word that means what stands in the folder now, uncommitted changes included
 _SHORT = 10
+_FETCH_WITHIN = 60.0  # seconds for one commit from one remote
+_ACCESS = ("http.", "credential.", "url.", "core.sshcommand", "core.askpass", "ssh.")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,60 @@ class Repository:
             changed |= _copied(self.root / name, folder / name)
         return changed
 
+    def has(self, commit: str) -> bool:
+        """Whether a commit is here: a shallow clone has few of them."""
+        try:
+            _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=self.root)
+        except UsageError:
+            return False
+        return True
+
+    def fetched(self, commit: str, folder: Path, environment: Mapping[str, str]) -> Repository:
+        """A new repository with this one commit, from one of the user's remotes.
+
+        What git says of a failure is not shown: it may name an address with a password in it.
+        """
+        kind = _git("rev-parse", "--show-object-format", cwd=self.root).strip()
+        _git("-c", "init.defaultBranch=none", "init", "--quiet", "--template=", f"--object-format={kind}", str(folder))
+        asked = {"GIT_DIR": str(folder / ".git"), "GIT_TERMINAL_PROMPT": "0", **self._access(), **environment}
+        for remote in _git("remote", cwd=self.root).split():
+            with suppress(UsageError):
+                one = ("fetch", "--quiet", "--depth=1", "--no-tags", remote, commit)
+                _git(*one, cwd=self.root, environment=asked, timeout=_FETCH_WITHIN)
+                return Repository(folder, folder / ".git")
+        raise UsageError(
+            f"{commit[:_SHORT]} is not in this clone, and no remote gave it. Fetch it before: "
+            f"git fetch --depth=1 origin {commit}"
+        )
+
+    def _access(self) -> dict[str, str]:
+        """How this repository reaches its remotes, for git in another one: in variables, which nobody else reads."""
+        listed = _git("config", "--list", "--local", "--includes", "-z", cwd=self.root).split("\0")
+        pairs = [(key, value) for key, _, value in (pair.partition("\n") for pair in listed) if _is_access(key)]
+        first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+        variables = {"GIT_CONFIG_COUNT": str(first + len(pairs))}
+        for number, (key, value) in enumerate(pairs, first):
+            variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return variables
+
+    def changed_since(self, commit: str, place: Path, objects: Path | None = None) -> list[str]:
+        """The files that stand in the work tree otherwise than in a commit, with new ones that git does not ignore.
+
+        `objects`: where the commit is, if not here.
+        """
+        # A copy, since `git diff` may refresh the one it reads. Its time is the original's: git compares the content
+        # of files that changed no earlier than their index, and a younger one would hide a change of the same second.
+        index = place / "index"
+        if self._path("index").exists():
+            shutil.copy2(self._path("index"), index)
+        reading = {"GIT_INDEX_FILE": str(index)}
+        if objects is not None:
+            reading["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(objects)
+        asked = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", commit, "--")
+        differing = _git(*asked, cwd=self.root, environment=reading).split("\0")
+        new = _git("ls-files", "-z", "--others", "--exclude-standard", cwd=self.root, environment=reading).split("\0")
+        return sorted({name for name in (*differing, *new) if name and not _cached(name)})
+
     def _path(self, inside: str) -> Path:
         return Path(_git("rev-parse", "--path-format=absolute", "--git-path", inside, cwd=self.root).strip())
 
@@ -102,6 +159,11 @@ def files_of(root: Path, *, others: bool = False) -> list[str]:
     asked = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
     listed = _git("ls-files", "-z", *asked, cwd=root).split("\0")
     return sorted({name for name in listed if name and not _is_folder(root / name) and not _cached(name)})
+
+
+def _is_access(key: str) -> bool:
+    """Whether a setting says where a remote is, or how one logs in there."""
+    return key.startswith(_ACCESS) or (key.startswith("remote.") and key.endswith((".url", ".proxy", ".uploadpack")))
 
 
 def _cached(name: str) -> bool:
@@ -120,7 +182,12 @@ _LOCAL = frozenset({
 })  # fmt: skip
 
 
-def _git(*arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+def _git(
+    *arguments: str,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> str:
     # Without optional locks even `git status` leaves the index alone.
     variables = {**clean_environment(), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8", **(environment or {})}
     try:
@@ -131,7 +198,10 @@ def _git(*arguments: str, cwd: Path | None = None, environment: Mapping[str, str
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            timeout=timeout,
         )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"git {arguments[0]} took longer than {timeout:.0f} s") from None
     except OSError as error:
         raise UsageError(f"git could not be started: {error}. Install git.") from None
     if done.returncode:

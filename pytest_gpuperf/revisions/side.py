@@ -91,12 +91,22 @@ class Preparation:
 
 
 def prepare(
-    repository: Repository, base: str, head: str, folder: Path, place: Path, how: Preparation
+    repository: Repository,
+    base: str,
+    head: str,
+    folder: Path,
+    place: Path,
+    how: Preparation,
+    fetched: Repository | None = None,
 ) -> tuple[Side, Side, SuiteFiles]:
-    """Check both revisions out, build them, and put HEAD's tests in the place of BASE's."""
-    revisions = {"base": repository.resolve(base), "head": repository.resolve(head)}
+    """Check both revisions out, build them, and put HEAD's tests in the place of BASE's.
+
+    `fetched`: where BASE is, if the user's repository lacks it.
+    """
+    source = fetched or repository
+    revisions = {"base": source.resolve(base), "head": repository.resolve(head)}
     trees: dict[Name, Path] = {"base": place / "base", "head": place / "head"}
-    repository.check_out(revisions["base"], trees["base"])
+    source.check_out(revisions["base"], trees["base"])
     repository.check_out(revisions["head"], trees["head"])
     if head == "HEAD" and repository.copy_working_state(trees["head"]):
         revisions["head"] = Revision(head, revisions["head"].commit, dirty=True)

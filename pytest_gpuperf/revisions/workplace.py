@@ -18,6 +18,7 @@ import signal
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -126,7 +127,7 @@ def _ending_in_order() -> Generator[None]:
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
         raise Ended(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, end) for number in _ENDED_BY}
+    before = {number: signal.signal(number, end) for number in _numbers(*_ENDED_BY)}
     try:
         yield
     finally:
@@ -134,10 +135,15 @@ def _ending_in_order() -> Generator[None]:
             signal.signal(number, handler)
 
 
+def _numbers(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
+    """Those that may be handled: in another thread than the main one, none."""
+    return numbers if threading.current_thread() is threading.main_thread() else ()
+
+
 @contextmanager
 def _undisturbed() -> Generator[None]:
     """A second Ctrl-C does not stop the clearing up, which takes a moment."""
-    numbers = (signal.SIGINT, *_ENDED_BY)
+    numbers = _numbers(signal.SIGINT, *_ENDED_BY)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
