@@ -21,6 +21,7 @@ from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
+from pytest_gpuperf.sessions.revision import installed_packages
 
 _WARM_CALLS = 20
 _WARM_SECONDS = 0.3
@@ -202,6 +203,7 @@ class Recorder:
             time=self.started,
             revision=self.revision,
             card=self.chosen.card,
+            packages=installed_packages() if self.cases else None,  # what measures nothing need not wait for it
             canaries={name: tuple(seconds) for name, seconds in self.readings.items()},
         )
         sessions = [header] + [
