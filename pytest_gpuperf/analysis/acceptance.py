@@ -123,7 +123,7 @@ def _action(old: Accepted | None, found: _Measured, fresh: int, verdict: Word | 
         return "replaced"
     if verdict == "unchanged":
         return "added"
-    # Inconclusive (or never judged): one session that may be a regression must not move the reference, or ten such
+    # Inconclusive (or never judged): one session that may be a regression must not move the reference, or a few such
     # would hide it. Yet a noisy or young baseline can only learn by more sessions: as many as a replacement needs,
     # or any while it has too few itself.
     enough = few or fresh >= SESSIONS_NEEDED or len(old.series) < SESSIONS_NEEDED
@@ -141,7 +141,7 @@ def _accepted(
     series.sort(key=lambda s: _age(headers[s.session]))
     kept = tuple(series[-SESSIONS_KEPT:])
     if grown and kept == grown.series:
-        return "kept", grown  # all of them are older than the ten sessions that are kept
+        return "kept", grown  # all of them are older than the sessions that are kept
     new = Accepted(
         id=found.case.id,
         test=found.case.test,
