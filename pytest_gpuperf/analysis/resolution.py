@@ -68,10 +68,10 @@ def with_margins(baseline: Baseline, changed: Collection[str]) -> Baseline:
     return msgspec.structs.replace(baseline, cases=tuple(cases))
 
 
-def worst_first(told: Mapping[str, Resolution]) -> list[tuple[str, float, Unsteadiness]]:
-    """The cases that cannot tell 3 %, with their margins and why."""
+def worst_first(told: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> list[tuple[str, float, Unsteadiness]]:
+    """The cases that cannot tell as much, with their margins and why."""
     wide = [(name, r.margin, r.why) for name, r in told.items() if r.margin is not None and r.why is not None]
-    return sorted(wide, key=lambda found: (-found[1], found[0]))
+    return sorted((found for found in wide if found[1] > beyond), key=lambda found: (-found[1], found[0]))
 
 
 def _spread(case: Accepted) -> float | None:

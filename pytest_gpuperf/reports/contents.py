@@ -57,11 +57,11 @@ def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
     return _page(lines, shown, (LEGEND, *unsteady_cases(told)), width)
 
 
-def unsteady_cases(told: Mapping[str, Resolution]) -> Iterable[str]:
-    """The cases that cannot tell 3 %, worst first, and what their sessions show."""
-    worst = worst_first(told)
+def unsteady_cases(told: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> Iterable[str]:
+    """The cases that cannot tell as much, worst first, and what their sessions show."""
+    worst = worst_first(told, beyond)
     if worst:
-        yield f"{_many(len(worst), 'case')} cannot tell {LEAST_MARGIN:.0%}, worst first:"
+        yield f"{_many(len(worst), 'case')} cannot tell {beyond * 100:.3g}%, worst first:"
     for name, margin, why in worst[:WORST]:
         yield f"{name} tells {margin:.1%}: {why.kind}: {why.text}"
     if len(worst) > WORST:
