@@ -66,8 +66,8 @@ def calibrate(
     arguments: Sequence[str],
     *,
     worst: Worst,
+    progress: Progress,
     directory: Path | None = None,
-    progress: Progress | None = None,
 ) -> Calibration:
     """Run the suite in fresh processes, one after the other. What was recorded before one failed is not lost."""
     started = time.monotonic()
@@ -83,8 +83,7 @@ def calibrate(
         told.append(worst(runs))
         before, elapsed = elapsed, time.monotonic() - started
         longest = max(longest, elapsed - before)
-        if progress is not None:
-            progress(len(runs), elapsed, told[-1])
+        progress(len(runs), elapsed, told[-1])
         ended = plan.ended(told, elapsed, longest)
         if ended is not None:
             return Calibration(runs, elapsed, ended)
