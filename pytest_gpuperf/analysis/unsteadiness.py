@@ -86,7 +86,7 @@ def _neighbours(sessions: Sequence[Observed], figures: Floats, canaries: Canarie
     moved = _moved_with(sessions, figures, canaries)
     if moved:
         return f"fixed work (the canaries) was up to {moved:.1%} slower in the same sessions: the machine itself was"
-    limit = max(_DISTURBED, margin)
+    limit = max(_DISTURBED, margin / 2)  # within sessions they differ about as much as sessions do
     above = [float(np.quantile(s.medians, 0.75)) / exp(low) - 1 for s, low in zip(sessions, figures, strict=True)]
     disturbed = [a for a in above if a > limit]
     if len(disturbed) < max(2, len(sessions) / 4):

@@ -54,7 +54,8 @@ def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
         *(f"waived until {c.waiver.until}: {c.id} ({c.waiver.reason})" for c in ordered if c.waiver),
     ]
     shown = table(BASELINE_HEADER, "lrrrrr", cells, width) if cells else []
-    return _page(lines, shown, (LEGEND, *unsteady_cases(told)), width)
+    unsteady = list(unsteady_cases(told))
+    return _page(lines, shown, (LEGEND, *([""] if unsteady else []), *unsteady), width)
 
 
 def unsteady_cases(told: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> Iterable[str]:

@@ -21,7 +21,12 @@ NO_CANARIES: Canaries = {}
 
 
 def why(
-    shifts: Sequence[float], canaries: Sequence[float] | None = None, *, sd: float = 0.002, seed: int = 0
+    shifts: Sequence[float],
+    canaries: Sequence[float] | None = None,
+    *,
+    sd: float = 0.002,
+    margin: float = 0.05,
+    seed: int = 0,
 ) -> Unsteadiness:
     """Of sessions of 2 ms, each so much slower (as logarithms), as its canaries show."""
     rng = np.random.default_rng(seed)
@@ -30,7 +35,7 @@ def why(
         f"s{i}": {name: [1e-3 * np.exp(shift)] * 4 for name in ("copy", "loop")}
         for i, shift in enumerate(canaries or [0.0] * len(shifts))
     }
-    return why_unsteady(sessions, readings, 0.05)
+    return why_unsteady(sessions, readings, margin)
 
 
 def test_two_modes_are_named() -> None:
@@ -65,6 +70,11 @@ def test_blocks_far_above_the_lowest_are_other_work() -> None:
     assert found.kind == "neighbours"
     assert found.text.startswith("in 5 of 5 sessions a quarter of the time was ")
     assert found.text.endswith("slower than its quickest parts: other work disturbed it")
+
+
+def test_blocks_that_differ_by_far_less_than_sessions_explain_nothing() -> None:
+    assert why([0, 0.6, 0.2, 1.0, 0.4], sd=0.05, margin=0.5).kind == "noisy"
+    assert why([0, 0.6, 0.2, 1.0, 0.4], sd=0.05, margin=0.05).kind == "neighbours"
 
 
 def test_sessions_with_no_pattern_differ() -> None:
