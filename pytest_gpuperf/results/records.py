@@ -24,7 +24,7 @@ from pytest_gpuperf.results.latency import Latency, latency_of
 from pytest_gpuperf.results.load import Load
 
 MEDIANS = 16  # block medians a baseline keeps of each session
-SESSIONS_KEPT = 10  # sessions a baseline keeps of each case
+SESSIONS_KEPT = 20  # sessions a baseline keeps of each case
 KERNELS_KEPT = 20  # those that took longest, of each profile
 
 Provenance = Literal["measured", "published"]

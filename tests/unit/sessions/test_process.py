@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pytest_gpuperf.errors import SessionError
-from pytest_gpuperf.sessions import calibrate
 from pytest_gpuperf.sessions.order import VARIABLE, Order, take_order
 from pytest_gpuperf.sessions.process import run_session
 from pytest_gpuperf.sessions.revision import revision
@@ -51,13 +50,6 @@ def test_a_slow_down_is_real_work(folder):
         for a, b in zip(plain.cases, slowed.cases, strict=True)
     ]
     assert all(1.3 < ratio < 3 for ratio in ratios), ratios
-
-
-def test_each_session_of_a_calibration_is_a_process_of_its_own(folder):
-    seen = []
-    runs = calibrate(2, CPU, directory=folder, progress=lambda done, wanted, _: seen.append((done, wanted)))
-    assert len({run.sessions[0].id for run in runs}) == 2
-    assert seen == [(1, 2), (2, 2)]
 
 
 def test_a_failing_session_is_an_error_with_its_last_lines(folder):
