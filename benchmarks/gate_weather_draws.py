@@ -24,7 +24,7 @@ TODAY = 5  # sessions of the candidate: the judged one, and as many as a gate ma
 LAUNCHES = 20
 CONFIRMED = 6  # tests that a confirmation measures, as far as the drift within its sessions is concerned
 PROCESS = 0.7  # of a case's own spread between sessions comes with the process, which turns cannot cancel
-WARMED = 16  # tests after which a drift has reached its size, at least
+WARMING = 5.0  # tests in which a drift within a session comes nearer to its size by the factor e
 START, APART, DAY = 1.75e9, 300.0, 86400.0  # seconds
 AT_ONCE = 1_000_000  # blocks drawn together, to bound the memory
 
@@ -92,7 +92,7 @@ class Situation:
     card: str = "A"  # today's; the baseline's is A
     canary_noise: tuple[float, float, float] = (0.003, 0.003, 0.003)
     canary_today: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    drift: float = 0.0  # from the first to the last test of a session
+    drift: float = 0.0  # what a test late in a session takes longer than the first one
     new_in_front: int = 0  # tests that the candidate has before those of the baseline
     creep: float = 0.0  # from each session to the next one, unseen by canaries
     odd_sessions: float = 0.0  # share of whole sessions that are slower by a half, canaries not
@@ -282,16 +282,16 @@ class Model:
             logs = logs + felt[:, :, None] * sizes[:, None]
         odd = rng.random((self.count, 1, self.sessions)) < situation.odd_sessions
         logs = logs + np.log(1.5) * odd + situation.creep * np.arange(self.sessions)
-        logs = logs + self._drift(np.arange(self.tests)[:, None])
+        in_front = self.situation.new_in_front * (np.arange(self.sessions) == self.baseline)
+        logs = logs + self._drift(np.arange(self.tests)[:, None] + in_front)
         logs = logs[..., None] + self.now[:, None] * self.slow[:, :, None]
         return self._timed(rng, logs, PER_BLOCK).reshape(*shape, -1)
 
-    def _drift(self, position: Floats | NDArray[np.int64]) -> Floats:
-        """What the position of a test costs, in each session: a confirmation measures few tests, and so early ones."""
-        moved = position + self.situation.new_in_front * (np.arange(self.sessions) == self.baseline)
+    def _drift(self, position: Any) -> Floats:
+        """What being measured so late costs, in each session: a confirmation measures few tests, and so early ones."""
         confirms = np.arange(self.sessions) > self.baseline
-        moved = moved * np.where(confirms, min(1.0, CONFIRMED / self.tests), 1.0)
-        return self.situation.drift * moved / max(self.tests, WARMED)
+        position = position * np.where(confirms, min(1.0, CONFIRMED / self.tests), 1.0)
+        return self.situation.drift * (1 - np.exp(-position / WARMING))
 
     def _readings(self, machine: Floats) -> Floats:
         """Of canaries: (suite, session, canary, reading), in seconds."""
@@ -302,7 +302,8 @@ class Model:
         for movement, sizes in zip(situation.movements, self.sizes, strict=True):
             seen = rng.uniform(*movement.seen, (self.count, 1, len(CANARIES)))
             logs = logs + seen * sizes[:, :, None]
-        drift = self._drift(np.linspace(0, self.tests - 1, READINGS)[:, None]).T
+        in_front = situation.new_in_front * (np.arange(self.sessions) == self.baseline)
+        drift = self._drift(np.linspace(0, 1, READINGS)[:, None] * (self.tests - 1 + in_front)).T
         logs = logs[..., None] + drift[:, None]
         return 1e-3 * np.exp(logs + rng.normal(0, situation.jitter, (*shape, READINGS)))
 
