@@ -60,6 +60,9 @@ SITUATIONS = (
         later=DAY,
     ),
     Situation(
+        "all moves by 5% within the hour, canaries see half", movements=(Movement(normal(0.05), seen=HALF_SEEN),)
+    ),
+    Situation(
         "another day unseen, baseline over 5 days",
         movements=(Movement(normal(0.05), seen=UNSEEN),),
         later=DAY,
@@ -178,8 +181,9 @@ def hits(seen: Counter[str], put_in: Slowed, count: int) -> str:
 def cells(arguments: argparse.Namespace) -> Iterator[Cell]:
     for situation in SITUATIONS:
         if arguments.only in situation.name:
-            for tests, turns in product(situation.sizes or arguments.sizes, arguments.turns):
-                yield Cell(situation, tests, turns == "with", arguments.suites, arguments.baseline)
+            with_turns = [t == "with" for t in arguments.turns]
+            for tests, turns in product(situation.sizes or arguments.sizes, with_turns):
+                yield Cell(situation, tests, turns, arguments.suites, arguments.baseline)
 
 
 def main() -> None:
