@@ -213,7 +213,7 @@ class Model:
                 )
                 for t in range(self.tests)
             }
-            told = {
+            told: dict[str, dict[str, Any]] = {
                 n: dict(zip(CANARIES, r, strict=True)) for n, r in zip(names, readings[suite].tolist(), strict=True)
             }
             slowed = frozenset(str(t) for t in np.flatnonzero(self.which[suite]))
