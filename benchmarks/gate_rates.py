@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -40,7 +40,7 @@ from rates_repository import Workloads, asv_continuous, branch, case_of, git, pr
 PIECES = {  # a suite of two has the first two
     "sha": "hashlib.sha256(TEXT).digest()",
     "json": "json.loads(json.dumps(RECORD))",
-    "zlib": "zlib.compress(TEXT[:4000], 1)",
+    "zlib": "zlib.compress(TEXT[:16000], 1)",
     "loop": "sum(i * i for i in range(1000))",
     "sort": "sorted(VALUES)",
     "product": "SMALL @ SMALL",  # OpenBLAS gives it one thread
@@ -51,12 +51,12 @@ PREAMBLE = """
 import hashlib, json, random, re, zlib
 import numpy
 draw = random.Random(1)
-VALUES = [draw.random() for _ in range(500)]
+VALUES = [draw.random() for _ in range(800)]
 RECORD = {"values": VALUES[:40], "names": [str(v) for v in VALUES[:40]]}
 TEXT = b"the quick brown fox jumps over the lazy dog " * 1000
 SAID = TEXT[:1500].decode()
 WORD = re.compile(r"[a-z]+o[a-z]*")
-SMALL = numpy.linspace(0, 1, 64 * 64).reshape(64, 64)
+SMALL = numpy.linspace(0, 1, 96 * 96).reshape(96, 96)
 LARGE = numpy.linspace(0, 1, 160 * 160).reshape(160, 160)
 """
 REPEATS = 20  # 21 are 5 % more, 22 are 10 %
@@ -152,7 +152,9 @@ class Suite:
     def _judge_saved(self, busy: bool) -> Iterator[tuple[str, Outcome]]:
         """As `--benchmark-compare --benchmark-compare-fail=RULE` does, with its own rule: it exits with 1."""
         file = self.folder / "benchmark.json"
-        self._pytest(*self._store(busy), f"--benchmark-json={file}", "bench")
+        code, text = self._pytest(*self._store(busy), f"--benchmark-json={file}", "bench")
+        if code:
+            raise SystemExit(text)
         saved = max((self.folder / f"saved-{busy}").rglob("*_base.json"))
         then, now = (
             {case_of(b["fullname"]): b["stats"] for b in json.loads(f.read_text())["benchmarks"]} for f in (saved, file)
@@ -181,7 +183,7 @@ def _from(column: str, row: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def neighbour(busy: bool) -> Iterator[None]:
+def neighbour(busy: bool) -> Generator[None]:
     """A process that takes one core, and ends by itself should this one be killed."""
     burner = subprocess.Popen([sys.executable, "-c", BURN, str(os.getpid())]) if busy else None
     try:

@@ -37,7 +37,7 @@ class Workloads:
         git(folder, "add", ".")
         git(folder, "commit", "-qm", "base")
         for name, changed in branches.items():
-            branch(folder, name, "work/__init__.py", self.source(usual | changed, name))
+            branch(folder, name, "work/__init__.py", self.source({**usual, **changed}, name))
 
     def _project(self) -> dict[str, str]:
         """The same suite for the three tools."""
