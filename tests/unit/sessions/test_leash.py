@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -150,11 +151,20 @@ def test_a_leash_that_is_killed_takes_the_program_along():
 def test_a_leash_leaves_a_group_alone_that_is_not_its_own():
     """A build belongs to the group of whoever started gpuperf: a script, or make."""
     program = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
-    leash = subprocess.Popen(on_leash([sys.executable, "-c", program]), stdout=subprocess.PIPE, text=True)
-    pid = int(leash.stdout.readline())
-    leash.terminate()
-    assert leash.wait(20) == 1  # and this process, of the same group, goes on
-    leash.stdout.close()
+    starting = f"""if True:
+        import subprocess, sys
+        from pytest_gpuperf.sessions.leash import on_leash
+        leash = subprocess.Popen(on_leash([sys.executable, "-c", {program!r}]), stdout=subprocess.PIPE, text=True)
+        pid = leash.stdout.readline().strip()
+        leash.terminate()
+        print(leash.wait(20), pid)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", starting], start_new_session=True, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr  # it is of the same group, and goes on
+    code, pid = map(int, done.stdout.split())
+    assert code == 1
     assert until(lambda: not alive(pid), 20)
 
 
@@ -180,7 +190,8 @@ def test_a_leash_holds_no_end_of_the_programs_channels():
     )
     os.close(write)
     leash.stdout.readline()
-    assert os.read(read, 1) == b""  # it would wait for a leash that holds the other end
+    assert select.select([read], [], [], 20)[0]  # nobody holds the other end
+    assert os.read(read, 1) == b""
     os.close(read)
     os.killpg(leash.pid, signal.SIGKILL)
     leash.wait()
