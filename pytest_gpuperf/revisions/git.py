@@ -6,7 +6,6 @@ entry to the user's repository, and a killed process would leave it there.
 
 from __future__ import annotations
 
-import filecmp
 import os
 import shutil
 import subprocess
@@ -16,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.revisions.tree import Tree
 
 WORKING_STATE = "HEAD"  # the word that means what stands in the folder now, uncommitted changes included
 _SHORT = 10
 _FETCH_WITHIN = 60.0  # seconds for one commit from one remote
 _ACCESS = ("http.", "credential.", "url.", "core.sshcommand", "core.askpass", "ssh.")
+_SUBMODULE = "160000 "  # its mode in a commit
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,18 @@ class Repository:
         (own / "HEAD").write_text(f"{revision.commit}\n", encoding="utf-8")
         # By the user's repository, so that its filters (LFS, line ends) and its promised objects are at hand.
         into = {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(own / "index")}
-        _git("read-tree", "--reset", "-u", revision.commit, cwd=folder, environment=into)
+        # With submodule.recurse it would write this folder's name into the settings of the user's submodules.
+        alone = ("-c", "submodule.recurse=false")
+        _git(*alone, "read-tree", "--reset", "-u", revision.commit, cwd=folder, environment=into)
+        for name, commit in self._submodules(revision.commit):
+            self._check_out_submodule(name, commit, folder)
 
     def copy_working_state(self, folder: Path) -> bool:
         """Bring a folder that holds HEAD's commit to what stands in the work tree; whether anything differed."""
+        source, target = Tree(self.root), Tree(folder)
         changed = False
-        for name in files_of(folder):
-            if os.path.lexists(folder / name) and not os.path.lexists(self.root / name):
-                (folder / name).unlink()
-                changed = True
-        for name in files_of(self.root, others=True):
-            changed |= _copied(self.root / name, folder / name)
+        for name in sorted({*files_of(folder), *files_of(self.root, others=True)}):
+            changed |= target.put(name, source)
         return changed
 
     def has(self, commit: str) -> bool:
@@ -150,15 +152,43 @@ class Repository:
         new = _git("ls-files", "-z", "--others", "--exclude-standard", cwd=self.root, environment=reading).split("\0")
         return sorted({name for name in (*differing, *new) if name and not _cached(name)})
 
+    def _submodules(self, commit: str) -> list[tuple[str, str]]:
+        """The folders where a commit has a submodule, and which commit of that."""
+        listed = _git("ls-tree", "-r", "-z", commit, cwd=self.root).split("\0")
+        entries = [line.partition("\t") for line in listed if line.startswith(_SUBMODULE)]
+        return [(name, about.split()[2]) for about, _, name in entries]
+
+    def _check_out_submodule(self, name: str, commit: str, folder: Path) -> None:
+        """Write a submodule's files, if the user has it; else its folder stays empty, as in a new clone."""
+        if not _holds_repository(Tree(self.root), name) or Tree(folder).kind(name) != "folder":
+            return
+        submodule = Repository.around(self.root / name)
+        try:
+            revision = submodule.resolve(commit)
+        except UsageError:  # it was never fetched
+            return
+        submodule.check_out(revision, folder / name)
+
     def _path(self, inside: str) -> Path:
         return Path(_git("rev-parse", "--path-format=absolute", "--git-path", inside, cwd=self.root).strip())
 
 
 def files_of(root: Path, *, others: bool = False) -> list[str]:
-    """The files git tracks there, and others that it does not ignore; no submodules."""
+    """The files git tracks there, and others that it does not ignore, those of submodules that are there included."""
     asked = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
-    listed = _git("ls-files", "-z", *asked, cwd=root).split("\0")
-    return sorted({name for name in listed if name and not _is_folder(root / name) and not _cached(name)})
+    tree, found = Tree(root), set[str]()
+    for name in _git("ls-files", "-z", *asked, cwd=root).split("\0"):
+        if not name or name.endswith("/") or _cached(name):  # with a slash: a repository that is no submodule
+            continue
+        if not (root / name).is_dir() or tree.kind(name) != "folder":
+            found.add(name)
+        elif _holds_repository(tree, name):
+            found |= {f"{name}/{inside}" for inside in files_of(root / name, others=others)}
+    return sorted(found)
+
+
+def _holds_repository(tree: Tree, name: str) -> bool:
+    return tree.kind(f"{name}/.git") in {"file", "folder"}
 
 
 def _is_access(key: str) -> bool:
@@ -208,32 +238,3 @@ def _git(
         said = done.stderr.decode(errors="replace").strip()
         raise UsageError(f"git {arguments[0]}: {said or f'exit code {done.returncode}'}")
     return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _copied(source: Path, target: Path) -> bool:
-    """Make a file like another; whether it was not."""
-    if not os.path.lexists(source):
-        return False
-    if os.path.lexists(target):
-        if _alike(source, target):
-            return False
-        if _is_folder(target):
-            shutil.rmtree(target)
-        else:
-            target.unlink()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target, follow_symlinks=False)
-    return True
-
-
-def _alike(a: Path, b: Path) -> bool:
-    if a.is_symlink() or b.is_symlink():
-        return a.is_symlink() and b.is_symlink() and a.readlink() == b.readlink()
-    if _is_folder(b):
-        return False
-    same_mode = (a.stat().st_mode & 0o100) == (b.stat().st_mode & 0o100)
-    return same_mode and filecmp.cmp(a, b, shallow=False)

@@ -82,6 +82,24 @@ def test_a_session_that_hangs_is_stopped_with_its_children(folder):
     assert not _alive(child)
 
 
+def test_what_a_test_left_running_ends_with_its_session(folder):
+    (folder / "test_suite.py").write_text(
+        "import subprocess, pathlib\n"
+        "def test_leaves(gpuperf):\n"
+        "    gpuperf(sum, range(1000))\n"
+        "    child = subprocess.Popen(['sleep', '300'])\n"
+        "    pathlib.Path('child').write_text(str(child.pid))\n"
+        "    child.returncode = 0  # it is not missed\n"
+    )
+    run_session(CPU, directory=folder)
+    child = int((folder / "child").read_text())
+    for _ in range(50):
+        if not _alive(child):
+            break
+        time.sleep(0.1)
+    assert not _alive(child)
+
+
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()[2] != "Z"
