@@ -38,8 +38,13 @@ class Finding(Record, frozen=True, kw_only=True):
 
     @property
     def fails(self) -> bool:
-        """Whether this finding alone fails the session."""
+        """Whether this finding fails the session whatever the rules: see `Comparison.is_failure`."""
         return self.verdict.word == "regressed" and self.waiver is None
+
+    @property
+    def is_slower_by_software(self) -> bool:
+        """Whether other versions of software cost more, and nobody tolerates that."""
+        return self.verdict.word == "environment" and self.verdict.ratio > 1 and self.waiver is None
 
 
 class Confirmation(Record, frozen=True, kw_only=True):
@@ -98,6 +103,14 @@ class Comparison(Record, frozen=True, kw_only=True):
         """1 regressed, vanished, unmeasured; 6 nothing compared; 7 too little decided; else 0."""
         return next((code for code, _ in self._problems()), 0)
 
+    def is_failure(self, finding: Finding) -> bool:
+        """Whether this finding, under the rules, fails the session."""
+        if finding.verdict.word == "inconclusive":
+            return self.rules.strict
+        if finding.verdict.word == "machine":
+            return self.rules.strict and finding.waiver is None
+        return finding.fails or (finding.is_slower_by_software and not self.rules.allow_environment)
+
     def _problems(self) -> list[tuple[int, str]]:
         found = [(1, sentence) for sentence in (self.sides.problems if self.sides else ())]
         regressed = sum(f.fails for f in self.findings)
@@ -105,6 +118,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             found.append((1, f"{regressed} of {len(self.findings)} compared figures regressed."))
         if self.suite is not None and self.suite.word == "regressed":
             found.append((1, f"The suite as a whole regressed: {self.suite.reason}"))
+        found += self._without_code()
         found += [
             (1, f"The waiver of {case} ended on {waiver.until}. Renew it or mend the case, then: gpuperf waive --help")
             for case, waiver in self.expired.items()
@@ -121,6 +135,37 @@ class Comparison(Record, frozen=True, kw_only=True):
         elif self.decided < share * len(self.timed):
             count = f"{self.decided} of {len(self.timed)} compared cases got a verdict"
             found.append((7, f"{count}; at least {share:.0%} must. {self._advice}"))
+        return found
+
+    def _without_code(self) -> list[tuple[int, str]]:
+        """What moved though no code changed: by other versions of software, or by the machine."""
+        found: list[tuple[int, str]] = []
+        total = len(self.findings)
+        slower = sum(f.is_slower_by_software for f in self.findings)
+        suite = self.suite.word if self.suite is not None else None
+        whole = suite == "environment" and self.suite is not None and self.suite.ratio > 1
+        if (slower or whole) and not self.rules.allow_environment:
+            what = f"{slower} of {total} compared figures cost" if slower else "The suite as a whole costs"
+            versions = f" ({', '.join(self.changes)})" if self.changes else ""
+            found.append(
+                (
+                    1,
+                    f"{what} more with other versions of software{versions}; no code changed. If they are meant, record "
+                    f"the baseline with them: gpuperf calibrate --sessions 5 --into {self.baseline} -- "
+                    f"PYTEST-ARGUMENTS; or let that pass: pytest --gpuperf-allow-environment, "
+                    f"gpuperf compare --allow-environment",
+                )
+            )
+        moved = sum(f.verdict.word == "machine" and f.waiver is None for f in self.findings)
+        if (moved or suite == "machine") and self.rules.strict:
+            what = f"{moved} of {total} compared figures" if moved else "The suite as a whole"
+            found.append(
+                (
+                    1,
+                    f"{what} moved though neither code nor versions changed, so the machine did that, and strict is on. "
+                    f"Keep other work off the machine and run again.",
+                )
+            )
         return found
 
     @property
