@@ -101,10 +101,12 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def many(count: int, what: str) -> str:
-    """``1 copy``, ``2 copies``: what ends in -y or takes an s."""
+    """``1 copy``, ``2 copies``, ``2 launches``, ``2 tests``."""
     if count == 1:
         return f"1 {what}"
-    return f"{count} {what[:-1]}ies" if what.endswith("y") else f"{count} {what}s"
+    if what.endswith("y"):
+        return f"{count} {what[:-1]}ies"
+    return f"{count} {what}{'es' if what.endswith('ch') else 's'}"
 
 
 def in_words(ratio: float) -> str:

@@ -76,15 +76,15 @@ def seconds(text):
 
 
 def test_sort_by_any_column_both_ways(page):
-    head = page.get_by_role("columnheader", name="Time a call")
+    head = page.get_by_role("columnheader", name="Now")
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    shown = [seconds(t) for t in texts(page, f"{ROWS} td[data-title='Time a call']")]
+    shown = [seconds(t) for t in texts(page, f"{ROWS} td[data-title='Now']")]
     assert shown == sorted(shown, reverse=True)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert page.locator("[aria-sort]").count() == 1
-    shown = [seconds(t) for t in texts(page, f"{ROWS} td[data-title='Time a call']")]
+    shown = [seconds(t) for t in texts(page, f"{ROWS} td[data-title='Now']")]
     assert shown == sorted(shown)
     page.get_by_role("columnheader", name="Case").get_by_role("button").click()
     names = texts(page, NAMES)
