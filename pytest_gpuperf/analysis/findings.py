@@ -140,32 +140,21 @@ class Comparison(Record, frozen=True, kw_only=True):
     def _without_code(self) -> list[tuple[int, str]]:
         """What moved though no code changed: by other versions of software, or by the machine."""
         found: list[tuple[int, str]] = []
-        total = len(self.findings)
+        suite, total = self.suite, len(self.findings)
         slower = sum(f.is_slower_by_software for f in self.findings)
-        suite = self.suite.word if self.suite is not None else None
-        whole = suite == "environment" and self.suite is not None and self.suite.ratio > 1
+        whole = suite is not None and suite.word == "environment" and suite.ratio > 1
         if (slower or whole) and not self.rules.allow_environment:
             what = f"{slower} of {total} compared figures cost" if slower else "The suite as a whole costs"
             versions = f" ({', '.join(self.changes)})" if self.changes else ""
-            found.append(
-                (
-                    1,
-                    f"{what} more with other versions of software{versions}; no code changed. If they are meant, record "
-                    f"the baseline with them: gpuperf calibrate --sessions 5 --into {self.baseline} -- "
-                    f"PYTEST-ARGUMENTS; or let that pass: pytest --gpuperf-allow-environment, "
-                    f"gpuperf compare --allow-environment",
-                )
-            )
+            record = f"gpuperf calibrate --sessions 5 --into {self.baseline} -- PYTEST-ARGUMENTS"
+            allow = "pytest --gpuperf-allow-environment, gpuperf compare --allow-environment"
+            why = f"{what} more with other versions of software{versions}; no code changed."
+            found.append((1, f"{why} If they are meant, record the baseline with them: {record}; or allow it: {allow}"))
         moved = sum(f.verdict.word == "machine" and f.waiver is None for f in self.findings)
-        if (moved or suite == "machine") and self.rules.strict:
+        if (moved or (suite is not None and suite.word == "machine")) and self.rules.strict:
             what = f"{moved} of {total} compared figures" if moved else "The suite as a whole"
-            found.append(
-                (
-                    1,
-                    f"{what} moved though neither code nor versions changed, so the machine did that, and strict is on. "
-                    f"Keep other work off the machine and run again.",
-                )
-            )
+            why = f"{what} moved, and strict is on: neither code nor versions changed, so the machine did that."
+            found.append((1, f"{why} Keep other work off the machine, and run again."))
         return found
 
     @property

@@ -12,7 +12,18 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import LEVEL, both, change, counts, has_interval, metric_name, origins, reason, tolerance, word
+from pytest_gpuperf.reports.figures import (
+    LEVEL,
+    both,
+    change,
+    counts,
+    has_interval,
+    metric_name,
+    origins,
+    reason,
+    tolerance,
+    word,
+)
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.results.units import cost_in_words
@@ -75,9 +86,7 @@ def _of(finding: Finding, comparison: Comparison, root: str, level: Level) -> st
     title = f"{metric_name(finding)} {verdict.word}, {moved}: {visible(name or finding.test)}"
     (before, now), (then, here) = both(finding), origins(finding)
     known = f" (interval: {LEVEL:.0%})" if has_interval(verdict) else ""
-    figures = (
-        f"before {before} ({then}), now {now} ({here}): {change(verdict)}{known}; {tolerance(finding)}"
-    )
+    figures = f"before {before} ({then}), now {now} ({here}): {change(verdict)}{known}; {tolerance(finding)}"
     lines = [
         visible(finding.case),
         figures,

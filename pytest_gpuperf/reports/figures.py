@@ -159,7 +159,7 @@ def tolerance(finding: Finding) -> str:
 
 def has_interval(verdict: Verdict) -> bool:
     """Whether there was evidence enough for one."""
-    return 0 < verdict.low and verdict.high < math.inf
+    return verdict.low > 0 and verdict.high < math.inf
 
 
 def change(verdict: Verdict) -> str:

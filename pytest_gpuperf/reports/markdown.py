@@ -51,7 +51,9 @@ def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
     page.say(marker(comparison.device))
     page.say(f"### gpuperf: {'failed' if judged.exit_code else 'passed'}")
     level = f" ({escaped(INTERVALS)})" if tells_intervals(comparison) else ""
-    page.say(f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}{level}.")
+    page.say(
+        f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}{level}."
+    )
     page.items(f"- {escaped(problem)}" for problem in judged.problems)
     shown = _by_word(rows(comparison, judged.run))
     _loud(page, comparison, "regressed", shown)

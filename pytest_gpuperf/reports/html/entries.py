@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import expm1
 from statistics import median
 
 from pytest_gpuperf.analysis.causes import Explanation
@@ -21,6 +21,7 @@ from pytest_gpuperf.results.units import METRICS, format_seconds, log_tolerance,
 
 GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four
+COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would differ from what other reports show
 
 
 def entry(
@@ -85,8 +86,8 @@ def figures_of_newest(case: Case) -> tuple[int, str]:
     return newest.items, newest.clock
 
 
-def rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def rounded(value: float, digits: int = DIGITS) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 def _range(measured: Sequence[Measurement], figure: Callable[[Measurement], float]) -> tuple[float, float]:
@@ -101,24 +102,26 @@ def _parts(medians: Sequence[float], middle: float) -> tuple[int, ...]:
 
 def _judgement(finding: Finding, case: Case) -> Judgement:
     verdict = finding.verdict
-    tolerance = math.expm1(log_tolerance(finding.metric, finding.tolerance))
+    tolerance = expm1(log_tolerance(finding.metric, finding.tolerance))
     told = has_interval(verdict)
     items = case.measurements[-1].items
     before, now = finding.baseline, finding.current
     if METRICS[finding.metric].higher_is_better:
-        before, now = (verdict.before, verdict.before * verdict.ratio) if verdict.before else (items / before, items / now)
+        before, now = (
+            (verdict.before, verdict.before * verdict.ratio) if verdict.before else (items / before, items / now)
+        )
     waiver = finding.waiver
     return Judgement(
         metric=finding.metric,
         word=word(finding),
-        before=rounded(finding.baseline),
-        now=rounded(finding.current),
-        ratio=rounded(verdict.ratio),
-        low=rounded(verdict.low) if told else None,
-        high=rounded(verdict.high) if told else None,
+        before=rounded(finding.baseline, COMPARED_DIGITS),
+        now=rounded(finding.current, COMPARED_DIGITS),
+        ratio=rounded(verdict.ratio, COMPARED_DIGITS),
+        low=rounded(verdict.low, COMPARED_DIGITS) if told else None,
+        high=rounded(verdict.high, COMPARED_DIGITS) if told else None,
         tolerance=rounded(tolerance),
         margin=None if verdict.margin is None else rounded(verdict.margin),
-        costs=(rounded(before), rounded(now)),
+        costs=(rounded(before, COMPARED_DIGITS), rounded(now, COMPARED_DIGITS)),
         reason=visible(reason(finding)),
         sessions=(finding.baseline_sessions, finding.current_sessions),
         detectable=None if verdict.detectable is None else rounded(verdict.detectable),

@@ -11,7 +11,7 @@ from pytest_gpuperf.reports.causes import sentences
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
     NONE,
-    change,
+    change_in_words,
     confirmed,
     costs,
     counts,
@@ -25,7 +25,6 @@ from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.results.units import format_bytes
 
 NAMED = 5  # regressed cases that are spelled out above the table
-COSTS = {"time": "time a call", "peak_memory": "peak memory", "energy": "energy an item"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,7 @@ class Loss:
     """A regressed figure."""
 
     case: str
-    what: str
-    change: str
+    change: str  # in words
     figures: str
     reason: str
     why: str | None
@@ -93,8 +91,7 @@ def _is_loss(f: Finding, comparison: Comparison) -> bool:
 def _loss(f: Finding, comparison: Comparison) -> Loss:
     return Loss(
         case=f.case,
-        what=COSTS[f.evidence],
-        change=change(f.verdict),
+        change=change_in_words(f),
         figures=" \u2192 ".join(costs(f)),
         reason=reason(f),
         why=_why(f, comparison),
@@ -148,9 +145,7 @@ def _remarks(subject: Subject) -> Iterator[str]:
     if reference is not None:
         yield f"Since the reference {reference.baseline}: {counts(reference)}"
         moved = (f for f in reference.findings if word(f) in {"regressed", "environment", "improved"})
-        yield from (
-            f"{word(f)} since the reference: {f.case}, {COSTS[f.evidence]} {change(f.verdict)}" for f in moved
-        )
+        yield from (f"{word(f)} since the reference: {f.case}, {change_in_words(f)}" for f in moved)
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, str]]:

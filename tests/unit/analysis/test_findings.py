@@ -16,10 +16,11 @@ def test_what_other_software_made_slower_fails_unless_it_may():
     failed = comparison(*given, changes=("torch 2.13.0 -> 2.15.0",))
     assert failed.exit_code == 1
     assert failed.is_failure(given[0])
-    assert failed.problems == (
+    (problem,) = failed.problems
+    assert problem == (
         "1 of 2 compared figures cost more with other versions of software (torch 2.13.0 -> 2.15.0); no code changed. "
         "If they are meant, record the baseline with them: gpuperf calibrate --sessions 5 --into baselines/t4.json -- "
-        "PYTEST-ARGUMENTS; or let that pass: pytest --gpuperf-allow-environment, gpuperf compare --allow-environment",
+        "PYTEST-ARGUMENTS; or allow it: pytest --gpuperf-allow-environment, gpuperf compare --allow-environment"
     )
     allowed = comparison(*given, rules=ALLOWED)
     assert (allowed.exit_code, allowed.problems, allowed.is_failure(given[0])) == (0, (), False)
@@ -37,9 +38,10 @@ def test_what_the_machine_moved_is_a_warning_and_fails_where_strict_is_on():
     assert not comparison(*given).is_failure(given[0])
     strict = comparison(*given, rules=STRICT)
     assert (strict.exit_code, strict.is_failure(given[0])) == (1, True)
-    assert strict.problems == (
-        "1 of 2 compared figures moved though neither code nor versions changed, so the machine did that, and strict "
-        "is on. Keep other work off the machine and run again.",
+    (problem,) = strict.problems
+    assert problem == (
+        "1 of 2 compared figures moved, and strict is on: neither code nor versions changed, so the machine did that. "
+        "Keep other work off the machine, and run again."
     )
 
 
@@ -49,7 +51,11 @@ def test_what_the_machine_moved_is_a_warning_and_fails_where_strict_is_on():
         (a_verdict("environment"), Rules(), "The suite as a whole costs more with other versions of software"),
         (a_verdict("environment", 0.9), Rules(), None),
         (a_verdict("environment"), ALLOWED, None),
-        (a_verdict("machine"), STRICT, "The suite as a whole moved though neither code nor versions changed"),
+        (
+            a_verdict("machine"),
+            STRICT,
+            "The suite as a whole moved, and strict is on: neither code nor versions changed",
+        ),
         (a_verdict("machine"), Rules(), None),
     ],
 )
