@@ -146,7 +146,7 @@ class Gate:
         failing: dict[str, list[tuple[Finding, Comparison]]] = defaultdict(list)
         for comparison in self.judged.comparisons if self.judged else ():
             for finding in comparison.findings:
-                if comparison.fails(finding):
+                if comparison.is_failure(finding):
                     failing[finding.test].append((finding, comparison))
         for waiting in self.withheld:
             failed = failing.get(waiting.item.nodeid)

@@ -11,7 +11,7 @@ from statistics import mean, median
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import word
+from pytest_gpuperf.reports.figures import reason, word
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Case, Measurement, Run, Session, Witness
 
@@ -155,10 +155,14 @@ VERDICTS: Mapping[str, Callable[[_Line], str]] = {
     "baseline": _of("time", lambda f: number(f.baseline)),
     "current": _of("time", lambda f: number(f.current)),
     "tolerance_percent": _of("time", lambda f: number(f.tolerance, 100)),
+    "margin_percent": _of("time", lambda f: number(f.verdict.margin, 100)),
+    "basis": _of("time", lambda f: f.verdict.basis),
+    "base_revision": _of("time", lambda f: f.turns.base if f.turns else ""),
+    "launches": _of("time", lambda f: str(f.turns.launches) if f.turns else ""),
     "memory_verdict": _of("peak_memory", word),
     "memory_ratio": _of("peak_memory", lambda f: number(f.verdict.ratio)),
     "energy_verdict": _of("energy", word),
     "energy_ratio": _of("energy", lambda f: number(f.verdict.ratio)),
-    "reason": _of("time", lambda f: f.verdict.reason),
+    "reason": _of("time", reason),
     "why": _why,
 }

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.results.records import Case, Measurement, Run
-from pytest_gpuperf.results.units import METRICS, format_bytes, format_change, format_rate, format_seconds, significant
+from pytest_gpuperf.results.records import Case, Measurement, Run, Verdict
+from pytest_gpuperf.results.units import (
+    METRICS,
+    cost_in_words,
+    format_bytes,
+    format_change,
+    format_percent,
+    format_rate,
+    format_seconds,
+    many,
+    significant,
+)
 
 NONE = "-"
+COMPARED = 4  # digits of figures that stand beside their change: three would not always give it
+LEVEL = 0.9  # of every interval that is shown
+INTERVALS = f"intervals: {LEVEL:.0%}"
+WORDS = ("unchanged", "improved", "regressed", "environment", "machine", "waived", "inconclusive", "reference")
+TOLERATED = frozenset({"regressed", "environment", "machine"})  # by a waiver
+SHORT = 7  # characters of a commit
 
-_FORMATS: Mapping[str, Callable[[float], str]] = {
+_FORMATS: Mapping[str, Callable[[float, int], str]] = {
     "items/s": format_rate,
     "s": format_seconds,
     "B": format_bytes,
-    "J/item": lambda value: f"{significant(value)} J/item",
+    "J/item": lambda value, digits: f"{significant(value, digits)} J/item",
 }
 
 
@@ -26,24 +42,35 @@ class Row:
     """One case of a run, with its findings."""
 
     case: str
-    throughput: str  # of two revisions: the base's figure ...
-    latency: str  # ... and the head's
+    throughput: str
+    latency: str
+    time: str  # of one call
     findings: tuple[Finding, ...]  # time first; none where the case was not compared
     new: bool = False
 
+    @property
+    def unjudged(self) -> str:
+        """What stands in place of a verdict where nothing was compared."""
+        return "new" if self.new else "not compared"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a judged table: of a case, or of another figure of it than time."""
+
+    name: str | None  # None: the case's own
+    finding: Finding | None
+    figures: tuple[str, str, str]  # before, now and the change between them
+
 
 def titles(comparison: Comparison) -> tuple[str, ...]:
-    """The columns of a judged table; of two revisions, the judged figure of each."""
-    both = (comparison.sides.base, comparison.sides.head) if comparison.sides else ("throughput", "latency p50")
-    return ("case", *both, "change", "verdict")
+    """The columns of a judged table."""
+    sides = comparison.sides
+    return ("case", *((sides.base, sides.head) if sides else ("before", "now")), "change", "verdict")
 
 
 def rows(comparison: Comparison | None, run: Run) -> list[Row]:
     """A row for every measured case, by id."""
-    if comparison is not None and comparison.sides is not None:
-        return [
-            Row(f.case, figure(f.metric, f.baseline), figure(f.metric, f.current), (f,)) for f in comparison.findings
-        ]
     findings: dict[str, list[Finding]] = {}
     for finding in comparison.findings if comparison else ():
         findings.setdefault(finding.case, []).append(finding)
@@ -53,11 +80,24 @@ def rows(comparison: Comparison | None, run: Run) -> list[Row]:
             case=case.id,
             throughput=throughput(case),
             latency=latency(case),
+            time=format_seconds(median(m.device_time.median for m in case.measurements), COMPARED),
             findings=tuple(sorted(findings.get(case.id, ()), key=lambda f: f.evidence != "time")),
             new=case.id in new,
         )
         for case in sorted(run.cases, key=lambda c: c.id)
     ]
+
+
+def lines(row: Row) -> Iterator[Line]:
+    """The case's own line, then one of each other figure that is not simply unchanged."""
+    if not row.findings:
+        yield Line(None, None, (NONE, row.time, NONE))
+        return
+    first, *others = row.findings
+    yield Line(None, first, (*costs(first), change(first.verdict)))
+    for other in others:
+        if other.verdict.word != "unchanged":
+            yield Line(metric_name(other), other, (*costs(other), change(other.verdict)))
 
 
 def throughput(case: Case) -> str:
@@ -80,30 +120,79 @@ def arithmetic(measurement: Measurement) -> str | None:
     return f"{significant(rate / 1e12)} TFLOP/s" + ("" if share is None else f", {share:.0%} of the device's")
 
 
-def figure(metric: str, value: float) -> str:
+def figure(metric: str, value: float, digits: int = 3) -> str:
     """A figure with its unit."""
-    return _FORMATS[METRICS[metric].unit](value)
+    return _FORMATS[METRICS[metric].unit](value, digits)
 
 
-def change(finding: Finding, metric: str | None = None) -> str:
-    """How the figure moved, with the interval: ``-5.8% [-7.2%, -4.1%]``.
+def costs(finding: Finding) -> tuple[str, str]:
+    """What it cost before and costs now, which gives the change beside it: of a throughput, the time of one call."""
+    before = finding.verdict.before
+    if METRICS[finding.metric].higher_is_better and before is not None:
+        return format_seconds(before, COMPARED), format_seconds(before * finding.verdict.ratio, COMPARED)
+    return _judged(finding)
 
-    A verdict's ratios are of a cost. Less throughput is more time: for a figure of which more is better they turn.
+
+def both(finding: Finding) -> tuple[str, str]:
+    """The judged figure before and now; of a throughput, the time of one call too."""
+    judged, cost = _judged(finding), costs(finding)
+    if cost == judged:
+        return judged
+    return f"{judged[0]}, {cost[0]} a call", f"{judged[1]}, {cost[1]} a call"
+
+
+def _judged(finding: Finding) -> tuple[str, str]:
+    return figure(finding.metric, finding.baseline, COMPARED), figure(finding.metric, finding.current, COMPARED)
+
+
+def origins(finding: Finding) -> tuple[str, str]:
+    """Where its two figures come from."""
+    if finding.turns:
+        return f"{short(finding.turns.base)}, {many(finding.turns.launches, 'launch')} in turns", "here, in the same"
+    return f"{sessions(finding.baseline_sessions)} of the baseline", sessions(finding.current_sessions)
+
+
+def tolerance(finding: Finding) -> str:
+    """What it may lose: of the figure that the test or the command line names."""
+    return f"the tolerance is {format_percent(finding.tolerance)} of {metric_name(finding)}"
+
+
+def has_interval(verdict: Verdict) -> bool:
+    """Whether there was evidence enough for one."""
+    return verdict.low > 0 and verdict.high < math.inf
+
+
+def change(verdict: Verdict) -> str:
+    """How the cost moved, with the interval: ``+5.8% [+4.1%, +7.4%]``. Above zero is slower, or more."""
+    middle = format_change(verdict.ratio)
+    if not has_interval(verdict):
+        return middle
+    return f"{middle} [{format_change(verdict.low)}, {format_change(verdict.high)}]"
+
+
+def change_in_words(finding: Finding) -> str:
+    """The same where there is room; where turns decided, what the baseline said too.
+
+    ``5.4% slower than the baseline, and 5.1% [4.2%, 6.0%] slower than 3f2a91c in turns, here, now``
     """
     verdict = finding.verdict
-    turned = METRICS[metric or finding.metric].higher_is_better
-    middle, low, high = (
-        (1 / verdict.ratio, _turned(verdict.high), _turned(verdict.low))
-        if turned
-        else (verdict.ratio, verdict.low, verdict.high)
-    )
-    if not (0 < low < math.inf and 0 < high < math.inf):  # too little evidence for an interval
-        return format_change(middle)
-    return f"{format_change(middle)} [{format_change(low)}, {format_change(high)}]"
+    interval = (verdict.low, verdict.high) if has_interval(verdict) else None
+    said = cost_in_words(finding.evidence, verdict.ratio, interval)
+    if finding.turns is None or finding.screened is None:
+        return said
+    screened = cost_in_words(finding.evidence, finding.screened.ratio)
+    return f"{screened} than the baseline, and {said} than {short(finding.turns.base)} in turns, here, now"
 
 
-def _turned(ratio: float) -> float:
-    return 1 / ratio if ratio > 0 else math.inf
+def reason(finding: Finding) -> str:
+    """Why it got its verdict; where turns decided, what the baseline said too."""
+    said = finding.verdict.reason
+    return said if finding.turns is None else f"{change_in_words(finding)}; {said}"
+
+
+def short(revision: str) -> str:
+    """A commit as people write it; any other name as it stands."""
+    return revision[:SHORT] if all(c in "0123456789abcdef" for c in revision) else revision
 
 
 def metric_name(finding: Finding) -> str:
@@ -112,8 +201,48 @@ def metric_name(finding: Finding) -> str:
 
 
 def word(finding: Finding) -> str:
-    """The verdict as shown: a regression that is tolerated for a while says so."""
-    return "waived" if finding.verdict.word == "regressed" and finding.waiver else finding.verdict.word
+    """The verdict as shown: what is tolerated for a while says so."""
+    return "waived" if finding.waiver and finding.verdict.word in TOLERATED else finding.verdict.word
+
+
+def verdict_cell(finding: Finding) -> str:
+    """The verdict in a table: ``unchanged within 4.8%``."""
+    shown = word(finding)
+    return within(finding.verdict) if shown == "unchanged" else shown
+
+
+def within(verdict: Verdict) -> str:
+    """A verdict's word; "unchanged" says within what."""
+    if verdict.word != "unchanged" or verdict.margin is None:
+        return verdict.word
+    return f"unchanged within {format_percent(verdict.margin)}"
+
+
+def suite_line(verdict: Verdict) -> str:
+    """The suite as a whole, with the same words and the same sign as its cases."""
+    return f"suite {within(verdict)}, {change(verdict)}: {verdict.reason}"
+
+
+def tells_intervals(comparison: Comparison) -> bool:
+    """Whether the report must say what its intervals are."""
+    suite = (comparison.suite,) if comparison.suite else ()
+    return any(map(has_interval, (*(f.verdict for f in comparison.findings), *suite)))
+
+
+def confirmed(comparison: Comparison) -> Iterator[str]:
+    """What confirming suspects took, and what a reader must know of it; nothing where nothing was confirmed."""
+    took = comparison.confirmation
+    if took is None:
+        return
+    if took.launches or took.sessions:
+        counted = [
+            many(took.tests, "test"),
+            *([many(took.launches, "launch")] if took.launches else ()),
+            *([many(took.sessions, "fresh session")] if took.sessions else ()),
+        ]
+        how = "confirmed in turns" if took.launches else "confirmed"
+        yield f"{how}: {', '.join(counted)}, {took.seconds:.0f} s"
+    yield from took.remarks
 
 
 def sessions(count: int) -> str:
@@ -125,7 +254,7 @@ def counts(comparison: Comparison) -> str:
     """``5 unchanged, 1 regressed, 2 new; 6 of 6 decided``."""
     words = [word(f) for f in comparison.timed]
     numbers = {
-        **{w: words.count(w) for w in ("unchanged", "improved", "regressed", "waived", "inconclusive", "reference")},
+        **{w: words.count(w) for w in WORDS},
         "new": len(comparison.new),
         "vanished": len(comparison.vanished),
         "not measured": len(comparison.unmeasured),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pytest_gpuperf.reports.figures import LEVEL
 from pytest_gpuperf.reports.judged import Judged
 
 
@@ -15,6 +16,7 @@ def render_json(judged: Judged) -> str:
         "measured": len(judged.run.cases),
         "compared": len(judged.comparison.timed),
         "decided": judged.comparison.decided,
+        "interval_level": LEVEL,
         "comparison": judged.comparison,
         "reference": judged.reference,
     }

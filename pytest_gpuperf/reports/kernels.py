@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.reports.causes import KERNEL_HEADER, context, kernel_rows, sentences
-from pytest_gpuperf.reports.figures import change, figure, metric_name, sessions, word
+from pytest_gpuperf.reports.figures import both, change_in_words, metric_name, origins, verdict_cell
 from pytest_gpuperf.reports.tables import prose, table
 from pytest_gpuperf.results.records import Kernel, Profile
 from pytest_gpuperf.results.units import format_bytes, format_seconds, many
@@ -50,9 +50,9 @@ def render_profile(case: str, profile: Profile, width: int) -> str:
 
 
 def _verdict(finding: Finding) -> str:
-    counts = f"{sessions(finding.current_sessions)} against {finding.baseline_sessions}"
-    before, now = figure(finding.metric, finding.baseline), figure(finding.metric, finding.current)
-    return f"{metric_name(finding)} {word(finding)}: {before} -> {now}, {change(finding)} ({counts})"
+    (before, now), (then, here) = both(finding), origins(finding)
+    moved = f"{before} ({then}) -> {now} ({here})"
+    return f"{metric_name(finding)} {verdict_cell(finding)}: {moved}; {change_in_words(finding)}"
 
 
 def _row(kernel: Kernel, profile: Profile) -> Sequence[str]:

@@ -7,7 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, titles, word
+from pytest_gpuperf.reports.figures import (
+    INTERVALS,
+    Row,
+    change_in_words,
+    confirmed,
+    counts,
+    lines,
+    metric_name,
+    reason,
+    rows,
+    suite_line,
+    tells_intervals,
+    titles,
+    verdict_cell,
+    word,
+)
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.pages import LARGEST, Page
 from pytest_gpuperf.reports.tables import visible
@@ -22,7 +37,7 @@ REASONS = 10  # sentences below a table
 _WWW = re.compile(r"www\.", re.IGNORECASE)
 
 # A row stands in the first of these that one of its verdicts belongs to.
-LOUD = ("regressed", "inconclusive", "waived", "improved")
+LOUD = ("regressed", "environment", "machine", "inconclusive", "waived", "improved")
 QUIET = ("unchanged", "reference", "new", "not compared")
 
 
@@ -35,7 +50,10 @@ def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
     page = Page(largest)
     page.say(marker(comparison.device))
     page.say(f"### gpuperf: {'failed' if judged.exit_code else 'passed'}")
-    page.say(f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}.")
+    level = f" ({escaped(INTERVALS)})" if tells_intervals(comparison) else ""
+    page.say(
+        f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}{level}."
+    )
     page.items(f"- {escaped(problem)}" for problem in judged.problems)
     shown = _by_word(rows(comparison, judged.run))
     _loud(page, comparison, "regressed", shown)
@@ -96,7 +114,7 @@ def _name(device: Device) -> str:
 def _by_word(shown: Iterable[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in shown:
-        words = {word(f) for f in row.findings} or {"new" if row.new else "not compared"}
+        words = {word(f) for f in row.findings} or {row.unjudged}
         found.setdefault(next(w for w in (*LOUD, *QUIET) if w in words), []).append(row)
     return found
 
@@ -113,14 +131,10 @@ def _lines(shown: Sequence[Row]) -> list[list[str]]:
 
 
 def _cells(row: Row) -> Iterator[str]:
-    first, *others = row.findings or (None,)
-    verdict = ("new" if row.new else "not compared") if first is None else word(first)
-    moved = NONE if first is None else change(first, "throughput")
-    yield _line((code(row.case), *map(escaped, (row.throughput, row.latency, moved, verdict))))
-    for other in others:
-        if other and other.verdict.word != "unchanged":
-            cells = figure(other.metric, other.current), "", change(other), word(other)
-            yield _line((f"&emsp;{metric_name(other)}", *map(escaped, cells)))
+    for line in lines(row):
+        title = code(row.case) if line.name is None else f"&emsp;{line.name}"
+        verdict = verdict_cell(line.finding) if line.finding else row.unjudged
+        yield _line((title, *map(escaped, (*line.figures, verdict))))
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -136,12 +150,12 @@ def _sentences(shown: Iterable[Row], verdict: str, comparison: Comparison) -> It
                 until = f" (waived until {waived.until}: {escaped(waived.reason)})" if waived else ""
                 why = why_of(finding, comparison)
                 cause = f"<br>{escaped(why)}" if why else ""
-                yield f"- {code(row.case)} {metric_name(finding)}: {escaped(finding.verdict.reason)}{until}{cause}"
+                yield f"- {code(row.case)} {metric_name(finding)}: {escaped(reason(finding))}{until}{cause}"
 
 
 def _suite(comparison: Comparison) -> Iterator[str]:
     if comparison.suite is not None:
-        yield f"- suite {comparison.suite.word}: {escaped(comparison.suite.reason)}"
+        yield f"- {escaped(suite_line(comparison.suite))}"
 
 
 def _unmeasured(judged: Judged) -> dict[str, str]:
@@ -152,13 +166,14 @@ def _unmeasured(judged: Judged) -> dict[str, str]:
 
 def _remarks(judged: Judged) -> Iterator[str]:
     comparison = judged.comparison
-    loud = {"regressed", "inconclusive", "improved"}  # their sentences have told it
+    loud = {"regressed", "environment", "machine", "inconclusive", "improved"}  # their sentences have told it
     waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word not in loud}
     yield from (f"- waived until {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in waivers.items())
     ended = comparison.expired
     yield from (f"- waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
     yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
     yield from (f"- {escaped(what)}" for what in (comparison.sides.remarks if comparison.sides else ()))
+    yield from (f"- {escaped(what)}" for what in confirmed(comparison))
     unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
 
@@ -166,5 +181,5 @@ def _remarks(judged: Judged) -> Iterator[str]:
 def _reference(page: Page, reference: Comparison | None) -> None:
     if reference is not None:
         page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
-        moved: list[Finding] = [f for f in reference.findings if f.verdict.word == "regressed"]
-        page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change(f))}" for f in moved)
+        moved: list[Finding] = [f for f in reference.findings if f.verdict.word in {"regressed", "environment"}]
+        page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change_in_words(f))}" for f in moved)

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import NONE, Row, change, counts, figure, metric_name, rows, sessions, titles, word
+from pytest_gpuperf.reports.figures import (
+    INTERVALS,
+    Row,
+    both,
+    change,
+    change_in_words,
+    confirmed,
+    costs,
+    counts,
+    lines,
+    metric_name,
+    origins,
+    reason,
+    rows,
+    suite_line,
+    tells_intervals,
+    titles,
+    tolerance,
+    verdict_cell,
+    word,
+)
 from pytest_gpuperf.reports.tables import by_file, inert, prose, table, visible
 from pytest_gpuperf.results.records import Run
-from pytest_gpuperf.results.units import significant
 
 MESSAGE_WIDTH = 76  # pytest puts "E   " before a failure's lines
 NAMED = 3  # cases named beside a reason that many share
@@ -20,7 +39,7 @@ NAMED = 3  # cases named beside a reason that many share
 def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
     """The table of a run, judged or not, with everything a reader must know beside it; why it fails comes after it."""
     shown = rows(comparison, run)
-    blocks = [_judged(shown, titles(comparison), width) if comparison else _measured(shown, width)]
+    blocks = [_judged(comparison, shown, width) if comparison else _measured(shown, width)]
     if comparison:
         blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison), width)]
         blocks.append(_lines(_causes(comparison), width))
@@ -33,50 +52,57 @@ def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
 
 def render_reference(reference: Comparison, width: int) -> str:
     """How far a run has moved from a pinned reference: what regressed or improved since, and the counts."""
-    header = ("case", "reference", "current", "change", "verdict")
+    header = ("case", "reference", "now", "change", "verdict")
     moved = [
         (
             f"{f.case} {'' if f.evidence == 'time' else metric_name(f)}".rstrip(),
-            figure(f.metric, f.baseline),
-            figure(f.metric, f.current),
-            change(f),
-            _shown(f),
+            *costs(f),
+            change(f.verdict),
+            _shown(f, reference),
         )
         for f in reference.findings
-        if f.verdict.word in {"regressed", "improved"}
+        if f.verdict.word not in {"unchanged", "inconclusive", "reference"}
     ]
-    lines = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
-    return "\n".join([*lines, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
+    told = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
+    return "\n".join([*told, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
 
 
 def explain(finding: Finding, baseline_path: str, why: str | None = None, *, sides: Sides | None = None) -> str:
-    """The failure message of a test that regressed, or is inconclusive where that fails; `why` it is so, if known."""
-    counted = sessions(finding.baseline_sessions), sessions(finding.current_sessions)
-    (before, then), (after, now) = zip(
-        ("base", "head") if sides else ("baseline", "current"),
-        (sides.base, sides.head) if sides else counted,
-        strict=True,
-    )
-    facts = {
-        before: f"{figure(finding.metric, finding.baseline)} ({then})",
-        after: f"{figure(finding.metric, finding.current)} ({now})",
-        "change": f"{change(finding)}; the tolerance is {significant(finding.tolerance * 100)}%",
-    }
-    lines = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
-    lines += [f"  {what:<9} {said}" for what, said in facts.items()]
-    lines += prose(finding.verdict.reason, MESSAGE_WIDTH, "  reason    ", " " * 12)
-    if why is not None:
-        lines += prose(why.removeprefix("why: "), MESSAGE_WIDTH, "  why       ", " " * 12)
-    lines += [f"  note      {inert(visible(note))}" for note in finding.notes]
+    """The failure message of a test that its verdict fails, whatever that is; `why` it is so, if known."""
+    before, now = both(finding)
+    where, here = (sides.base, sides.head) if sides else origins(finding)
+    facts = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
+    facts += _fact("base" if sides else "before", f"{before} ({where})")
+    facts += _fact("head" if sides else "now", f"{now} ({here})")
+    facts += _fact("change", f"{change_in_words(finding)}; {tolerance(finding)}")
+    facts += _fact("reason", finding.verdict.reason)
+    facts += _fact("why", why.removeprefix("why: ")) if why is not None else ()
+    facts += [f"  note      {inert(visible(note))}" for note in finding.notes]
+    what, words = _next_step(finding, baseline_path, sides)
+    return "\n".join([*facts, f"  {what}:", f"    {inert(visible(shlex.join(words)))}"])
+
+
+def _fact(what: str, said: str) -> list[str]:
+    return prose(said, MESSAGE_WIDTH, f"  {what:<9} ", " " * 12)
+
+
+def _next_step(finding: Finding, baseline_path: str, sides: Sides | None) -> tuple[str, list[str]]:
+    """What to type, and what that is for."""
     if sides:
-        what, words = "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
-    else:
-        regressed = finding.verdict.word == "regressed"
-        what = "If the new figure is meant, accept it" if regressed else "Record more sessions of the baseline's code"
-        words = ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test]
-    command = shlex.join(words)
-    lines += [f"  {what}:", f"    {inert(visible(command))}"]
-    return "\n".join(lines)
+        return "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
+    again = ["pytest", "--gpuperf-compare", baseline_path, finding.test]
+    record = ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test]
+    match finding.verdict.word:
+        case "regressed":
+            return "If the new figure is meant, accept it", record
+        case "environment":
+            return "If the other versions are meant, record the baseline with them", record
+        case "machine":
+            return "Keep other work off the machine, and run it again", again
+        case _ if finding.turns:
+            return "Keep other work off the machine, and let them take turns again", again
+        case _:
+            return "Record more sessions of the baseline's code", record
 
 
 def _measured(shown: list[Row], width: int) -> list[str]:
@@ -84,29 +110,22 @@ def _measured(shown: list[Row], width: int) -> list[str]:
     return table(("case", "throughput", "latency p50"), "lrr", cells, width) if cells else []
 
 
-def _judged(shown: list[Row], header: Sequence[str], width: int) -> list[str]:
-    cells = by_file(pair for row in shown for pair in _cells(row))
-    return table(header, "lrrrl", cells, width) if cells else []
+def _judged(comparison: Comparison, shown: list[Row], width: int) -> list[str]:
+    cells = by_file(pair for row in shown for pair in _cells(row, comparison))
+    return table(titles(comparison), "lrrrl", cells, width) if cells else []
 
 
-def _cells(row: Row) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _cells(row: Row, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The row of a case, then one of each other figure that is not simply unchanged."""
-    figures = row.throughput, row.latency
-    if not row.findings:
-        yield row.case, (*figures, NONE, "new" if row.new else "not compared")
-        return
-    first, *others = row.findings
-    yield row.case, (*figures, change(first, "throughput"), _shown(first))
     file, separator, _ = row.case.partition("::")
-    for other in others:
-        if other.verdict.word != "unchanged":
-            figure_of = (figure(other.metric, other.current), "", change(other), _shown(other))
-            yield f"{file + separator if separator else ''}  {metric_name(other)}", figure_of
+    for line in lines(row):
+        title = row.case if line.name is None else f"{file + separator if separator else ''}  {line.name}"
+        yield title, (*line.figures, _shown(line.finding, comparison) if line.finding else row.unjudged)
 
 
-def _shown(finding: Finding) -> str:
+def _shown(finding: Finding, comparison: Comparison) -> str:
     """There is no colour: what fails stands out by its capitals."""
-    return word(finding).upper() if finding.fails else word(finding)
+    return word(finding).upper() if comparison.is_failure(finding) else verdict_cell(finding)
 
 
 def _waivers(comparison: Comparison) -> Iterator[str]:
@@ -118,8 +137,9 @@ def _waivers(comparison: Comparison) -> Iterator[str]:
 
 def _reasons(comparison: Comparison) -> Iterator[str]:
     """Why a case is not simply unchanged; what many cases share is said once."""
-    said = [(f"{word(f)}: {f.verdict.reason}", f.case) for f in comparison.findings if f.verdict.word != "unchanged"]
-    yield from _shared(said)
+    yield from _shared(
+        (f"{word(f)}: {reason(f)}", f.case) for f in comparison.findings if f.verdict.word != "unchanged" or f.turns
+    )
 
 
 def _causes(comparison: Comparison) -> Iterator[str]:
@@ -131,8 +151,9 @@ def _absent(comparison: Comparison) -> Iterator[str]:
     yield from (f"vanished: {case}" for case in comparison.vanished)
     yield from (f"not measured: {case} ({why})" for case, why in comparison.unmeasured.items())
     if comparison.new:
-        many = len(comparison.new)
-        yield f"{many} new: {comparison.baseline} does not know {'it' if many == 1 else 'them'}, so nothing was judged."
+        count = len(comparison.new)
+        whom = "it" if count == 1 else "them"
+        yield f"{count} new: {comparison.baseline} does not know {whom}, so nothing was judged."
 
 
 def _notes(run: Run) -> Iterator[str]:
@@ -142,8 +163,11 @@ def _notes(run: Run) -> Iterator[str]:
 def _outcome(comparison: Comparison) -> Iterator[str]:
     yield from (f"changed: {change}" for change in comparison.changes)
     yield from comparison.sides.remarks if comparison.sides else ()
+    yield from confirmed(comparison)
+    if tells_intervals(comparison):
+        yield INTERVALS
     if comparison.suite:
-        yield f"suite {comparison.suite.word}: {comparison.suite.reason}"
+        yield suite_line(comparison.suite)
     yield counts(comparison)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import random
 
 from pytest_gpuperf.reports.html.rendering import asset
-from pytest_gpuperf.results.units import format_bytes, format_change, format_rate, format_seconds, significant
+from pytest_gpuperf.results.units import (
+    format_bytes,
+    format_change,
+    format_percent,
+    format_rate,
+    format_seconds,
+    significant,
+)
 
 EDGES = (0.9994, 0.9995, 0.99949, 0.99951, 0.9996, 1, 1.0004, 1.005, 1.5, 9.995, 9.994, 10, 99.95, 999.4, 999.5, 1023.9)
 
@@ -27,13 +34,19 @@ def test_figures_are_the_terminal_s(chromium):
         *(drawn.uniform(0.2, 3) for _ in range(500)),
     ]
     page = chromium.new_page()
-    page.evaluate(asset("units.js") + "; Object.assign(window, { seconds, rate, bytes, change, significant })")
+    page.evaluate(
+        asset("units.js")
+        + "; const compared = (value) => seconds(value, COMPARED)"
+        + "; Object.assign(window, { seconds, rate, bytes, change, significant, percent, compared })"
+    )
     for name, python, given in (
         ("seconds", format_seconds, values),
         ("rate", format_rate, values),
         ("bytes", format_bytes, values),
         ("change", format_change, ratios),
         ("significant", significant, values),
+        ("compared", lambda value: format_seconds(value, 4), values),
+        ("percent", format_percent, [0.03, 0.048, 0.1, 1.25, *(drawn.uniform(0, 2) for _ in range(500))]),
     ):
         said = page.evaluate(f"(values) => values.map((v) => {name}(v))", given)
         differing = [(v, a, python(v)) for v, a in zip(given, said, strict=True) if a != python(v)]

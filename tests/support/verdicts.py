@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from examples import DEVICE, ENVIRONMENT, a_measurement, a_session
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding
+from pytest_gpuperf.analysis.findings import Comparison, Finding, Turns
 from pytest_gpuperf.results.records import Case, Run, Verdict, Waiver
 
 HOSTILE = (
@@ -18,28 +18,52 @@ HOSTILE = (
 WAIVER = Waiver(until="2031-01-31", reason="the <new> kernel | known")
 
 
-def finding(case: str, word: str = "unchanged", **changes: object) -> Finding:
-    """One verdict: 10 % more time where it regressed."""
-    ratio = {"regressed": 1.1, "improved": 0.9}.get(word, 1.0)
-    fields: dict[str, object] = {
+RATIOS = {"regressed": 1.1, "improved": 0.9, "environment": 1.1, "machine": 1.1}
+USUAL = {"time": 0.01, "peak_memory": 1e9, "energy": 0.5}  # seconds a call, bytes, joules an item
+ITEMS = 8
+
+
+def finding(case: str, word: str = "unchanged", ratio: float | None = None, **changes: object) -> Finding:
+    """One verdict: a tenth more time where it regressed. Its figures give the ratio of its verdict."""
+    fields: dict[str, object] = {"evidence": "time", "metric": "throughput", **changes}
+    verdict = fields.pop("verdict", None) or a_verdict(word, ratio, before=USUAL[str(fields["evidence"])])
+    before, now = verdict.before, (verdict.before or 0.01) * verdict.ratio
+    before = before or 0.01
+    if fields["metric"] == "throughput":
+        before, now = ITEMS / before, ITEMS / now
+    usual = {
         "case": case,
         "test": case,
-        "evidence": "time",
-        "metric": "throughput",
-        "baseline": 800.0,
-        "current": 800.0 / ratio,
+        "baseline": before,
+        "current": now,
         "tolerance": 0.03,
         "baseline_sessions": 5,
         "current_sessions": 3,
-        "verdict": Verdict(word=word, ratio=ratio, low=ratio * 0.99, high=ratio * 1.01, reason=f"it is {word} by far"),
+        "verdict": verdict,
     }
-    return Finding(**(fields | changes))
+    return Finding(**(usual | fields))
 
 
-def memory(case: str, word: str, **changes: object) -> Finding:
+def a_verdict(word: str, ratio: float | None = None, **changes: object) -> Verdict:
+    """With an interval of one percent to either side."""
+    ratio = RATIOS.get(word, 1.0) if ratio is None else ratio
+    fields = {"low": ratio * 0.99, "high": ratio * 1.01, "reason": f"it is {word} by far", "before": 0.01}
+    return Verdict(word=word, ratio=ratio, **(fields | changes))
+
+
+def in_turns(case: str, word: str = "regressed", ratio: float | None = None, **changes: object) -> Finding:
+    """What turns decided, where the baseline alone had said a tenth more time."""
+    fields = {
+        "verdict": a_verdict(word, ratio, basis="turns", margin=0.03),
+        "screened": a_verdict("regressed"),
+        "turns": Turns(base="3f2a91c4d0", launches=5),
+    }
+    return finding(case, **(fields | changes))
+
+
+def memory(case: str, word: str = "unchanged", **changes: object) -> Finding:
     """The verdict on a case's peak memory."""
-    fields = {"evidence": "peak_memory", "metric": "peak_memory", "baseline": 1e9, "current": 1.1e9}
-    return finding(case, word, **(fields | changes))
+    return finding(case, word, **({"evidence": "peak_memory", "metric": "peak_memory"} | changes))
 
 
 def comparison(*findings: Finding, **changes: object) -> Comparison:

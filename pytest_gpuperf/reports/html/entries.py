@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import expm1
 from statistics import median
 
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.compaction import block_medians
-from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.analysis.ratios import Figures
-from pytest_gpuperf.reports.figures import arithmetic, word
+from pytest_gpuperf.reports.figures import arithmetic, has_interval, origins, reason, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof
 from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profiled
 from pytest_gpuperf.reports.html.shared import Shared
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Accepted, Case, Evidence, Measurement
-from pytest_gpuperf.results.units import format_seconds, log_tolerance, significant
+from pytest_gpuperf.results.units import METRICS, format_seconds, log_tolerance, significant
 
-GRAVEST_FIRST = ("regressed", "waived", "inconclusive", "improved", "reference", "unchanged")
+GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four
+COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would differ from what other reports show
 
 
 def entry(
@@ -71,7 +71,7 @@ def entry(
         proof=_proof(same, page),
         causes=tuple(map(visible, causes(explanation))),
         ran=changed_kernels(explanation, page) or profiled(case.profile, page),
-        accept=_accept(case, page.baseline) if words & {"regressed", "waived"} else None,
+        accept=_accept(case, page.baseline) if words & {"regressed", "environment", "waived"} else None,
     )
 
 
@@ -86,8 +86,8 @@ def figures_of_newest(case: Case) -> tuple[int, str]:
     return newest.items, newest.clock
 
 
-def rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def rounded(value: float, digits: int = DIGITS) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 def _range(measured: Sequence[Measurement], figure: Callable[[Measurement], float]) -> tuple[float, float]:
@@ -102,23 +102,31 @@ def _parts(medians: Sequence[float], middle: float) -> tuple[int, ...]:
 
 def _judgement(finding: Finding, case: Case) -> Judgement:
     verdict = finding.verdict
-    tolerance = math.expm1(log_tolerance(finding.metric, finding.tolerance))
-    told = verdict.low > 0 and verdict.high < math.inf
+    tolerance = expm1(log_tolerance(finding.metric, finding.tolerance))
+    told = has_interval(verdict)
+    items = case.measurements[-1].items
+    before, now = finding.baseline, finding.current
+    if METRICS[finding.metric].higher_is_better:
+        before, now = (
+            (verdict.before, verdict.before * verdict.ratio) if verdict.before else (items / before, items / now)
+        )
     waiver = finding.waiver
     return Judgement(
         metric=finding.metric,
         word=word(finding),
-        before=rounded(finding.baseline),
-        now=rounded(finding.current),
-        ratio=rounded(verdict.ratio),
-        low=rounded(verdict.low) if told else None,
-        high=rounded(verdict.high) if told else None,
+        before=rounded(finding.baseline, COMPARED_DIGITS),
+        now=rounded(finding.current, COMPARED_DIGITS),
+        ratio=rounded(verdict.ratio, COMPARED_DIGITS),
+        low=rounded(verdict.low, COMPARED_DIGITS) if told else None,
+        high=rounded(verdict.high, COMPARED_DIGITS) if told else None,
         tolerance=rounded(tolerance),
-        margin=rounded(Policy(tolerance=tolerance, margin=case.rule.margin).unchanged_below),
-        reason=visible(verdict.reason),
+        margin=None if verdict.margin is None else rounded(verdict.margin),
+        costs=(rounded(before, COMPARED_DIGITS), rounded(now, COMPARED_DIGITS)),
+        reason=visible(reason(finding)),
         sessions=(finding.baseline_sessions, finding.current_sessions),
         detectable=None if verdict.detectable is None else rounded(verdict.detectable),
         waived=f"until {waiver.until}: {visible(waiver.reason)}" if waiver else None,
+        turns=visible(origins(finding)[0]) if finding.turns else None,
     )
 
 

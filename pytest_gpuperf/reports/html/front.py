@@ -8,13 +8,23 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import sentences
-from pytest_gpuperf.reports.figures import NONE, counts, figure, word
+from pytest_gpuperf.reports.figures import (
+    INTERVALS,
+    NONE,
+    change_in_words,
+    confirmed,
+    costs,
+    counts,
+    reason,
+    suite_line,
+    tells_intervals,
+    word,
+)
 from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.results.records import Run, Verdict
-from pytest_gpuperf.results.units import format_bytes, format_change, format_seconds
+from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.results.units import format_bytes
 
 NAMED = 5  # regressed cases that are spelled out above the table
-COSTS = {"time": "time a call", "peak_memory": "peak memory", "energy": "energy an item"}
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,7 @@ class Loss:
     """A regressed figure."""
 
     case: str
-    what: str
-    change: str
+    change: str  # in words
     figures: str
     reason: str
     why: str | None
@@ -60,45 +69,33 @@ def front_of(subject: Subject) -> Front:
     failing: list[Finding] = []
     losses: list[Loss] = []
     if comparison is not None:
-        failing = sorted((f for f in comparison.findings if f.fails), key=lambda f: -f.verdict.ratio)
-        items = {c.id: c.measurements[-1].items for c in subject.run.cases}
-        losses = [_loss(f, comparison, items[f.case]) for f in failing[:NAMED]]
+        failing = sorted((f for f in comparison.findings if _is_loss(f, comparison)), key=lambda f: -f.verdict.ratio)
+        losses = [_loss(f, comparison) for f in failing[:NAMED]]
     return Front(
         state="failed" if problems else "passed" if comparison else "measured",
         headline=_headline(subject, failing),
         worst=losses[0] if losses else None,
         others=tuple(losses[1:]),
         more=len(failing) - len(losses),
-        problems=problems[1:] if failing else problems,  # how many regressed stands in the headline
+        problems=problems[1:] if any(f.fails for f in failing) else problems,  # the headline says how many regressed
         remarks=tuple(_remarks(subject)),
         facts=tuple(_facts(subject)),
     )
 
 
-def interval(verdict: Verdict) -> str:
-    """The change of the cost, with its interval: ``+11.7% [+9.2%, +14.3%]``."""
-    middle = format_change(verdict.ratio)
-    if not (verdict.low > 0 and verdict.high < float("inf")):
-        return middle
-    return f"{middle} [{format_change(verdict.low)}, {format_change(verdict.high)}]"
+def _is_loss(f: Finding, comparison: Comparison) -> bool:
+    """What fails because it costs more; inconclusive is none, even where it fails."""
+    return f.verdict.word in {"regressed", "environment"} and comparison.is_failure(f)
 
 
-def _loss(f: Finding, comparison: Comparison, items: int) -> Loss:
+def _loss(f: Finding, comparison: Comparison) -> Loss:
     return Loss(
         case=f.case,
-        what=COSTS[f.evidence],
-        change=interval(f.verdict),
-        figures=_figures(f, items),
-        reason=f.verdict.reason,
+        change=change_in_words(f),
+        figures=" \u2192 ".join(costs(f)),
+        reason=reason(f),
         why=_why(f, comparison),
     )
-
-
-def _figures(f: Finding, items: int) -> str:
-    """The two figures; a time as a time, as its change is one."""
-    if f.metric == "throughput":
-        return f"{format_seconds(items / f.baseline)} \u2192 {format_seconds(items / f.current)}"
-    return f"{figure(f.metric, f.baseline)} \u2192 {figure(f.metric, f.current)}"
 
 
 def _why(f: Finding, comparison: Comparison) -> str | None:
@@ -116,9 +113,12 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     total = len(comparison.timed)
     if not total:
         return "Nothing was compared"
-    regressed = len({f.case for f in failing})
+    regressed = len({f.case for f in failing if f.fails})
+    by_software = len({f.case for f in failing if not f.fails})
     undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
     said = f"{regressed or 'None'} of {_many(total, 'compared case')} regressed"
+    if by_software:
+        return f"{said}; {by_software} slower with other versions of software"
     if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":
         return f"The suite as a whole regressed; {said[0].lower()}{said[1:]} by itself"
     if not regressed and subject.judged is not None and subject.judged.problems:
@@ -131,20 +131,21 @@ def _remarks(subject: Subject) -> Iterator[str]:
     if comparison is not None:
         yield from (f"Changed since the baseline: {what}" for what in comparison.changes)
         if comparison.suite is not None and comparison.suite.word != "regressed":  # else it is among the problems
-            yield f"The suite as a whole is {comparison.suite.word}: {comparison.suite.reason}"
+            yield suite_line(comparison.suite)
         waivers = {f.case: f.waiver for f in comparison.findings if f.waiver}
         yield from (f"Waived until {w.until}: {case} ({w.reason})" for case, w in waivers.items())
+        yield from confirmed(comparison)
         yield f"All verdicts: {counts(comparison)}"
+        if tells_intervals(comparison):
+            yield INTERVALS
     unproven = sum(any(m.unvalidated for m in c.measurements) for c in subject.run.cases)
     if unproven:
         yield f"{_many(unproven, 'case')} unvalidated: which device did the work is not proven"
     reference = subject.judged and subject.judged.reference
     if reference is not None:
         yield f"Since the reference {reference.baseline}: {counts(reference)}"
-        moved = (f for f in reference.findings if word(f) in {"regressed", "improved"})
-        yield from (
-            f"{word(f)} since the reference: {f.case}, {COSTS[f.evidence]} {interval(f.verdict)}" for f in moved
-        )
+        moved = (f for f in reference.findings if word(f) in {"regressed", "environment", "improved"})
+        yield from (f"{word(f)} since the reference: {f.case}, {change_in_words(f)}" for f in moved)
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, str]]:

@@ -91,7 +91,7 @@ def test_the_whole_of_a_case() -> None:
     text = render_why(case, comparison.findings[:1], explanation, 120)
     assert text.splitlines()[0] == case
     assert "throughput regressed: " in text
-    assert "(3 sessions against 5)" in text
+    assert " a call (3 sessions); " in " ".join(text.split())
     assert "  1. 2 copies more" in text
     assert "beside it: launches 37 -> 39" in text
     assert "appeared" in text

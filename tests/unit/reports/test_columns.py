@@ -8,7 +8,7 @@ import io
 import msgspec
 import pytest
 from examples import ENVIRONMENT, a_measurement, a_session
-from verdicts import HOSTILE, comparison, finding, memory, run_of
+from verdicts import HOSTILE, comparison, finding, in_turns, memory, run_of
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
 from pytest_gpuperf.reports.columns import cell, render_columns
@@ -65,8 +65,19 @@ def test_the_verdicts():
     assert lines[1]["ratio"] == "1.1"
     assert (lines[1]["memory_verdict"], lines[2]["memory_verdict"]) == ("improved", "")
     assert (lines[1]["baseline"], lines[1]["metric"], lines[1]["tolerance_percent"]) == ("800", "throughput", "3")
+    assert (lines[1]["margin_percent"], lines[1]["basis"], lines[1]["base_revision"], lines[1]["launches"]) == (
+        ("", "baseline", "", "")
+    )
     assert lines[1]["why"].startswith("1 new copy")
     assert lines[2]["why"] == lines[3]["why"] == ""
+
+
+def test_what_turns_decided():
+    (line,) = read(render_columns(run_of(A), comparison(in_turns(A, ratio=1.051))))
+    assert (line["ratio"], line["ratio_low"], line["ratio_high"]) == ("1.051", "1.04049", "1.06151")
+    assert (line["margin_percent"], line["basis"]) == ("3", "turns")
+    assert (line["base_revision"], line["launches"]) == ("3f2a91c4d0", "5")
+    assert line["reason"].startswith("10.0% slower than the baseline, and 5.1%")
 
 
 def test_a_session_that_no_header_tells_of_is_left_out():

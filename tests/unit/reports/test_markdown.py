@@ -8,9 +8,10 @@ import markdown
 import msgspec
 import pytest
 from examples import a_measurement
-from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of
+from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
+from pytest_gpuperf.analysis.findings import Confirmation
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.markdown import code, escaped, marker, render_markdown, render_recorded
 from pytest_gpuperf.reports.pages import GITHUB, LARGEST
@@ -96,7 +97,7 @@ def test_the_order_is_what_a_reviewer_needs_first():
     )
     assert titles(text) == [
         "**1 regressed**",
-        "- suite regressed: all &#60;cases&#62; are slower",
+        "- suite regressed, +10.0% &#91;+5.0%, +20.0%&#93;&#58; all &#60;cases&#62; are slower",
         "- vanished: <code>gone</code>",
         "- not measured: <code>skipped</code> (no GPU)",
         "**1 inconclusive**",
@@ -117,13 +118,41 @@ def test_a_quiet_comparison_passes():
     text = render_markdown(judged(finding(A), finding(B), memory(B, "improved"), run=run_of(A, B, C), new=(C,)))
     assert "### gpuperf: passed" in text
     assert Page(text.split("**1 improved**\n\n")[1].split("\n\n")[0]).rows[1:] == [
-        [B, "798 /s", "-", "+0.0% [-1.0%, +1.0%]", "unchanged"],
-        ["\u2003peak memory", "1.02 GiB", "", "-10.0% [-10.9%, -9.1%]", "improved"],
+        [B, "10.00 ms", "10.00 ms", "+0.0% [-1.0%, +1.0%]", "unchanged"],
+        ["\u2003peak memory", "953.7 MiB", "858.3 MiB", "-10.0% [-10.9%, -9.1%]", "improved"],
     ]
     folded = text.split("</summary>\n\n")[1:]
     unchanged, new = (Page(part.split("\n\n</details>")[0]).rows[1:] for part in folded)
-    assert unchanged == [[A, "798 /s", "-", "+0.0% [-1.0%, +1.0%]", "unchanged"]]
-    assert new == [[C, "798 /s", "-", "-", "new"]]
+    assert unchanged == [[A, "10.00 ms", "10.00 ms", "+0.0% [-1.0%, +1.0%]", "unchanged"]]
+    assert new == [[C, "-", "10.02 ms", "-", "new"]]
+
+
+def test_before_now_change_and_within_what():
+    known = a_verdict("unchanged", 1.004, margin=0.048)
+    text = render_markdown(judged(finding(A, verdict=known), run=run_of(A)))
+    assert Page(text.split("</summary>\n\n")[1].split("\n\n</details>")[0]).rows == [
+        ["case", "before", "now", "change", "verdict"],
+        [A, "10.00 ms", "10.04 ms", "+0.4% [-0.6%, +1.4%]", "unchanged within 4.8%"],
+    ]
+    assert text.count("intervals&#58; 90%") == 1
+    assert "intervals" not in render_markdown(judged(without_interval(finding(A))))
+
+
+def test_what_turns_decided_says_both_and_what_that_took():
+    text = render_markdown(
+        judged(
+            in_turns(A, ratio=1.051),
+            finding(B, "environment"),
+            finding(C, "machine"),
+            run=run_of(A, B, C),
+            confirmation=Confirmation(tests=2, launches=5, seconds=41.2, remarks=("one <test> could not be run",)),
+        )
+    )
+    assert titles(text) == ["**1 regressed**", "**1 environment**", "**1 machine**"]
+    assert (
+        escaped("10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now") in text
+    )
+    assert "- confirmed in turns&#58; 2 tests, 5 launches, 41 s\n- one &#60;test&#62; could not be run" in text
 
 
 def test_names_are_names_and_nothing_else():

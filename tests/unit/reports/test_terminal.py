@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
-from verdicts import HOSTILE, WAIVER, comparison, finding, memory, run_of, without_interval
+from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
-from pytest_gpuperf.reports.figures import counts
+from pytest_gpuperf.analysis.findings import Confirmation, Rules
+from pytest_gpuperf.reports.figures import counts, short
 from pytest_gpuperf.reports.tables import display_width
 from pytest_gpuperf.reports.terminal import explain, render_reference, render_table
 from pytest_gpuperf.results.records import Verdict
@@ -36,11 +36,12 @@ def test_a_percentile_of_too_few_calls_is_not_shown():
 def test_each_case_with_its_change_and_verdict():
     judged = comparison(finding(A, "regressed"), finding(B), new=(C,))
     lines = lines_of(render_table(judged, run_of(A, B, C, D), 80))
-    assert lines[0] == "case throughput latency p50 change verdict"
-    assert "test_a 798 /s - -9.1% [-10.0%, -8.2%] REGRESSED" in lines  # less throughput, not more time
-    assert "test_b 798 /s - +0.0% [-1.0%, +1.0%] unchanged" in lines
-    assert "test_c 798 /s - - new" in lines
-    assert "test_d 798 /s - - not compared" in lines
+    assert lines[0] == "case before now change verdict"
+    assert "test_a 10.00 ms 11.00 ms +10.0% [+8.9%, +11.1%] REGRESSED" in lines
+    assert "test_b 10.00 ms 10.00 ms +0.0% [-1.0%, +1.0%] unchanged" in lines
+    assert "test_c - 10.02 ms - new" in lines
+    assert "test_d - 10.02 ms - not compared" in lines
+    assert lines.count("intervals: 90%") == 1
     assert "regressed: it is regressed by far (tests/test_x.py::test_a)" in lines
     assert "1 new: baselines/t4.json does not know it, so nothing was judged." in lines
     assert lines[-1] == "1 unchanged, 1 regressed, 1 new; 2 of 2 decided"
@@ -62,7 +63,7 @@ def test_another_figure_stands_below_its_case_unless_unchanged():
     judged = comparison(memory(A, "regressed"), finding(A), finding(B), memory(B, "unchanged"))
     lines = lines_of(render_table(judged, run_of(A, B), 100))
     assert lines[2].startswith("test_a")
-    assert lines[3] == "peak memory 1.02 GiB +10.0% [+8.9%, +11.1%] REGRESSED"
+    assert lines[3] == "peak memory 953.7 MiB 1.024 GiB +10.0% [+8.9%, +11.1%] REGRESSED"
     assert sum("peak memory" in line for line in lines) == 1
 
 
@@ -94,8 +95,57 @@ def test_notes_the_suite_and_the_environment_are_told():
     text = render_table(judged, run_of(A, B, notes=("the card throttled",)), 200)
     assert f"note: the card throttled ({A}, {B})" in text
     assert "changed: torch 2.13.0 -> 2.15.0" in text
-    assert "suite regressed: all 2 cases are 10% slower" in text
+    assert "suite regressed, +10.0% [+5.0%, +20.0%]: all 2 cases are 10% slower" in text
     assert "2 new: baselines/t4.json does not know them" in text
+
+
+def test_unchanged_says_within_what():
+    found = (finding(A, verdict=a_verdict("unchanged", margin=m)) for m in (0.048, 0.03))
+    text = render_table(comparison(*found), run_of(A), 100)
+    assert "unchanged within 4.8%" in text
+    whole = a_verdict("unchanged", margin=0.03)
+    suite = render_table(comparison(finding(A), suite=whole), run_of(A), 100)
+    assert "suite unchanged within 3%, +0.0% [-1.0%, +1.0%]: it is unchanged by far" in suite
+
+
+def test_what_no_code_changed_is_loud_only_where_it_fails():
+    given = finding(A, "environment"), finding(B, "machine")
+    lines = lines_of(render_table(comparison(*given), run_of(A, B), 100))
+    assert "test_a 10.00 ms 11.00 ms +10.0% [+8.9%, +11.1%] ENVIRONMENT" in lines
+    assert "test_b 10.00 ms 11.00 ms +10.0% [+8.9%, +11.1%] machine" in lines
+    assert lines[-1] == "1 environment, 1 machine; 2 of 2 decided"
+    strict = render_table(comparison(*given, rules=Rules(strict=True, allow_environment=True)), run_of(A, B), 100)
+    assert "  environment\n" in strict
+    assert "  MACHINE" in strict
+
+
+def test_what_turns_decided_says_both_even_where_it_is_unchanged():
+    turned = in_turns(A, ratio=1.051), in_turns(B, "unchanged", 1.002)
+    lines = lines_of(render_table(comparison(*turned), run_of(A, B), 400))
+    assert (
+        f"regressed: 10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now; "
+        f"it is regressed by far ({A})"
+    ) in lines
+    assert any(line.startswith("unchanged: 10.0% slower than the baseline, and 0.2% [-0.8%, 1.2%]") for line in lines)
+    assert "test_b 10.00 ms 10.02 ms +0.2% [-0.8%, +1.2%] unchanged within 3%" in lines
+
+
+@pytest.mark.parametrize(
+    ("took", "said"),
+    [
+        (Confirmation(tests=2, launches=5, seconds=41.2), ["confirmed in turns: 2 tests, 5 launches, 41 s"]),
+        (Confirmation(tests=1, sessions=2, seconds=9.8), ["confirmed: 1 test, 2 fresh sessions, 10 s"]),
+        (
+            Confirmation(tests=3, launches=1, sessions=2, seconds=3, remarks=("no git",)),
+            ["confirmed in turns: 3 tests, 1 launch, 2 fresh sessions, 3 s", "no git"],
+        ),
+        (Confirmation(tests=0, seconds=0.0), []),
+        (None, []),
+    ],
+)
+def test_what_confirming_took(took, said):
+    lines = lines_of(render_table(comparison(finding(A), confirmation=took), run_of(A), 100))
+    assert lines[lines.index("") + 1 :] == [*said, "intervals: 90%", "1 unchanged; 1 of 1 decided"]
 
 
 def test_no_interval_where_there_is_none():
@@ -103,7 +153,8 @@ def test_no_interval_where_there_is_none():
         comparison(without_interval(finding(A, "regressed")), without_interval(memory(A, "regressed"))), run_of(A), 80
     )
     assert "[" not in text
-    assert "-9.1%  REGRESSED" in text
+    assert "+10.0%  REGRESSED" in text
+    assert "intervals" not in text
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -120,9 +171,9 @@ def test_the_message_of_a_regressed_test():
     found = finding("tests/test_x.py::test[a b]", "regressed", notes=("the card throttled",))
     assert explain(found, "baselines/t4.json").split("\n") == [
         "throughput regressed: tests/test_x.py::test[a b]",
-        "  baseline  800 /s (5 sessions)",
-        "  current   727 /s (3 sessions)",
-        "  change    -9.1% [-10.0%, -8.2%]; the tolerance is 3.00%",
+        "  before    800.0 /s, 10.00 ms a call (5 sessions of the baseline)",
+        "  now       727.3 /s, 11.00 ms a call (3 sessions)",
+        "  change    10.0% [8.9%, 11.1%] slower; the tolerance is 3% of throughput",
         "  reason    it is regressed by far",
         "  note      the card throttled",
         "  If the new figure is meant, accept it:",
@@ -130,10 +181,44 @@ def test_the_message_of_a_regressed_test():
     ]
 
 
+def test_the_message_where_turns_decided():
+    lines = explain(in_turns(A, ratio=1.051), "b.json").split("\n")
+    assert lines[1:3] == [
+        "  before    800.0 /s, 10.00 ms a call (3f2a91c, 5 launches in turns)",
+        "  now       761.2 /s, 10.51 ms a call (here, in the same)",
+    ]
+    assert " ".join(" ".join(lines[3:6]).split()).startswith(
+        "change 10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now; the tol"
+    )
+    assert short("main") == "main"
+
+
+@pytest.mark.parametrize(
+    ("found", "step", "command"),
+    [
+        (finding(A, "environment"), "If the other versions are meant, record the baseline with them:", "gpuperf cal"),
+        (
+            finding(A, "machine"),
+            "Keep other work off the machine, and run it again:",
+            "pytest --gpuperf-compare b.json",
+        ),
+        (
+            in_turns(A, "inconclusive"),
+            "Keep other work off the machine, and let them take turns again:",
+            "pytest --gpuperf-compare b.json",
+        ),
+    ],
+)
+def test_the_next_step(found, step, command):
+    lines = explain(found, "b.json").split("\n")
+    assert lines[-2] == f"  {step}"
+    assert lines[-1].startswith(f"    {command}")
+
+
 def test_the_message_where_inconclusive_fails():
     text = explain(memory(A, "inconclusive", current_sessions=1), "b.json")
     assert text.startswith(f"peak memory inconclusive: {A}")
-    assert "1.02 GiB (1 session)" in text
+    assert "now       953.7 MiB (1 session)" in text
     assert "Record more sessions of the baseline's code:" in text
 
 
@@ -146,16 +231,17 @@ def test_what_has_moved_since_a_pinned_reference():
     reference = comparison(finding(A, "regressed"), finding(B), memory(A, "improved"), baseline="v1.json")
     assert lines_of(render_reference(reference, 120)) == [
         "Since the reference v1.json: 1 unchanged, 1 regressed; 2 of 2 decided",
-        "case reference current change verdict",
-        f"{A} 800 /s 727 /s -9.1% [-10.0%, -8.2%] REGRESSED",
-        f"{A} peak memory 954 MiB 1.02 GiB -10.0% [-10.9%, -9.1%] improved",
+        "case reference now change verdict",
+        f"{A} 10.00 ms 11.00 ms +10.0% [+8.9%, +11.1%] REGRESSED",
+        f"{A} peak memory 953.7 MiB 858.3 MiB -10.0% [-10.9%, -9.1%] improved",
     ]
     calm = comparison(finding(B), baseline="v1.json")
     assert render_reference(calm, 80) == "Since the reference v1.json: 1 unchanged; 1 of 1 decided"
 
 
 def test_a_rate_of_energy_has_its_unit():
-    energy = finding(A, "regressed", evidence="energy", metric="energy", baseline=0.5, current=0.55)
-    assert "baseline  0.500 J/item" in explain(energy, "b.json")
-    time = msgspec.structs.replace(energy, metric="device_time")
-    assert "current   550 ms" in explain(time, "b.json")
+    energy = finding(A, "regressed", evidence="energy", metric="energy")
+    assert "before    0.5000 J/item" in explain(energy, "b.json")
+    assert "change    10.0% [8.9%, 11.1%] more energy; the tolerance is 3% of energy" in explain(energy, "b.json")
+    time = finding(A, "regressed", metric="device_time")
+    assert "now       11.00 ms (3 sessions)" in explain(time, "b.json")

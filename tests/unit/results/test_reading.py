@@ -84,13 +84,13 @@ IN_SERIES = '$.cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
         (("provenance",), "guessed", "$.provenance: Invalid enum value 'guessed'"),
         (
             ("version",),
-            2,
-            "$.version: written by a newer gpuperf (format version 2); this one reads version 1. Upgrade",
+            3,
+            "$.version: written by a newer gpuperf (format version 3); this one reads up to version 2. Upgrade",
         ),
-        (("version",), 2, "pip install -U pytest-gpuperf"),
-        (("version",), 0, "$.version: expected the format version 1, found 0"),
-        (("version",), "1", '$.version: expected the format version 1, found "1"'),
-        (("version",), True, "$.version: expected the format version 1, found true"),
+        (("version",), 3, "pip install -U pytest-gpuperf"),
+        (("version",), 0, "$.version: expected a format version from 1 to 2, found 0"),
+        (("version",), "1", '$.version: expected a format version from 1 to 2, found "1"'),
+        (("version",), True, "$.version: expected a format version from 1 to 2, found true"),
         (("format",), "x" * 300, '$.format: this is no file of gpuperf: expected "gpuperf-baseline", found "xxx'),
         (("format",), None, "found null"),
     ],
@@ -144,7 +144,7 @@ def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
             lambda raw: raw.replace(b'"torch"', b'"a b": "1", "a b": "2", "torch"'),
             '$.environment.software["a b"]: the key',
         ),
-        (lambda raw: raw.replace(b'"version": 1', b'"version": 1, "version": 1'), "$.version: the key"),
+        (lambda raw: raw.replace(b'"version": 2', b'"version": 2, "version": 2'), "$.version: the key"),
         # An escaped colon in a kept value would make up for the colon of a dropped key.
         (
             lambda raw: raw.replace(b'"Tesla T4"', b'"T\\u003a4", "name": "T\\u003a4"'),

@@ -216,7 +216,7 @@ def test_the_text_of_a_baseline(tmp_path: Path) -> None:
 TEXT = """\
 {
   "format": "gpuperf-baseline",
-  "version": 1,
+  "version": 2,
   "provenance": "measured",
   "source": "https://e.org",
   "environment": {

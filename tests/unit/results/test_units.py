@@ -8,10 +8,13 @@ import pytest
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.units import (
+    cost_in_words,
     format_bytes,
     format_change,
+    format_percent,
     format_rate,
     format_seconds,
+    in_words,
     log_tolerance,
     parse_fraction,
     significant,
@@ -81,3 +84,37 @@ def test_changes() -> None:
 )  # fmt: skip
 def test_significant_digits(value: float, text: str) -> None:
     assert significant(value) == text
+
+
+def test_a_percentage_says_no_more_digits_than_it_has() -> None:
+    assert [format_percent(f) for f in (0.03, 0.048, 0.1, 0.0004, 1.25)] == ["3%", "4.8%", "10%", "0%", "125%"]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ratio", "interval", "words"),
+    [
+        ("time", 1.054, None, "5.4% slower"),
+        ("time", 0.979, None, "2.1% faster"),
+        ("time", 1.051, (1.042, 1.06), "5.1% [4.2%, 6.0%] slower"),
+        ("time", 0.979, (0.97, 1.01), "2.1% [-1.0%, 3.0%] faster"),
+        ("time", 1.0, (1.0, 1.0), "0.0% [0.0%, 0.0%] slower"),
+        ("time", 2.1, None, "2.10 times as slow"),
+        ("time", 2.1, (1.9, 2.3), "2.10 times [1.90, 2.30] as slow"),
+        ("peak_memory", 1.12, None, "12.0% more memory"),
+        ("peak_memory", 0.5, None, "50.0% less memory"),
+        ("energy", 1.03, None, "3.0% more energy"),
+        ("energy", 3.0, None, "3.00 times the energy"),
+    ],
+)
+def test_a_change_of_a_cost_in_words(
+    evidence: str, ratio: float, interval: tuple[float, float] | None, words: str
+) -> None:
+    assert cost_in_words(evidence, ratio, interval) == words
+    if evidence == "time" and interval is None:
+        assert in_words(ratio) == words
+
+
+def test_figures_that_are_compared_have_a_digit_more() -> None:
+    assert format_seconds(0.0123456, 4) == "12.35 ms"
+    assert format_bytes(1.1e9, 4) == "1.024 GiB"
+    assert (format_rate(12345.0, 4), format_rate(1.5, 4)) == ("12.35 k/s", "1.500 /s")

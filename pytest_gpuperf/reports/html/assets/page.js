@@ -89,7 +89,9 @@ function sessions(page) {
 const WORDS = [
   ['regressed', 'the change exceeds the tolerance, and the interval, at the confidence of the whole suite, excludes zero'],
   ['improved', 'the same, the other way'],
-  ['unchanged', 'with 95% confidence the change is below the margin'],
+  ['environment', 'no code changed, but versions of software did, and that made it slower; it fails unless that is allowed'],
+  ['machine', 'neither code nor versions changed: what moved is the machine. It warns, and fails where strict is on'],
+  ['unchanged', 'with 95% confidence less than so much slower'],
   ['inconclusive', 'neither: the evidence says too little. It is not a pass'],
   ['waived', 'regressed, and tolerated until a day'],
   ['reference', 'beside a published figure, which has no variance'],

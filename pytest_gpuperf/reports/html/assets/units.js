@@ -10,19 +10,22 @@ function significant(value, digits = 3) {
   return decimals >= 0 ? shown.toFixed(decimals) : value.toFixed(0);
 }
 
-function scaled(value, scales) {
+function scaled(value, scales, digits) {
   const [scale, unit] = scales.find(([, , least]) => value >= least) || scales[scales.length - 1];
-  return significant(value / scale) + unit;
+  return significant(value / scale, digits) + unit;
 }
 
 const SECONDS = [[1, ' s', 0.9995], [1e-3, ' ms', 1e-3 * 0.9995], [1e-6, ' us', 1e-6 * 0.9995], [1e-9, ' ns', 0]];
 const RATES = [[1e9, ' G/s', 1e9 * 0.9995], [1e6, ' M/s', 1e6 * 0.9995], [1e3, ' k/s', 1e4 * 0.9995], [1, ' /s', 0]];
 const BYTES = [[2 ** 30, ' GiB', 2 ** 30], [2 ** 20, ' MiB', 2 ** 20], [2 ** 10, ' KiB', 2 ** 10]];
 
-const seconds = (value) => scaled(value, SECONDS);
-const rate = (value) => scaled(value, RATES);
-const bytes = (value) => (value >= 1024 ? scaled(value, BYTES) : `${value.toFixed(0)} B`);
-const joules = (value) => `${significant(value)} J/item`;
+const COMPARED = 4; // digits of figures that stand beside their change: three would not always give it
+
+const seconds = (value, digits) => scaled(value, SECONDS, digits);
+const rate = (value, digits) => scaled(value, RATES, digits);
+const bytes = (value, digits) => (value >= 1024 ? scaled(value, BYTES, digits) : `${value.toFixed(0)} B`);
+const joules = (value, digits) => `${significant(value, digits)} J/item`;
+const percent = (fraction) => `${(fraction * 100).toFixed(1).replace(/\.0$/, '')}%`;
 
 // A ratio as a signed percentage; from twice on as a factor.
 function change(ratio) {
@@ -35,9 +38,12 @@ const interval = (j) => change(j.ratio) + (j.low === undefined ? '' : ` [${chang
 const many = (count, one, several = `${one}s`) => `${count.toLocaleString('en')} ${count === 1 ? one : several}`;
 
 const METRICS = {
-  throughput: { name: 'throughput', cost: 'time a call', say: rate },
-  device_time: { name: 'device time', cost: 'time a call', say: seconds },
-  latency: { name: 'latency', cost: 'time a call', say: seconds },
-  peak_memory: { name: 'peak memory', cost: 'peak memory', say: bytes },
-  energy: { name: 'energy', cost: 'energy an item', say: joules },
+  throughput: { name: 'throughput', cost: 'time a call', say: rate, sayCost: seconds },
+  device_time: { name: 'device time', cost: 'time a call', say: seconds, sayCost: seconds },
+  latency: { name: 'latency', cost: 'time a call', say: seconds, sayCost: seconds },
+  peak_memory: { name: 'peak memory', cost: 'peak memory', say: bytes, sayCost: bytes },
+  energy: { name: 'energy', cost: 'energy an item', say: joules, sayCost: joules },
 };
+
+// What a judged figure cost before (0) and costs now (1): the two give the change beside them.
+const cost = (j, at) => METRICS[j.metric].sayCost(j.costs[at], COMPARED);
