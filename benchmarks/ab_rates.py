@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,9 +24,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from rates_repository import Workloads, asv_continuous, case_of, git, prepare_asv, run
+
 from pytest_gpuperf.analysis.error_rates import wilson as interval
 
-WORKLOADS = {
+PIECES = {
     "loop": "sum(i * i for i in range(200))",
     "json": "json.loads(json.dumps(RECORD))",
     "zlib": "zlib.compress(TEXT[:2000], 1)",
@@ -38,7 +38,7 @@ WORKLOADS = {
     "dict": "{k: v for v, k in enumerate(VALUES[:300])}",
     "copy": "bytes(BLOCK)",
 }
-CASES = list(WORKLOADS)
+CASES = list(PIECES)
 SLOWED = CASES[::2]
 TOOLS = ("gpuperf ab", "pytest-benchmark")
 BRANCHES = {"same": 100, "slow3": 103, "slow5": 105, "slow10": 110}
@@ -52,61 +52,12 @@ SAID = TEXT[:600].decode()
 WORD = re.compile(r"[a-z]+o[a-z]*")
 BLOCK = bytearray(200_000)
 """
-
-
-def package(slowed: int, note: str) -> str:
-    """The source of the package: each workload repeats one piece of work."""
-    functions = "".join(
-        f"\ndef work_{name}():\n    for _ in range({slowed if name in SLOWED else 100}):\n        {body}\n"
-        for name, body in WORKLOADS.items()
-    )
-    return f"# {note}\n{PREAMBLE}{functions}"
+WORKLOADS = Workloads(PIECES, PREAMBLE, {})
 
 
 def make(folder: Path) -> None:
     """The repository, with a branch for each share of extra work."""
-    names = ", ".join(f'"{n}"' for n in CASES)
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        '[project]\nname = "work"\nversion = "1"\n[tool.setuptools]\npackages = ["work"]\n',
-        "perf/test_ours.py": f"import pytest, work\n\n@pytest.mark.parametrize('name', [{names}])\n"
-        "def test_work(gpuperf, name):\n    gpuperf(getattr(work, 'work_' + name))\n",
-        "bench/test_theirs.py": f"import pytest, work\n\n@pytest.mark.parametrize('name', [{names}])\n"
-        "def test_work(benchmark, name):\n    benchmark(getattr(work, 'work_' + name))\n",
-        "asv_suite/__init__.py": "",
-        "asv_suite/suite.py": "import work\n" + "".join(f"def time_{n}():\n    work.work_{n}()\n" for n in CASES),
-        "asv.conf.json": json.dumps(
-            {
-                "version": 1,
-                "project": "work",
-                "project_url": "",
-                "repo": ".",
-                "branches": ["base"],
-                "environment_type": "virtualenv",
-                "benchmark_dir": "asv_suite",
-                "env_dir": "../asv/env",
-                "results_dir": "../asv/results",
-                "html_dir": "../asv/html",
-            }
-        ),
-    }
-    git(folder, "init", "-q", "-b", "base")
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    (folder / "work").mkdir()
-    (folder / "work/__init__.py").write_text(package(100, "the base"))
-    git(folder, "add", ".")
-    git(folder, "commit", "-qm", "base")
-    for branch, repeats in BRANCHES.items():
-        git(folder, "checkout", "-qb", branch, "base")
-        (folder / "work/__init__.py").write_text(package(repeats, branch))
-        git(folder, "commit", "-qam", branch)
-    git(folder, "checkout", "-q", "base")
-
-
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e@x", *arguments], cwd=folder, check=True)
+    WORKLOADS.make(folder, 100, {name: dict.fromkeys(SLOWED, more) for name, more in BRANCHES.items()})
 
 
 def ours(folder: Path, branch: str, budget: str | None) -> dict[str, str]:
@@ -115,7 +66,7 @@ def ours(folder: Path, branch: str, budget: str | None) -> dict[str, str]:
     command += [] if budget is None else ["--budget", budget]
     done = run([*command, "--", "--gpuperf-device", "cpu", "perf"], folder)
     report = json.loads(done.stdout)
-    return {_case(f["case"]): f["verdict"]["word"] for f in report["comparison"]["findings"]}
+    return {case_of(f["case"]): f["verdict"]["word"] for f in report["comparison"]["findings"]}
 
 
 def pytest_benchmark(folder: Path, branch: str) -> dict[str, str]:
@@ -134,11 +85,8 @@ def pytest_benchmark(folder: Path, branch: str) -> dict[str, str]:
 
 
 def asv(folder: Path, branch: str, command: str) -> dict[str, str]:
-    """What `asv continuous` says: significant and beyond its factor of 1.1 by default, here 1.05 as the others' 5 %."""
-    done = run([command, "continuous", "--factor", "1.05", "base", branch], folder)
-    if "BENCHMARKS NOT SIGNIFICANTLY CHANGED" not in done.stdout and "| Change" not in done.stdout:
-        raise SystemExit(done.stdout + done.stderr)
-    slower = set(re.findall(r"^\| \+ .*suite\.time_(\w+)", done.stdout, re.MULTILINE))
+    """What `asv continuous` says of each case."""
+    _, slower = asv_continuous(folder, branch, command)
     return {case: "regressed" if case in slower else "unchanged" for case in CASES}
 
 
@@ -150,15 +98,6 @@ def twice(folder: Path) -> float:
         run([sys.executable, "-m", "pytest", "-q", "--gpuperf-device", "cpu", "perf"], folder)
     git(folder, "checkout", "-q", "base")
     return time.monotonic() - started
-
-
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def _case(node: str) -> str:
-    return node.rpartition("[")[2].rstrip("]")
 
 
 def rounds(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -182,8 +121,7 @@ def measure(options: argparse.Namespace) -> None:
         folder.mkdir()
         make(folder)
         if options.asv:
-            run([options.asv, "machine", "--yes"], folder)
-            asv(folder, "same", options.asv)  # builds its environment: not a measurement
+            prepare_asv(folder, "same", options.asv)
         for tool, branch in rounds(options):
             started = time.monotonic()
             words: dict[str, str] = {}

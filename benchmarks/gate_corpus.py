@@ -3,6 +3,8 @@
     python benchmarks/gate_corpus.py --corpus DIRECTORY      prints one Markdown table
 
 `stored` and `paired` are also what the corpus's own score.py can call: the product's own path with its defaults.
+`suite` judges a whole suite on that path, with its canaries and, where they can be run, turns with the baseline's
+revision: gate_weather.py draws suites for it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ import importlib
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from gate_suites import FRESH, REFERENCES
 
 from pytest_gpuperf.analysis import (
     CaseEvidence,
@@ -25,12 +29,19 @@ from pytest_gpuperf.analysis import (
     block_medians,
     judge_paired,
     judge_suite,
+    needs_more_launches,
     suspects,
 )
+from pytest_gpuperf.analysis.evidence import Canaries
+from pytest_gpuperf.analysis.gate import SUITE
+from pytest_gpuperf.analysis.paired import usual_spreads
 
 POLICY = Policy()
 PAIRED_POLICY = Policy(comparisons=48)
 Sessions = Sequence[Sequence[float]]
+Session = Mapping[str, Any]  # {"id", "time", "card", "revision", "samples"}
+Sides = tuple[Sequence[float], Sequence[float]]  # one launch: the medians of its rounds, of the base and of the head
+Turns = Callable[[Sequence[str]], Mapping[str, Sequence[Sides]] | None]
 
 
 def stored(baseline_sessions: Sessions, candidate_sessions: Sessions) -> str:
@@ -50,6 +61,51 @@ def paired(blocks: Sequence[Mapping[str, Any]]) -> str:
         sides[block["launch"]][0].append(block["a"])
         sides[block["launch"]][1].append(block["b"])
     return judge_paired([Launch(a, b) for a, b in sides.values()], PAIRED_POLICY).word
+
+
+def suite(
+    cases: Mapping[str, tuple[Sequence[Session], Sequence[Session]]], canaries: Canaries | None, turns: Turns | None
+) -> dict[str, str]:
+    """A word for every case, and under "(suite)" for all of them.
+
+    The candidate's sessions are in the order in which they would be measured. Of them, and of the launches that
+    `turns` gives, only those are read that the gate asks for: whoever draws them can count what a verdict costs.
+    """
+    evidence = {n: CaseEvidence(_observed(then), _observed(now[:1])) for n, (then, now) in cases.items()}
+    again = suspects(evidence, canaries, POLICY)
+    launches = (turns(sorted(again)) if turns and again else None) or {}
+    fresh = again - launches.keys()
+    calm = [n for n in evidence if n not in again][:REFERENCES] if fresh else []
+    for name in (*fresh, *calm):
+        evidence[name] = replace(evidence[name], candidate=_observed(cases[name][1][: 1 + FRESH]))
+    words: dict[str, str] = {n: v.word for n, v in judge_suite(evidence, canaries, POLICY).items()}
+    words |= _in_turns(launches)
+    if launches and words.get(SUITE) == "regressed":
+        slower = sum(words[n] == "regressed" for n in launches)
+        words[SUITE] = "regressed" if 2 * slower > len(launches) else "inconclusive"
+    return words
+
+
+def _observed(sessions: Sequence[Session]) -> list[Observed]:
+    return [Observed(s["id"], block_medians(s["samples"]), s["time"], s["card"]) for s in sessions]
+
+
+def _in_turns(launches: Mapping[str, Sequence[Sides]]) -> dict[str, str]:
+    policy = Policy(comparisons=len(launches))
+    made: dict[str, list[Launch]] = {name: [] for name in launches}
+    usual = usual_spreads(made)
+    wanted = set(launches)
+    while wanted:
+        for name in wanted:
+            base, head = launches[name][len(made[name])]
+            made[name].append(Launch([[m] for m in base], [[m] for m in head]))
+        usual = usual_spreads(made)
+        wanted = {
+            n
+            for n, took in made.items()
+            if len(took) < len(launches[n]) and needs_more_launches(took, policy, usual=usual[n])
+        }
+    return {n: judge_paired(took, policy, usual[n]).word for n, took in made.items()}
 
 
 def ratio_rule(figure: Callable[[Any], float], baseline: Sessions, candidate: Sessions) -> str:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Literal
 
 from pytest_gpuperf.analysis.compaction import block_medians
+from pytest_gpuperf.analysis.resolution import with_margins
 from pytest_gpuperf.errors import DeviceError, UsageError
 from pytest_gpuperf.results.identity import device_differences
 from pytest_gpuperf.results.records import (
@@ -28,6 +29,7 @@ from pytest_gpuperf.results.records import (
 SESSIONS_NEEDED = 5  # below, the variance between processes is unknown, and the next verdicts would be guesses
 
 Action = Literal["added", "replaced", "new", "pruned", "kept"]
+GREW: frozenset[Action] = frozenset({"added", "replaced", "new"})  # the case has sessions that it had not before
 
 
 class Change(Record, frozen=True, kw_only=True):
@@ -111,7 +113,9 @@ def accept(
             after[case] = new
         changes.append(_change(case, action, old, new))
     _refuse_short(short)
-    return Acceptance(baseline=_baseline(baseline, runs, after, headers, changes), changes=tuple(changes))
+    grown = {c.case for c in changes if c.action in GREW}
+    kept = _baseline(baseline, runs, after, headers, grew=bool(grown))
+    return Acceptance(baseline=with_margins(kept, grown), changes=tuple(changes))
 
 
 def _action(old: Accepted | None, found: _Measured, fresh: int, verdict: Word | None, *, few: bool) -> Action:
@@ -123,7 +127,7 @@ def _action(old: Accepted | None, found: _Measured, fresh: int, verdict: Word | 
         return "replaced"
     if verdict == "unchanged":
         return "added"
-    # Inconclusive (or never judged): one session that may be a regression must not move the reference, or ten such
+    # Inconclusive (or never judged): one session that may be a regression must not move the reference, or a few such
     # would hide it. Yet a noisy or young baseline can only learn by more sessions: as many as a replacement needs,
     # or any while it has too few itself.
     enough = few or fresh >= SESSIONS_NEEDED or len(old.series) < SESSIONS_NEEDED
@@ -141,7 +145,7 @@ def _accepted(
     series.sort(key=lambda s: _age(headers[s.session]))
     kept = tuple(series[-SESSIONS_KEPT:])
     if grown and kept == grown.series:
-        return "kept", grown  # all of them are older than the ten sessions that are kept
+        return "kept", grown  # all of them are older than the sessions that are kept
     new = Accepted(
         id=found.case.id,
         test=found.case.test,
@@ -200,10 +204,10 @@ def _baseline(
     runs: Sequence[Run],
     cases: Mapping[str, Accepted],
     headers: Mapping[str, Session],
-    changes: Sequence[Change],
+    *,
+    grew: bool,
 ) -> Baseline:
     used = {s.session for c in cases.values() for s in c.series}
-    grew = any(c.action in ("added", "replaced", "new") for c in changes)
     newest = max(runs, key=lambda r: max((_age(s) for s in r.sessions), default=("", "")))
     return Baseline(
         provenance="measured",

@@ -7,11 +7,15 @@ from datetime import UTC, date, datetime
 from itertools import chain
 from statistics import median
 
+import msgspec
+
 from pytest_gpuperf.analysis import gate
-from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
+from pytest_gpuperf.analysis.confirmation import Confirmed, confirmed_verdicts
+from pytest_gpuperf.analysis.evidence import LEAST_MARGIN, Policy
 from pytest_gpuperf.analysis.explaining import MOVED, explanations
-from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
-from pytest_gpuperf.analysis.matching import Match, match, merged, stated
+from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules, Turns
+from pytest_gpuperf.analysis.location import spread_between
+from pytest_gpuperf.analysis.matching import Match, match, merged, scalar, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
 from pytest_gpuperf.results.records import (
@@ -25,6 +29,7 @@ from pytest_gpuperf.results.records import (
     Run,
     Series,
     Verdict,
+    Waiver,
 )
 from pytest_gpuperf.results.units import METRICS, format_change
 
@@ -39,19 +44,35 @@ def compare(
     rules: Rules | None = None,
     override: Rule | None = None,
     today: date | None = None,
+    confirmed: Confirmed | None = None,
 ) -> Comparison:
-    """Judge a run. `override` is the command line's rule, above what each case carries."""
+    """Judge a run. `override` is the command line's rule, above what each case carries.
+
+    `confirmed`: what measuring suspects again brought, beside the fresh sessions that the run holds.
+    """
     refuse_other_device(run.environment, baseline, name)
     override = override or Rule()
     joined = match(run, baseline, override)
-    verdicts = _judge(joined)
-    day = (today or datetime.now(UTC).date()).isoformat()
+    screened = _judge(joined)
+    policies = {name: case.policy or Policy() for name, case in joined.evidence["time"].items()}
+    verdicts = dict(screened)
+    if confirmed is not None:
+        known = {n: spread_between(joined.evidence["time"][n].baseline) for n in confirmed.launches}
+        verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, known)
+    day = _day(today)
     findings: list[Finding] = []
     for case, (accepted, current) in joined.pairs.items():
         for kind, of_kind in joined.evidence.items():
             if case in of_kind:
-                verdict = _capped(verdicts[kind][case], kind, of_kind[case], current.measurements[-1])
-                findings.append(_finding(kind, accepted, current, verdict, override, day))
+                verdict = _capped(verdicts[kind][case], kind, current.measurements)
+                finding = _finding(kind, accepted, current, verdict, override, day)
+                if verdict.basis == "turns" and confirmed is not None:
+                    finding = msgspec.structs.replace(
+                        finding,
+                        screened=screened[kind][case],
+                        turns=Turns(base=confirmed.base[case], launches=len(confirmed.launches[case])),
+                    )
+                findings.append(finding)
     return Comparison(
         baseline=name,
         device=run.environment.device,
@@ -64,7 +85,12 @@ def compare(
         expired={a.id: a.waiver for a, _ in joined.pairs.values() if a.waiver and a.waiver.until < day},
         explanations=explanations(run, baseline, moved(findings)),
         rules=rules or Rules(),
+        confirmation=confirmed.record if confirmed is not None else None,
     )
+
+
+def _day(today: date | None) -> str:
+    return (today or datetime.now(UTC).date()).isoformat()
 
 
 def moved(findings: Iterable[Finding]) -> list[str]:
@@ -72,16 +98,28 @@ def moved(findings: Iterable[Finding]) -> list[str]:
     return [f.case for f in findings if f.evidence == "time" and f.verdict.word in MOVED]
 
 
-def suspects(run: Run, baseline: Baseline, override: Rule | None = None) -> set[str]:
-    """The cases that one session makes suspicious: they are measured again before they may fail."""
+def suspects(
+    run: Run, baseline: Baseline, override: Rule | None = None, today: date | None = None
+) -> dict[EvidenceKind, set[str]]:
+    """The cases that one session does not clear, by what they are suspected of: they are measured again.
+
+    A waived case may be slower, so nobody needs to know how much.
+    """
     joined = match(run, baseline, override or Rule())
-    total = _comparisons(joined)
-    return {
-        case
-        for kind, cases in joined.evidence.items()
-        if cases
-        for case in gate.suspects(cases, joined.canaries if kind == "time" else None, Policy(comparisons=total))
-    }
+    policy, day = Policy(comparisons=_comparisons(joined)), _day(today)
+    waived = {case for case, (accepted, _) in joined.pairs.items() if waiver_of(accepted, day)}
+    found: dict[EvidenceKind, set[str]] = {}
+    for kind, cases in joined.evidence.items():
+        canaries = joined.canaries if kind == "time" else None
+        found[kind] = (gate.suspects(cases, canaries, policy) if cases else set()) - waived
+    capped = {c for c, (_, now) in joined.pairs.items() if _is_wide(now.measurements, LEAST_MARGIN)}
+    found["time"] |= capped - waived
+    return found
+
+
+def waiver_of(accepted: Accepted, day: str) -> Waiver | None:
+    """A case's waiver, as long as it lasts."""
+    return accepted.waiver if accepted.waiver and accepted.waiver.until >= day else None
 
 
 def refuse_other_device(here: Environment, baseline: Baseline, name: str) -> None:
@@ -108,54 +146,49 @@ def _judge(joined: Match) -> Mapping[EvidenceKind, Mapping[str, Verdict]]:
     }
 
 
-def _capped(verdict: Verdict, kind: EvidenceKind, evidence: CaseEvidence, now: Measurement) -> Verdict:
+def _is_wide(measurements: Sequence[Measurement], margin: float) -> bool:
+    """Whether the newest measurement ended at its cap, too wide to tell the margin."""
+    *_, now = measurements
+    return now.ended == "cap" and now.interval > margin / 2
+
+
+def _capped(verdict: Verdict, kind: EvidenceKind, measurements: Sequence[Measurement]) -> Verdict:
     """A measurement that ended at its cap, too wide to tell the margin, cannot acquit; what is plain it still tells."""
-    margin = (evidence.policy or Policy()).unchanged_below
+    *_, now = measurements
     plain = verdict.word == "regressed" or (verdict.word == "improved" and 1 - verdict.ratio > now.interval)
-    if kind != "time" or now.ended != "cap" or now.interval <= margin / 2 or plain:
+    if kind != "time" or verdict.basis == "turns" or plain or verdict.margin is None:
+        return verdict
+    if verdict.word in {"machine", "environment"} or not _is_wide(measurements, verdict.margin):
         return verdict
     timed = sum(sum(block) for block in now.blocks) * now.span_calls
     reason = (
         f"sampling stopped at its cap after {timed:.3g} s with the median known to +-{now.interval:.1%} only; "
         f"give it longer with --gpuperf-budget"
     )
-    return Verdict(
-        word="inconclusive",
-        ratio=verdict.ratio,
-        low=verdict.low,
-        high=verdict.high,
-        reason=reason,
-        detectable=verdict.detectable,
-    )
+    return msgspec.structs.replace(verdict, word="inconclusive", reason=reason)
 
 
 def _finding(kind: EvidenceKind, accepted: Accepted, case: Case, verdict: Verdict, override: Rule, day: str) -> Finding:
     metric, tolerance = stated(merged(case.rule, override), kind)
     now = case.measurements
-    if kind == "time":
-        before = _figure(metric, accepted.items, median(chain.from_iterable(s.medians for s in accepted.series)))
-        after = _figure(metric, accepted.items, median(chain.from_iterable(m.samples for m in now)))
-    elif kind == "peak_memory":
-        before = float(median(s.peak_memory for s in accepted.series if s.peak_memory))
-        after = float(median(m.peak_memory for m in now if m.peak_memory))
-    else:
-        before = median(s.energy for s in accepted.series if s.energy)
-        after = median(m.energy for m in now if m.energy)
-    waiver = accepted.waiver if accepted.waiver and accepted.waiver.until >= day else None
+    *_, newest = now
+    before = verdict.before or _usual(kind, accepted)
+    if len(now) > 1 and verdict.basis == "baseline":
+        verdict = msgspec.structs.replace(verdict, basis="fresh sessions")
     return Finding(
         case=accepted.id,
         test=case.test,
         line=case.line,
         evidence=kind,
         metric=metric,
-        baseline=before,
-        current=after,
+        baseline=_figure(metric, accepted.items, before),
+        current=_figure(metric, accepted.items, before * verdict.ratio),
         tolerance=tolerance,
         baseline_sessions=len(accepted.series),
         current_sessions=len(now),
         verdict=verdict,
-        waiver=waiver,
-        notes=(*now[-1].notes, *(clock_note(accepted.series, now) if kind == "time" else ())),
+        waiver=waiver_of(accepted, day),
+        notes=(*newest.notes, *(clock_note(accepted.series, now) if kind == "time" else ())),
     )
 
 
@@ -171,5 +204,12 @@ def clock_note(series: Sequence[Series], now: Sequence[Measurement]) -> tuple[st
     return (f"SM clock {median(after):.0f} MHz, {median(before):.0f} MHz in the baseline ({format_change(ratio)})",)
 
 
-def _figure(metric: str, items: int, seconds: float) -> float:
-    return items / seconds if METRICS[metric].higher_is_better else seconds
+def _usual(kind: EvidenceKind, accepted: Accepted) -> float:
+    """What a case usually took, where nothing could be judged."""
+    if kind == "time":
+        return median(chain.from_iterable(s.medians for s in accepted.series))
+    return float(median(v for s in accepted.series if (v := scalar(s, kind))))
+
+
+def _figure(metric: str, items: int, cost: float) -> float:
+    return items / cost if METRICS[metric].higher_is_better else cost

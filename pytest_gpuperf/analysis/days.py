@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +17,32 @@ CARD_SPREAD = 0.01  # between cards of one kind
 KNOWN = 3  # clusters from which on the data say how much they differ
 
 
-def unseen(baseline: Sequence[Observed], candidate: Sequence[Observed], day_variance: float) -> float:
-    """The variance that days and cards add to a change, where times and cards are given.
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What days and cards add to the variance of a change."""
 
-    `day_variance` is what the data say of clusters in time; it counts from `KNOWN` clusters on. A session's own
-    variance holds it already, as if every session had a day of its own: only the difference is added.
+    days: float = 0.0  # times what days differ by, where the baseline has seen enough of them
+    always: float = 0.0
+
+
+def unseen(baseline: Sequence[Observed], candidate: Sequence[Observed]) -> Unseen:
+    """What days and cards add to the variance of a change, where times and cards are given.
+
+    From `KNOWN` clusters on the data say how much days differ. A session's own variance holds that already, as if
+    every session had a day of its own: only the difference is added.
     """
-    extra = 0.0
+    days = always = 0.0
     before, now = (clusters([s.time for s in side if s.time is not None]) for side in (baseline, candidate))
     if before and now:
         if len(before) >= KNOWN:
-            days = 1 / len(before) + 1 / len(now) - 1 / len(baseline) - 1 / len(candidate)
-            extra += day_variance * max(days, 0.0)
+            days = max(1 / len(before) + 1 / len(now) - 1 / len(baseline) - 1 / len(candidate), 0.0)
         elif not any(low - HOUR <= t <= high + HOUR for t, _ in now for low, high in before):
-            extra += DAY_SPREAD**2 * (1 + 1 / len(before))
+            always += DAY_SPREAD**2 * (1 + 1 / len(before))
     cards = {s.card for s in baseline if s.card}
     here = {s.card for s in candidate if s.card}
     if cards and here - cards:
-        extra += CARD_SPREAD**2
-    return extra
+        always += CARD_SPREAD**2
+    return Unseen(days, always)
 
 
 def clusters(times: Sequence[float]) -> list[tuple[float, float]]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 DEFAULT_TOLERANCE = 0.01
-DEFAULT_MARGIN = 0.03
+LEAST_MARGIN = 0.03  # no runner is asked to tell less, unless a margin is given
+MARGIN_CAP = 0.10  # a runner that cannot tell this decides nothing
 DEFAULT_CONFIDENCE = 0.99
 SEEMS_FASTER = 2.0  # margins: who seems to be faster by more, and is not known to be, is not called unchanged either
 LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
@@ -17,14 +18,18 @@ class Policy:
     """How a cost is judged. Fractions of the cost (time, bytes, joules): 0.01 is 1 %."""
 
     tolerance: float = DEFAULT_TOLERANCE
-    margin: float | None = None  # below it a case is "unchanged"; the larger of 3 % and twice the tolerance
+    margin: float | None = None  # below it a case is "unchanged"; None: what the evidence can tell, up to the cap
+    margin_cap: float = MARGIN_CAP
     confidence: float = DEFAULT_CONFIDENCE  # of the whole suite: 1 - the chance of one false failure
     comparisons: int | None = None  # judged together; None: as many as are given
 
     @property
-    def unchanged_below(self) -> float:
-        """The margin in force."""
-        return max(DEFAULT_MARGIN, 2 * self.tolerance) if self.margin is None else self.margin
+    def margins(self) -> tuple[float, float]:
+        """The margin in force lies between these; both are the one that was given."""
+        if self.margin is not None:
+            return self.margin, self.margin
+        least = max(LEAST_MARGIN, 2 * self.tolerance)
+        return least, max(least, self.margin_cap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from pytest_gpuperf.results.records import Device, EvidenceKind, Record, Verdict
 from pytest_gpuperf.results.units import many
 
 DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine"})
-CHANGES_NAMED = 3  # versions of software named in one sentence
 
 
 class Turns(Record, frozen=True, kw_only=True):
@@ -39,13 +38,13 @@ class Finding(Record, frozen=True, kw_only=True):
 
     @property
     def fails(self) -> bool:
-        """Whether this finding alone fails the session."""
+        """Whether this finding fails the session whatever the rules: see `Comparison.is_failure`."""
         return self.verdict.word == "regressed" and self.waiver is None
 
     @property
-    def slower(self) -> bool:
-        """Whether it seems slower than its tolerance, whoever did that."""
-        return self.verdict.ratio > 1 + self.tolerance and self.waiver is None
+    def is_slower_by_software(self) -> bool:
+        """Whether other versions of software cost more, and nobody tolerates that."""
+        return self.verdict.word == "environment" and self.verdict.ratio > 1 + self.tolerance and self.waiver is None
 
 
 class Confirmation(Record, frozen=True, kw_only=True):
@@ -94,15 +93,6 @@ class Comparison(Record, frozen=True, kw_only=True):
         """How many of the compared cases got a verdict."""
         return sum(f.verdict.word in DECIDED for f in self.timed)
 
-    def fails(self, finding: Finding) -> bool:
-        """Whether a finding fails its test, by the rules."""
-        word = finding.verdict.word
-        if word == "environment":
-            return finding.slower and not self.rules.allow_environment
-        if word == "machine":
-            return finding.slower and self.rules.strict
-        return finding.fails or (word == "inconclusive" and self.rules.strict)
-
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the session fails, a sentence each; empty where it does not."""
@@ -113,6 +103,14 @@ class Comparison(Record, frozen=True, kw_only=True):
         """1 regressed, vanished, unmeasured; 6 nothing compared; 7 too little decided; else 0."""
         return next((code for code, _ in self._problems()), 0)
 
+    def is_failure(self, finding: Finding) -> bool:
+        """Whether this finding, under the rules, fails the session."""
+        if finding.verdict.word == "inconclusive":
+            return self.rules.strict
+        if finding.verdict.word == "machine":
+            return self.rules.strict and finding.waiver is None
+        return finding.fails or (finding.is_slower_by_software and not self.rules.allow_environment)
+
     def _problems(self) -> list[tuple[int, str]]:
         found = [(1, sentence) for sentence in (self.sides.problems if self.sides else ())]
         regressed = sum(f.fails for f in self.findings)
@@ -120,7 +118,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             found.append((1, f"{regressed} of {len(self.findings)} compared figures regressed."))
         if self.suite is not None and self.suite.word == "regressed":
             found.append((1, f"The suite as a whole regressed: {self.suite.reason}"))
-        found += self._same_code()
+        found += self._without_code()
         found += [
             (1, f"The waiver of {case} ended on {waiver.until}. Renew it or mend the case, then: gpuperf waive --help")
             for case, waiver in self.expired.items()
@@ -139,28 +137,24 @@ class Comparison(Record, frozen=True, kw_only=True):
             found.append((7, f"{count}; at least {share:.0%} must. {self._advice}"))
         return found
 
-    def _same_code(self) -> list[tuple[int, str]]:
-        """Slower with no code changed: by other software that nobody allowed, or by the machine where strict is on."""
+    def _without_code(self) -> list[tuple[int, str]]:
+        """What moved though no code changed: by other versions of software, or by the machine."""
         found: list[tuple[int, str]] = []
-        failing = [f for f in self.timed if self.fails(f)]
-        environment = sum(f.verdict.word == "environment" for f in failing)
-        machine = sum(f.verdict.word == "machine" for f in failing)
-        whole = self.suite.word if self.suite is not None and self.suite.low > 1 else None
-        more = len(self.changes) - CHANGES_NAMED
-        named = ", ".join([*self.changes[:CHANGES_NAMED], *([f"and {more} more"] if more > 0 else [])])
-        software = f"other versions of software{f' ({named})' if named else ''}, no code changed"
-        allow = (
-            f"If that is meant, allow it: --gpuperf-allow-environment (gpuperf compare: --allow-environment), and "
-            f"record a new baseline: gpuperf calibrate --sessions 5 --into {self.baseline} -- PYTEST-ARGUMENTS"
-        )
-        if environment:
-            found.append((1, f"{_are(environment)} slower with {software}. {allow}"))
-        elif whole == "environment" and not self.rules.allow_environment:
-            found.append((1, f"The suite as a whole is slower with {software}. {allow}"))
-        if machine:
-            found.append((1, f"{_are(machine)} slower by the machine, no code and no version changed; strict is on."))
-        elif whole == "machine" and self.rules.strict:
-            found.append((1, "The suite as a whole is slower by the machine, no code changed; strict is on."))
+        suite, total = self.suite, len(self.findings)
+        slower = sum(f.is_slower_by_software for f in self.findings)
+        whole = suite is not None and suite.word == "environment" and suite.ratio > 1
+        if (slower or whole) and not self.rules.allow_environment:
+            what = f"{slower} of {total} compared figures cost" if slower else "The suite as a whole costs"
+            versions = f" ({', '.join(self.changes)})" if self.changes else ""
+            record = f"gpuperf calibrate --sessions 5 --into {self.baseline} -- PYTEST-ARGUMENTS"
+            allow = "pytest --gpuperf-allow-environment, gpuperf compare --allow-environment"
+            why = f"{what} more with other versions of software{versions}; no code changed."
+            found.append((1, f"{why} If they are meant, record the baseline with them: {record}; or allow it: {allow}"))
+        moved = sum(f.verdict.word == "machine" and f.waiver is None for f in self.findings)
+        if (moved or (suite is not None and suite.word == "machine")) and self.rules.strict:
+            what = f"{moved} of {total} compared figures" if moved else "The suite as a whole"
+            why = f"{what} moved, and strict is on: neither code nor versions changed, so the machine did that."
+            found.append((1, f"{why} Keep other work off the machine, and run again."))
         return found
 
     @property
@@ -185,7 +179,3 @@ class Comparison(Record, frozen=True, kw_only=True):
         if self.unmeasured:
             found.append((1, f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline."))
         return found
-
-
-def _are(count: int) -> str:
-    return "1 case is" if count == 1 else f"{count} cases are"

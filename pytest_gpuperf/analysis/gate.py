@@ -35,8 +35,7 @@ def judge_suite(cases: Mapping[str, CaseEvidence], canaries: Canaries | None, po
     if not measured:
         return {name: found[name] for name in cases}
     suite = Suite(measured, canaries, policy)
-    for group in suite.groups:
-        found |= group.verdicts()
+    found |= suite.verdicts()
     for name, note in left_out.items():
         found[name] = msgspec.structs.replace(found[name], reason=f"{found[name].reason}; {note}")
     verdicts = {name: found[name] for name in cases}
@@ -57,7 +56,7 @@ def judge(
 
 
 def suspects(cases: Mapping[str, CaseEvidence], canaries: Canaries | None, policy: Policy) -> set[str]:
-    """The cases to measure again: what the first candidate session neither acquits nor puts beyond mending.
+    """The cases to measure again: all that the first session does not clear.
 
     Where the suite as a whole is suspicious, a bounded number of typical cases too: only fresh data convicts it.
     """
@@ -73,10 +72,7 @@ def suspects(cases: Mapping[str, CaseEvidence], canaries: Canaries | None, polic
             measured[name] = replace(usable, candidate=usable.candidate[:1])
     if not measured:
         return found
-    suite = Suite(measured, canaries, policy)
-    for group in suite.groups:
-        found |= group.suspects()
-    return found | suite.suspects(found)
+    return found | Suite(measured, canaries, policy).suspects()
 
 
 def _usable(case: CaseEvidence) -> tuple[CaseEvidence | None, str]:

@@ -2,60 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_gpuperf.analysis import reasons
-from pytest_gpuperf.analysis.arrays import Floats
-from pytest_gpuperf.analysis.days import unseen
-from pytest_gpuperf.analysis.evidence import SEEMS_FASTER, CaseEvidence
+from pytest_gpuperf.analysis.arrays import Flags, Floats, Indices
+from pytest_gpuperf.analysis.evidence import SEEMS_FASTER
 from pytest_gpuperf.analysis.location import tick
-from pytest_gpuperf.analysis.quantiles import student
+from pytest_gpuperf.analysis.quantiles import BOUND, margin_told, student
 from pytest_gpuperf.analysis.reasons import Judged
 from pytest_gpuperf.analysis.spread import Spread
-from pytest_gpuperf.results.records import Verdict, Word
+from pytest_gpuperf.results.records import Word
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.analysis.suite import Suite
+    from pytest_gpuperf.analysis.view import View
 
-Indices = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 Words = list[Word]
 
 GROSS = {1: 0.25, 2: 0.15}  # with so few baseline sessions only a change beyond this is believed
 ROBUST_FROM = 5  # baseline sessions from which on one of them may be an outlier
+_HALF_SEEN = 0.5  # of a shift beyond what was ever seen: so much of it the cases may or may not share
 
 
 class Group:
     """Cases with equally many sessions on each side."""
 
-    def __init__(self, suite: Suite, at: Indices, before: int, now: int) -> None:
-        self.suite, self.at, self.k, self.c = suite, at, before, now
+    def __init__(self, view: View, at: Indices, before: int, now: int) -> None:
+        suite, figures, spread = view.suite, view.figures, view.spread
+        self.suite, self.k, self.c = suite, before, now
         self.names: list[str] = [suite.names[i] for i in at]
         rows = suite.starts[at][:, None] + np.arange(before + now)
-        figures, raw = suite.figures[rows], suite.raw[rows]
-        self.baseline, self.candidate = figures[:, :before], figures[:, before:]
-        self.change = _shift(self.baseline, self.candidate)
-        self.fresh_change = _shift(self.baseline, self.candidate[:, 1:]) if now > 1 else self.change
-        self.raw_change = _shift(raw[:, :before], raw[:, before:])
+        values = figures.values[rows]
+        self.baseline, self.candidate = values[:, :before], values[:, before:]
+        self.centre = _centre(self.baseline)
+        self.change = _centre(self.candidate) - self.centre
+        self.fresh_change = _centre(self.candidate[:, 1:]) - self.centre if now > 1 else self.change
         cases = [suite.cases[n] for n in self.names]
         self.policies = [c.policy or suite.policy for c in cases]
         self.tolerance = np.log1p([p.tolerance for p in self.policies])
-        self.margin = np.log1p([p.unchanged_below for p in self.policies])
-        shift = suite.shift[rows]
-        moved = shift[:, before:].mean(axis=1) - shift[:, :before].mean(axis=1)
-        self.extra = _extra(cases, suite.day_variance) + suite.share_variance * moved**2
-        self.variance = suite.spread.own[at] + suite.spread.common
-        part = Spread(
-            suite.spread.own[at], suite.spread.own_freedom[at], suite.spread.common, suite.spread.common_freedom
-        )
+        days, always = (part[at] for part in suite.unseen)
+        self.extra = days * view.day_variance + always
+        if figures.shift is not None:
+            shift = figures.shift[rows]
+            moved = shift[:, before:].mean(axis=1) - shift[:, :before].mean(axis=1)
+            self.extra = self.extra + figures.share_variance * moved**2 + (_HALF_SEEN * figures.beyond) ** 2
+        self.variance = spread.own[at] + spread.common
+        part = Spread(spread.own[at], spread.own_freedom[at], spread.common, spread.common_freedom)
         self.error, self.freedom = part.standard_error(np.full(len(at), 1 / before + 1 / now), self.extra)
         self.strict = student(1 - suite.alpha, self.freedom)
-        self.usual = student(0.95, self.freedom)
-        step = tick(raw, suite.steps[rows])
+        self.usual = student(BOUND, self.freedom)
+        self.least, most = np.log1p(np.array([p.margins for p in self.policies]).reshape(-1, 2).T)
+        self.margin = margin_told(self.error, self.freedom, self.least, most)
+        step = tick(suite.raw[rows], suite.steps[rows])
         # Two values a tick apart, by chance all high here and low there: p^c (1-p)^k at its worst.
         chance = before**before * now**now / (before + now) ** (before + now) if before + now < 60 else 0.0
         # Medians of even counts halve the timer's step as it is seen here: two such steps are one of the timer's.
@@ -68,55 +67,50 @@ class Group:
         return limit * 2 if self.c == 1 else limit
 
     def suspects(self) -> set[str]:
-        if self.k in GROSS:
-            return {n for n, d in zip(self.names, self.change, strict=True) if d > np.log1p(GROSS[self.k])}
-        bound = self.usual * self.error
-        later = self.usual * np.sqrt(self.variance * (1 / self.k + 1 / 3) + self.extra)
-        mendable = later < self.margin
-        found = (self.change > bound) | ((self.change + bound >= self.margin) & mendable)
-        return {n for n, suspect in zip(self.names, found, strict=True) if suspect}
+        """The cases to measure again: all that are not clear. Within its tolerance, or plainly unchanged, a case is."""
+        words = self._gross() if self.k in GROSS else self._words()
+        within = (self.change < self.tolerance) | (self.change + self.usual * self.error < self.least)
+        return {
+            name
+            for name, word, is_within in zip(self.names, words, within.tolist(), strict=True)
+            if not (word == "improved" or (word == "unchanged" and is_within))
+        }
 
-    def verdicts(self) -> dict[str, Verdict]:
+    def judged(self) -> dict[str, Judged]:
+        """The figures and the word of each case."""
         words = self._gross() if self.k in GROSS else self._words()
         further = reasons.further_sessions(self.k, self.variance, self.extra, self.strict, self.margin)
         spread, limit = np.sqrt(self.variance), self.limit
-        needed = np.expm1(np.minimum(self.change + self.usual * self.error, 10.0))
         return {
-            name: reasons.verdict(
-                Judged(
-                    word=words[i],
-                    change=float(self.change[i]),
-                    raw=float(self.raw_change[i]),
-                    half=float(self.strict[i] * self.error[i]),
-                    limit=float(limit[i]),
-                    needed=float(needed[i]),
-                    spread=float(spread[i]),
-                    baseline=self.k,
-                    candidate=self.c,
-                    gross=GROSS.get(self.k),
-                    further=int(further[i]),
-                    explained=self.suite.share > 0,
-                    policy=self.policies[i],
-                )
+            name: Judged(
+                word=words[i],
+                centre=float(self.centre[i]),
+                change=float(self.change[i]),
+                half=float(self.usual[i] * self.error[i]),
+                limit=float(limit[i]),
+                margin=float(self.margin[i]),
+                spread=float(spread[i]),
+                baseline=self.k,
+                candidate=self.c,
+                gross=GROSS.get(self.k),
+                further=int(further[i]),
+                policy=self.policies[i],
             )
             for i, name in enumerate(self.names)
         }
 
     def _gross(self) -> Words:
         gross = np.maximum(np.log1p(GROSS[self.k]), self.limit)
-        nothing = np.zeros(len(self.at), dtype=np.bool_)
-        slower = (self.change > gross) & (self.raw_change > 0)
-        faster = (self.change < -gross) & (self.raw_change < 0)
-        return _said(slower, faster, nothing)
+        nothing = np.zeros(len(self.names), dtype=np.bool_)
+        return _said(self.change > gross, self.change < -gross, nothing)
 
     def _words(self) -> Words:
         ordered = np.sort(self.baseline, axis=1)
         spared = int(self.k >= ROBUST_FROM)  # one session of enough may be an outlier
         apart = self.candidate.min(axis=1) > ordered[:, -1 - spared]
         below = self.candidate.max(axis=1) < ordered[:, spared]
-        slower = (self.change > self.limit) & (self.fresh_change > self.tolerance) & apart & (self.raw_change > 0)
+        slower = (self.change > self.limit) & (self.fresh_change > self.tolerance) & apart
         faster = (-self.change > self.limit) & (-self.fresh_change > self.tolerance) & below
-        faster &= self.raw_change < -self.tolerance
         bound = self.usual * self.error
         unchanged = (self.change + bound < self.margin) & (self.change > -SEEMS_FASTER * self.margin)
         return _said(slower, faster, unchanged)
@@ -129,23 +123,13 @@ def _said(slower: Flags, faster: Flags, unchanged: Flags) -> Words:
     ]
 
 
-def _shift(baseline: Floats, candidate: Floats) -> Floats:
-    """Hodges and Lehmann: the median of all differences; no single session can move it far."""
-    differences = candidate[:, :, None] - baseline[:, None, :]
-    return np.median(differences.reshape(len(baseline), -1), axis=1)
+def _centre(sessions: Floats) -> Floats:
+    """The middle of each case's sessions, which no single one of three or more can move far.
 
-
-def _extra(cases: Sequence[CaseEvidence], day_variance: float) -> Floats:
-    """Days and cards that the baseline never saw; suites share their sessions, so each combination is told once."""
-    known: dict[tuple[object, ...], float] = {}
-    found = np.empty(len(cases))
-    for i, case in enumerate(cases):
-        key = (
-            *((s.id, s.time, s.card) for s in case.baseline),
-            None,
-            *((s.id, s.time, s.card) for s in case.candidate),
-        )
-        if key not in known:
-            known[key] = unseen(case.baseline, case.candidate, day_variance)
-        found[i] = known[key]
-    return found
+    From five on it is Hodges and Lehmann's: the median of the means of all pairs.
+    """
+    count = sessions.shape[1]
+    if count < ROBUST_FROM:
+        return np.median(sessions, axis=1)
+    one, other = np.triu_indices(count)
+    return np.median((sessions[:, one] + sessions[:, other]) / 2, axis=1)

@@ -44,6 +44,11 @@ def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:
     return found, steps
 
 
+def spread_between(sessions: Sequence[Observed]) -> float:
+    """The standard deviation between sessions of one case; 0 where there are too few to tell."""
+    return float(locations(sessions)[0].std(ddof=1)) if len(sessions) > 2 else 0.0
+
+
 def tick(locations_of_case: Floats, steps: Floats) -> Floats:
     """The timer's step as seen by each case (a row): the smallest step within, else between, its sessions."""
     within: Floats = np.where(steps > 0, steps, np.inf).min(axis=1)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, exp, expm1, log1p
+from math import ceil, exp, expm1
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_gpuperf.analysis.arrays import Floats
+from pytest_gpuperf.analysis.arrays import Floats, Indices
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.results.records import SESSIONS_KEPT, Verdict, Word
-from pytest_gpuperf.results.units import format_change
+from pytest_gpuperf.results.units import in_words
 
 PUBLISHED = 0.25  # beyond it a published figure convicts
 FRESH = 3  # candidate sessions after a confirmation
@@ -24,18 +23,28 @@ class Judged:
     """One case's figures, as log ratios."""
 
     word: Word
+    centre: float  # of the baseline's sessions
     change: float
-    raw: float  # before the canaries' correction
-    half: float  # half width of the interval
+    half: float  # half width of the interval that is shown
     limit: float  # the smallest change that could have convicted
-    needed: float  # the margin that these sessions could have acquitted with
+    margin: float  # a smaller change is none
     spread: float  # standard deviation between sessions
     baseline: int
     candidate: int
     gross: float | None  # with few baseline sessions: only beyond this
     further: int  # baseline sessions that would let the margin be seen; 0: no number would
-    explained: bool
     policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The suite as a whole, likewise."""
+
+    word: Word
+    change: float
+    half: float
+    limit: float
+    sessions: int
 
 
 def ratio_of(log: float) -> float:
@@ -43,57 +52,53 @@ def ratio_of(log: float) -> float:
     return exp(min(max(log, -_MOST), _MOST))
 
 
-def verdict(judged: Judged) -> Verdict:
+def verdict(measured: Judged, corrected: Judged | None = None) -> Verdict:
+    """What both ways to look at a case say; its figures are those that were measured."""
+    j = measured
+    word = j.word if corrected is None or corrected.word == j.word else "inconclusive"
+    limit = max(j.limit, np.log1p(j.gross or 0.0), corrected.limit if corrected else 0.0)
     return Verdict(
-        word=judged.word,
-        ratio=ratio_of(judged.change),
-        low=ratio_of(judged.change - judged.half),
-        high=ratio_of(judged.change + judged.half),
-        reason=_reason(judged),
-        detectable=expm1(min(max(judged.limit, log1p(judged.gross or 0.0)), _MOST)),
+        word=word,
+        ratio=ratio_of(j.change),
+        low=ratio_of(j.change - j.half),
+        high=ratio_of(j.change + j.half),
+        reason=_reason(word, j, corrected),
+        before=ratio_of(j.centre),
+        margin=expm1(j.margin),
+        detectable=expm1(min(limit, _MOST)),
     )
 
 
-def _reason(j: Judged) -> str:
-    change, counts = format_change(ratio_of(j.change)), _counts(j.baseline, j.candidate)
-    machine = f" once the machine's own change is taken off ({format_change(ratio_of(j.raw))} as measured)"
-    shown = machine if j.explained and abs(j.change - j.raw) > 0.005 else ""
-    if j.word == "regressed":
-        over = (
-            f"{j.gross:.0%}, which is what {counts} can show"
-            if j.gross
-            else f"the {expm1(j.limit):.1%} {counts} can show"
-        )
-        return f"{change}{shown} is more than {over}, and every session is slower than the baseline's slowest"
-    if j.word == "improved":
-        return f"{change}{shown} is beyond the {expm1(j.limit):.1%} that {counts} can show"
-    if j.word == "unchanged":
-        return (
-            f"{change}{shown}, and with 95% confidence below {j.policy.unchanged_below:.3g}".replace(
-                f"{j.policy.unchanged_below:.3g}", f"{j.policy.unchanged_below:.1%}"
-            )
-            + f" ({counts})"
-        )
-    return _undecided(j, change + shown)
+def _reason(word: Word, j: Judged, corrected: Judged | None) -> str:
+    shown = f"{in_words(ratio_of(j.change))} in {_sessions(j.candidate)} than in {j.baseline} of the baseline"
+    if corrected is not None:
+        without = in_words(ratio_of(corrected.change))
+        shown += f", and {without} without what the canaries (fixed work) show of the machine"
+        if word == "inconclusive" and j.word != corrected.word:
+            return f"{shown}: {j.word} as measured, {corrected.word} without it, and only both together decide"
+    if word in {"regressed", "improved"}:
+        return f"{shown}; they can tell {f'{j.gross:.0%}' if j.gross else f'{expm1(min(j.limit, _MOST)):.1%}'}"
+    if word == "unchanged":
+        return f"{shown}; with 95% confidence less than {expm1(j.margin):.1%} slower"
+    return _undecided(j, shown)
 
 
-def _undecided(j: Judged, change: str) -> str:
-    margin = f"{j.policy.unchanged_below * 100:.3g}%"
+def _undecided(j: Judged, shown: str) -> str:
     if j.gross:
-        more = 5 - j.baseline
         return (
-            f"{change}, but a baseline of {j.baseline} cannot tell a change below {j.gross:.0%} from one session's "
-            f"luck; {_more(more)} would let less be seen"
+            f"{shown}, and {_sessions(j.baseline)} cannot tell a change below {j.gross:.0%} from luck; "
+            f"{_more(5 - j.baseline)} would let less be seen"
         )
-    differ = f"{change}; this runner's sessions differ by {expm1(min(j.spread, _MOST)):.1%} (baseline of {j.baseline})"
-    if j.candidate < FRESH and j.change > 0:
-        few = f"{j.candidate} session{'s' * (j.candidate > 1)} cannot tell"
-        return f"{differ}, and {few}: measure it again in fresh processes (`--gpuperf-confirm process`)"
+    margin = f"{expm1(j.margin) * 100:.3g}%"
+    differ = f"{shown}; sessions differ by {expm1(min(j.spread, _MOST)):.1%} here"
+    if j.change + j.half < j.margin:
+        return f"{differ}, too much to call that improved, and it is too much to call that unchanged"
     if j.further:
         return f"{differ}; {_more(j.further)} would let {margin} be seen"
+    needed = min(ceil(expm1(min(j.change + j.half, 10.0)) * 100), 99)
     return (
-        f"{differ}; no number of sessions would let {margin} be seen: lock the clocks, compare the two revisions "
-        f"side by side on one machine, or let less be seen: @pytest.mark.gpuperf(margin='{ceil(j.needed * 100)}%')"
+        f"{differ}; no number of sessions would let {margin} be seen: lock the clocks and keep other work off the "
+        f"machine, or let less be seen: @pytest.mark.gpuperf(margin='{needed}%')"
     )
 
 
@@ -101,11 +106,11 @@ def _more(count: int) -> str:
     return f"{count} more (`gpuperf calibrate --sessions {count} --into BASELINE`)"
 
 
-def _counts(baseline: int, candidate: int) -> str:
-    return f"{candidate} session{'s' * (candidate != 1)} against {baseline}"
+def _sessions(count: int) -> str:
+    return f"{count} session{'s' * (count != 1)}"
 
 
-def further_sessions(k: int, variance: Floats, extra: Floats, strict: Floats, margin: Floats) -> NDArray[np.int64]:
+def further_sessions(k: int, variance: Floats, extra: Floats, strict: Floats, margin: Floats) -> Indices:
     """How many more baseline sessions would let the margin be seen; 0 where none of those a baseline keeps would."""
     found = np.zeros(len(variance), dtype=np.int64)
     for more in range(SESSIONS_KEPT - k, 0, -1):
@@ -125,7 +130,8 @@ def published(case: CaseEvidence) -> Verdict:
         ratio=ratio,
         low=ratio,
         high=ratio,
-        reason=f"{format_change(ratio)} beside a published figure, which has no variance: "
+        before=before,
+        reason=f"{in_words(ratio)} than a published figure, which has no variance: "
         + (f"more than {PUBLISHED:.0%} slower" if slower else f"only a loss beyond {PUBLISHED:.0%} would count"),
         detectable=PUBLISHED,
     )
@@ -143,19 +149,22 @@ def unusable(why: str) -> Verdict:
     )
 
 
-def suite(
-    *, word: Word, change: float, half: float, limit: float, explained: bool, sessions: int, cases: int
-) -> Verdict:
-    """The whole suite's verdict."""
-    beyond = "beyond what the canaries explain" if explained else "and no canary explains any of it"
-    reason = f"the median of {cases} cases changed by {format_change(ratio_of(change))} {beyond}"
+def suite(measured: Whole, corrected: Whole | None, *, cases: int) -> Verdict:
+    """The whole suite's verdict: it too must hold with and without what canaries explain."""
+    w = measured
+    word = w.word if corrected is None or corrected.word == w.word else "inconclusive"
+    shown = f"the middle of {cases} cases is {in_words(ratio_of(w.change))}"
+    if corrected is not None:
+        shown += f", and {in_words(ratio_of(corrected.change))} without what the canaries show of the machine"
+    elif word != "unchanged":
+        shown += ", and no canary explains any of it"
     if word == "inconclusive":
-        reason += f"; {sessions} baseline sessions can show {expm1(min(limit, _MOST)):.1%}"
+        shown += f"; {w.sessions} baseline sessions can tell {expm1(min(w.limit, _MOST)):.1%}"
     return Verdict(
         word=word,
-        ratio=ratio_of(change),
-        low=ratio_of(change - half),
-        high=ratio_of(change + half),
-        reason=reason,
-        detectable=expm1(min(limit, _MOST)),
+        ratio=ratio_of(w.change),
+        low=ratio_of(w.change - w.half),
+        high=ratio_of(w.change + w.half),
+        reason=shown,
+        detectable=expm1(min(w.limit, _MOST)),
     )

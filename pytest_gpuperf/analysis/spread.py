@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import polygamma
 
 from pytest_gpuperf.analysis.arrays import Floats
+from pytest_gpuperf.analysis.quantiles import middle_of_variances
 
 USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
 USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
@@ -42,9 +43,8 @@ def spread_of(sums: Floats, freedom: Floats) -> tuple[Floats, Floats]:
 
 def _usual(sums: Floats, freedom: Floats) -> tuple[Floats | float, float]:
     known = freedom > 0
-    if known.sum() < POOL_FROM:  # by the other cases, beside what machines usually show
-        others, theirs = sums.sum() - sums, freedom.sum() - freedom
-        return (USUAL_WEIGHT * USUAL**2 + others) / (USUAL_WEIGHT + theirs), USUAL_WEIGHT
+    if known.sum() < POOL_FROM:
+        return _usual_of_few(sums, freedom), USUAL_WEIGHT
     variances = np.maximum(sums[known] / freedom[known], FLOOR**2)
     # The mean, without letting one wild case speak for all.
     high = 10 * float(np.median(variances))
@@ -53,6 +53,20 @@ def _usual(sums: Floats, freedom: Floats) -> tuple[Floats | float, float]:
     expected = float(polygamma(1, freedom[known] / 2).mean())
     beyond = max(float(logs.var()) - expected, 0.05)  # trigamma(weight / 2), near 2 / weight for large weights
     return usual, float(np.clip(2 / beyond + 1, USUAL_WEIGHT, POOL_MOST))
+
+
+def _usual_of_few(sums: Floats, freedom: Floats) -> Floats:
+    """For each case, the middle of what machines usually show and of what each other case shows.
+
+    The lower middle: one wild case among two or three must not blind the steady ones.
+    """
+    known = np.flatnonzero(freedom > 0)
+    variances = {i: float(sums[i] / freedom[i]) / middle_of_variances(float(freedom[i])) for i in known.tolist()}
+    usual = np.empty(sums.size)
+    for i in range(sums.size):
+        seen = sorted([USUAL**2, *(v for other, v in variances.items() if other != i)])
+        usual[i] = seen[(len(seen) - 1) // 2]
+    return usual
 
 
 def common_variance(effects: Floats, own: float, cases: float) -> tuple[float, float]:

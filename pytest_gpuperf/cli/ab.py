@@ -29,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--limit", default="600", metavar="SECONDS", help="a process silent for so long hangs (600)")
     add_reports(parser)
     add_rules(parser)
+    parser.set_defaults(allow_environment=False)  # both sides run in one environment
 
 
 def run(options: Namespace) -> int:

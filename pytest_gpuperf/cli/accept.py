@@ -26,7 +26,8 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.results.files import read_run
 
     runs = [read_run(path) for path in options.runs]
-    print(promote(runs, options.into, few=options.few, prune=options.prune))
+    changes, _ = promote(runs, options.into, few=options.few, prune=options.prune)
+    print(changes)
     return 0
 
 

@@ -4,47 +4,165 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.accept import add_target_arguments
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.errors import FileError, UsageError
+from pytest_gpuperf.errors import FileError, SessionError, UsageError
+from pytest_gpuperf.results.units import many
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.analysis.resolution import Resolution
+    from pytest_gpuperf.results.records import Run
+    from pytest_gpuperf.sessions.calibration import Calibration, Plan
+
+MOST = 12  # sessions, where neither --until nor --for asks for more
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
-    parser.add_argument("--sessions", type=int, default=5, metavar="N", help="fresh pytest processes (5)")
+    """Without these: at least 5 sessions, and at most 12, until every case tells 3 % or more stop helping."""
+    parser.add_argument("--until", metavar="3%", help="go on until every case can tell that, or more stop helping")
+    parser.add_argument("--for", dest="seconds", metavar="5m", help="begin no session that would end later")
+    parser.add_argument("--sessions", type=int, metavar="N", help="exactly so many fresh pytest processes")
     add_target_arguments(parser)
 
 
 def run(options: Namespace) -> int:
     """Everything that can be refused is refused before the first session: they may take an hour."""
-    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
-    from pytest_gpuperf.cli.promotion import promote
+    from pytest_gpuperf.cli.promotion import promote, told_after, told_of
+    from pytest_gpuperf.reports.formats import terminal_width
+    from pytest_gpuperf.reports.tables import prose
     from pytest_gpuperf.results.files import read_baseline
     from pytest_gpuperf.sessions import calibrate
 
+    plan = plan_of(options)
     into = Path(options.into)
-    if options.sessions < 1:
-        raise UsageError(f"--sessions: {options.sessions} measures nothing. Write a number from 1.")
-    if into.exists():
-        read_baseline(into)
-    elif not into.parent.is_dir():
-        raise FileError(f"{into}: there is no folder {into.parent}. Make it: mkdir -p {into.parent}")
-    elif options.sessions < SESSIONS_NEEDED and not options.few:
-        raise UsageError(
-            f"--sessions: a new baseline needs {SESSIONS_NEEDED} sessions, since one process says little about the "
-            f"next. Write --sessions {SESSIONS_NEEDED}, or --few to do with {options.sessions}."
-        )
-    runs = calibrate(options.sessions, options.pytest_arguments, progress=_progress)
-    print(promote(runs, options.into, few=options.few, prune=options.prune))
+    baseline = read_baseline(into) if into.exists() else None
+    if baseline is None:
+        _refuse_new(options, into)
+
+    def worst(runs: Sequence[Run]) -> float:
+        told = told_after(baseline, runs, options.into)
+        return max((r.margin for r in told.values() if r.margin is not None), default=inf)
+
+    done = calibrate(plan, options.pytest_arguments, worst=worst, progress=_Progress(plan))
+    failure = _failure(done, options)
+    changes, kept = promote(done.runs, options.into, few=options.few, prune=options.prune)
+    width = terminal_width()
+    told = [w for line in summary(plan, done, told_of(kept, done.runs), options) for w in prose(line, width)]
+    print("\n".join([changes, *told]))
+    if failure:
+        raise failure
     return 0
 
 
-def _progress(done: int, wanted: int, seconds: float) -> None:
-    left = seconds / done * (wanted - done)
-    rest = f", about {left:.0f} s left" if done < wanted else ""
-    print(f"gpuperf: session {done} of {wanted} recorded after {seconds:.0f} s{rest}", file=sys.stderr, flush=True)
+def plan_of(options: Namespace) -> Plan:
+    """How many sessions the options ask for."""
+    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
+    from pytest_gpuperf.analysis.evidence import LEAST_MARGIN
+    from pytest_gpuperf.results.records import SESSIONS_KEPT
+    from pytest_gpuperf.results.tolerances import parse_seconds
+    from pytest_gpuperf.results.units import parse_fraction
+    from pytest_gpuperf.sessions.calibration import Plan
+
+    until = LEAST_MARGIN if options.until is None else parse_fraction(options.until, "--until")
+    seconds = None if options.seconds is None else parse_seconds(options.seconds, "--for")
+    if until < LEAST_MARGIN:
+        raise UsageError(
+            f"--until: {options.until} is less than the {LEAST_MARGIN:.0%} below which no case is judged, unless its "
+            f"test asks for it. Write --until {LEAST_MARGIN:.0%}, and @pytest.mark.gpuperf(margin='{options.until}') "
+            f"in that test."
+        )
+    if options.sessions is None:
+        least = 1 if options.few and seconds is not None else SESSIONS_NEEDED
+        most = MOST if options.until is None and seconds is None else SESSIONS_KEPT
+        return Plan(least, most, until, seconds)
+    if options.sessions < 1:
+        raise UsageError(f"--sessions: {options.sessions} measures nothing. Write a number from 1.")
+    for option, given, ends in (
+        ("--until", options.until, "as many as are needed"),
+        ("--for", options.seconds, "as many as there is time for"),
+    ):
+        if given is not None:
+            raise UsageError(
+                f"--sessions records exactly {options.sessions}, {option} {ends}. Leave one of the two out."
+            )
+    return Plan(options.sessions, options.sessions, until)
+
+
+def _refuse_new(options: Namespace, into: Path) -> None:
+    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
+
+    if not into.parent.is_dir():
+        raise FileError(f"{into}: there is no folder {into.parent}. Make it: mkdir -p {into.parent}")
+    if options.sessions is not None and options.sessions < SESSIONS_NEEDED and not options.few:
+        raise UsageError(
+            f"--sessions: a new baseline needs {SESSIONS_NEEDED} sessions, since one process says little about the "
+            f"next. Leave it out, or write --few to do with {options.sessions}."
+        )
+
+
+class _Progress:
+    """A line a session."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.exactly = plan.most if plan.least == plan.most else None
+
+    def __call__(self, done: int, seconds: float, worst: float) -> None:
+        of = rest = ""
+        if self.exactly is not None:
+            of = f" of {self.exactly}"
+            rest = f", about {seconds / done * (self.exactly - done):.0f} s left" if done < self.exactly else ""
+        tells = "" if worst == inf else f"; the worst case tells {worst:.1%}"
+        print(f"gpuperf: session {done}{of} recorded after {seconds:.0f} s{rest}{tells}", file=sys.stderr, flush=True)
+
+
+def _failure(done: Calibration, options: Namespace) -> SessionError | None:
+    """The error of the session that failed, with what becomes of those before it; raised where they are too few."""
+    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
+
+    if not isinstance(done.ended, SessionError):
+        return None
+    count = len(done.runs)
+    if count >= SESSIONS_NEEDED or (count and options.few):
+        return SessionError(f"{done.ended}\n{options.into} has the {many(count, 'session')} recorded before it.")
+    lost = f"\nBefore it {many(count, 'session')} passed, and a baseline needs {SESSIONS_NEEDED}." if count else ""
+    raise SessionError(f"{done.ended}{lost}\n{options.into} was not changed.")
+
+
+def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], options: Namespace) -> Iterator[str]:
+    """How far it came, and which cases are worst, and why."""
+    from pytest_gpuperf.reports.contents import unsteady_cases
+
+    took = f"{many(len(done.runs), 'session')} in {done.seconds:.0f} s"
+    if all(r.margin is None for r in told.values()):
+        yield f"{took}: too few to know what they can tell."
+        return
+    worst = list(unsteady_cases(told, plan.until))
+    if not worst:
+        yield f"{took}: every case can tell {plan.until * 100:.3g}%."
+        return
+    yield f"{took}{_why_no_more(plan, done, options)}."
+    yield from worst
+    yield "Two revisions in turns can tell less: gpuperf ab BASE HEAD -- PYTEST-ARGUMENTS"
+
+
+def _why_no_more(plan: Plan, done: Calibration, options: Namespace) -> str:
+    if isinstance(done.ended, SessionError):
+        return ", before one failed"
+    if plan.seconds is not None and done.seconds > plan.seconds and not options.few:
+        return f", which is longer than --for {options.seconds}: without --few {plan.least} are recorded"
+    if done.ended == "steady":
+        return ": more would hardly help, since the last three changed what the worst case tells by less than a tenth"
+    if done.ended == "time":
+        return f": one more would end after --for {options.seconds}"
+    if options.sessions is None:
+        more = "" if plan.most > MOST else " without --until or --for"
+        return f", which is the most that are recorded{more}"
+    return ""
 
 
 CALIBRATE = Command(

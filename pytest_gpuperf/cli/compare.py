@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.cli.judging import add_reference, add_reports, add_rules, judge, report
+from pytest_gpuperf.cli.judging import add_reports, add_rules, add_stored, judge, report
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("baseline", metavar="BASELINE")
     parser.add_argument("candidate", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     add_rules(parser)
-    add_reference(parser)
+    add_stored(parser)
     add_reports(parser)
 
 

@@ -28,9 +28,14 @@ def add_rules(parser: ArgumentParser) -> None:
     )
 
 
-def add_reference(parser: ArgumentParser) -> None:
-    """Declare it."""
+def add_stored(parser: ArgumentParser) -> None:
+    """Declare what goes with a stored baseline only."""
     parser.add_argument("--reference", metavar="FILE", help="judge against a pinned baseline too")
+    parser.add_argument(
+        "--allow-environment",
+        action="store_true",
+        help="let cases be slower by other versions of software, where no code changed",
+    )
 
 
 def add_reports(parser: ArgumentParser) -> None:
@@ -50,6 +55,7 @@ def rules_of(options: Namespace) -> tuple[Rules, Rule]:
     rules = Rules(
         strict=options.strict,
         allow_missing=options.allow_missing,
+        allow_environment=options.allow_environment,
         min_decided=parse_share(options.min_decided, "--min-decided"),
     )
     return rules, Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
@@ -57,16 +63,19 @@ def rules_of(options: Namespace) -> tuple[Rules, Rule]:
 
 def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: tuple[str, ...] = ()) -> Judged:
     """The run against the baseline of that name, by the rules of the command line."""
+    import msgspec
+
     from pytest_gpuperf.analysis.comparison import compare
     from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
     from pytest_gpuperf.results.files import read_baseline
 
     rules, override = rules_of(options)
     pinned = read_baseline(options.reference) if options.reference else None
+    pinned_rules = msgspec.structs.replace(PINNED_RULES, allow_environment=rules.allow_environment)
     return Judged(
         run=run,
         comparison=compare(run, baseline, name=name, rules=rules, override=override),
-        reference=pinned and compare(run, pinned, name=options.reference, rules=PINNED_RULES, override=override),
+        reference=pinned and compare(run, pinned, name=options.reference, rules=pinned_rules, override=override),
         trouble=trouble,
     )
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.cli.judging import add_reference, add_reports, add_rules, judge, report
+from pytest_gpuperf.cli.judging import add_reports, add_rules, add_stored, judge, report
 from pytest_gpuperf.errors import UsageError
 
 NAMED = 5  # failed tests named where there are many
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--shards", type=int, metavar="N", help="how many there must be: a job that died left none")
     parser.add_argument("--compare", metavar="BASELINE", help="judge the whole")
     add_rules(parser)
-    add_reference(parser)
+    add_stored(parser)
     add_reports(parser)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pytest_gpuperf.analysis.acceptance import Acceptance, Change, accept
 from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.analysis.resolution import Resolution, resolutions
 from pytest_gpuperf.reports.formats import terminal_width
 from pytest_gpuperf.reports.tables import by_file, table, visible
 from pytest_gpuperf.results.files import update_baseline
@@ -17,8 +18,8 @@ NONE = "-"
 HEADER = ("case", "old", "new", "change", "sessions", "what")
 
 
-def promote(runs: Sequence[Run], into: str, *, few: bool, prune: bool) -> str:
-    """Change the baseline under its lock; gives what is printed: old -> new of every case."""
+def promote(runs: Sequence[Run], into: str, *, few: bool, prune: bool) -> tuple[str, Baseline]:
+    """Change the baseline under its lock; gives what is printed (old -> new of every case) and what is kept now."""
     done: list[Acceptance] = []
 
     def change(baseline: Baseline | None) -> Baseline:
@@ -26,8 +27,20 @@ def promote(runs: Sequence[Run], into: str, *, few: bool, prune: bool) -> str:
         done.append(accept(baseline, runs, verdicts, few=few, prune=vanished if prune else ()))
         return done[-1].baseline
 
-    update_baseline(into, change)
-    return _report(done[-1], into)
+    kept = update_baseline(into, change)
+    return _report(done[-1], into), kept
+
+
+def told_after(baseline: Baseline | None, runs: Sequence[Run], into: str) -> dict[str, Resolution]:
+    """What each case of these runs could tell, were they accepted now."""
+    verdicts, _ = _judged(baseline, runs, into) if baseline else ({}, ())
+    return told_of(accept(baseline, runs, verdicts, few=True).baseline, runs)
+
+
+def told_of(baseline: Baseline, runs: Sequence[Run]) -> dict[str, Resolution]:
+    """What each case of these runs can tell."""
+    told = resolutions(baseline)
+    return {case.id: told[case.id] for run in runs for case in run.cases}
 
 
 def _judged(baseline: Baseline, runs: Sequence[Run], into: str) -> tuple[dict[str, Word], tuple[str, ...]]:

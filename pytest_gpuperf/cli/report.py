@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.cli.judging import add_reference, add_rules, judge
+from pytest_gpuperf.cli.judging import add_rules, add_stored, judge
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--html", required=True, type=Path, metavar="DIR", help="the folder that index.html is written into"
     )
     add_rules(parser)
-    add_reference(parser)
+    add_stored(parser)
 
 
 def run(options: Namespace) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import pytest
 
 
 def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -> list[str]:
-    """This session's own options, on these tests alone.
+    """This session's own options, on these tests alone: node ids, or files.
 
-    Its reports and caches go to a scratch folder, so that they do not replace this session's.
+    Its reports, caches and temporary files go to a scratch folder, so that they do not replace this session's.
     """
     positional: list[str] = list(config.option.file_or_dir or ())
     options: list[str] = []
@@ -26,5 +27,7 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
         options += [f"--junitxml={scratch}/junit.xml"]
     if config.pluginmanager.hasplugin("cacheprovider"):  # else its key is unknown, and an error in a strict project
         options += ["-o", f"cache_dir={scratch}/cache"]
+    if config.getoption("basetemp", None):
+        options += [f"--basetemp={scratch}/temporary"]
     options += [f"--rootdir={config.rootpath}"]
-    return options + [str(config.rootpath / test) for test in tests]
+    return options + [os.path.join(config.rootpath, test) for test in tests]  # noqa: PTH118 - a node id is no path

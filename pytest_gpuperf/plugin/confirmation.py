@@ -1,90 +1,232 @@
-"""Measuring suspects again, in fresh processes, when the main loop has ended: only fresh data may fail a test."""
+"""How suspects are confirmed: in turns with the revision of their baseline, or else by fresh sessions."""
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
-from pytest_gpuperf.errors import SessionError
+from pytest_gpuperf.analysis.confirmation import Confirmed
+from pytest_gpuperf.analysis.findings import Confirmation
+from pytest_gpuperf.errors import GpuPerfError
 from pytest_gpuperf.plugin.again import arguments_again
-from pytest_gpuperf.results.merging import with_sessions_of
-from pytest_gpuperf.results.records import Run
-from pytest_gpuperf.sessions.process import run_session
+from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, measured_again, say
+from pytest_gpuperf.results.identity import software_changes
+from pytest_gpuperf.results.records import Baseline, EvidenceKind, Run
 
-FRESH_SESSIONS = 2  # a suspect is measured in so many more processes before it may fail
-REFERENCES = 3  # unsuspicious cases measured beside the suspects, to see how the fresh processes themselves differ
-SLACK = 120.0  # seconds a fresh process may take beyond ...
-PATIENCE = 10.0  # ... so many times what its tests took in this one
+if TYPE_CHECKING:
+    from pytest_gpuperf.plugin.settings import Settings
+    from pytest_gpuperf.revisions.confirming import InTurns
 
-
-def measured_again(
-    config: pytest.Config, run: Run, suspicious: Collection[str], known: Collection[str], took: float
-) -> tuple[Run, str | None]:
-    """The run with what fresh processes measured of the suspects and a few other known cases; or why that failed."""
-    references = _references(run, suspicious, known)
-    tests = _tests_of(run, suspicious, references)
-    started = time.monotonic()
-    fresh: list[Run] = []
-    try:
-        for number in range(1, FRESH_SESSIONS + 1):
-            _say(config, f"{_counted(tests)} measured again in a fresh process ({number} of {FRESH_SESSIONS}) ...")
-            last = number == FRESH_SESSIONS  # which looks at what the suspects run: the main loop is not disturbed
-            fresh.append(_fresh(config, tests, took, profiles=last, spared=references))
-    except SessionError as error:
-        return with_sessions_of(run, fresh), f"the fresh process failed. {error}"
-    _say(config, f"measured again in {time.monotonic() - started:.0f} s")
-    return with_sessions_of(run, fresh), None
+MOST_REVISIONS = 2  # that turns are taken with in one session: each has to be checked out, and built
+DIRTY = "+dirty"
+_SHOWN = 10  # letters of a commit
+_LONGEST_SILENCE = 600.0  # seconds
+_IN_OUR_WORDS = {"--setup": "--gpuperf-setup", "Start gpuperf ab": "Start pytest"}  # of messages to `gpuperf ab`
 
 
-def looked_at(config: pytest.Config, run: Run, cases: Collection[str], took: float) -> Run:
-    """The run with the profiles of cases that nobody had to measure again. Where that fails they have none."""
-    tests = _tests_of(run, cases, ())
-    _say(config, f"{_counted(tests)} run in a fresh process, to see why ...")
-    try:
-        looked = _fresh(config, tests, took, profiles=True, look=True)
-    except SessionError as error:
-        _say(config, f"that could not be seen: {str(error).splitlines()[0]}")
-        return run
-    profiles = {case.id: case.profile for case in looked.cases if case.id in cases}
-    return msgspec.structs.replace(
-        run, cases=tuple(msgspec.structs.replace(c, profile=profiles.get(c.id, c.profile)) for c in run.cases)
-    )
+@dataclass(frozen=True)
+class Suspicion:
+    """What one baseline does not clear, by the kind of evidence."""
+
+    baseline: Baseline
+    cases: Mapping[EvidenceKind, set[str]]
+
+    def __bool__(self) -> bool:
+        return any(self.cases.values())
 
 
-def _fresh(config: pytest.Config, tests: Sequence[str], took: float, **ordered: Any) -> Run:
-    """What a fresh process records of these tests."""
-    with tempfile.TemporaryDirectory(prefix="gpuperf-again-") as scratch:
-        return run_session(
-            arguments_again(config, tests, scratch),
-            only=tests,
-            directory=config.invocation_params.dir,
-            timeout=SLACK + PATIENCE * took,
-            **ordered,
+@dataclass(frozen=True)
+class Revision:
+    """What a case was recorded at."""
+
+    commit: str | None
+    why: str = ""  # turns cannot be taken with it
+
+
+@dataclass
+class Confirming:
+    """One session's suspects being measured again."""
+
+    config: pytest.Config
+    settings: Settings
+    run: Run  # with the fresh sessions, as they come
+    suspicions: Sequence[Suspicion]  # against the baseline, then against the pinned reference
+    known: set[str]  # the baseline's cases
+    durations: Mapping[str, float]  # test -> seconds it took in this session
+    started: float = field(default_factory=time.monotonic)
+    in_turns: dict[str, InTurns] = field(default_factory=dict[str, "InTurns"])  # commit -> what came of it
+    refused: dict[str, str] = field(default_factory=dict[str, str])  # commit -> why it took no turns
+    failure: str | None = None  # of the fresh sessions
+    stopped: KeyboardInterrupt | None = None
+    fresh: set[str] = field(default_factory=set[str])  # cases that fresh sessions were started for
+
+    def __post_init__(self) -> None:
+        self.tests = {case.id: case.test for case in self.run.cases}
+        self.sessions_before = len(self.run.sessions)
+        self.revisions = [_revisions(suspicion) for suspicion in self.suspicions]
+
+    def confirm(self) -> None:
+        """Take turns, then start fresh sessions for what turns could not tell. Ctrl-C ends it, and not the judging."""
+        try:
+            if self.settings.confirm == "turns":
+                self._take_turns()
+            self._start_fresh_sessions()
+        except KeyboardInterrupt as stop:
+            self.stopped = stop
+
+    def confirmed(self) -> list[Confirmed]:
+        """What was learned, for each baseline."""
+        record = self._record()
+        return [
+            self._confirmed(suspicion, revisions, record)
+            for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True)
+        ]
+
+    def _take_turns(self) -> None:
+        wanted = Counter(r.commit for known in self.revisions for r in known.values() if r.commit is not None)
+        common = [commit for commit, _ in wanted.most_common(MOST_REVISIONS)]
+        for number, commit in enumerate(common):
+            spent = time.monotonic() - self.started
+            self._measure(commit, max(self.settings.confirm_budget - spent, 0.0) / (len(common) - number))
+
+    def _measure(self, commit: str, budget: float) -> None:
+        from pytest_gpuperf.revisions import confirming
+
+        config, settings = self.config, self.settings
+        cases = {c: self.tests[c] for known in self.revisions for c, r in known.items() if r.commit == commit}
+        reports = (settings.markdown, settings.csv, config.getoption("xmlpath", None))
+        try:
+            self.in_turns[commit] = confirming.confirm_in_turns(
+                confirming.Confirming(
+                    revision=commit,
+                    cases=cases,
+                    folder=config.invocation_params.dir,
+                    rootdir=config.rootpath,
+                    arguments=lambda tests, scratch: arguments_again(config, tests, scratch),
+                    own={Path(config.invocation_params.dir, file).resolve() for file in reports if file is not None},
+                    setup=settings.setup,
+                    budget=budget,
+                    limit=min(_LONGEST_SILENCE, SLACK + PATIENCE * sum(self.durations.values())),
+                    progress=lambda text: say(config, text),
+                )
+            )
+        except (GpuPerfError, OSError) as error:  # a disk may be full
+            why = str(error)
+            for theirs, ours in _IN_OUR_WORDS.items():
+                why = why.replace(theirs, ours)
+            self.refused[commit] = why
+            say(config, f"no turns were taken with {commit[:_SHOWN]}: {why}")
+
+    def _start_fresh_sessions(self) -> None:
+        """For what is suspected of more than time, or took no turns; where no code changed, as the budget allows."""
+        wanted: set[str] = set()
+        unchanged: set[str] = set()
+        for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True):
+            for case, revision in revisions.items():
+                outcome = self.in_turns.get(revision.commit or "")
+                if outcome is None or (not outcome.same and case not in outcome.launches):
+                    wanted.add(case)
+                elif outcome.same:
+                    unchanged.add(case)
+            wanted |= set(chain.from_iterable(cases for kind, cases in suspicion.cases.items() if kind != "time"))
+        self.fresh = wanted | self._affordable(unchanged - wanted)
+        if self.fresh:
+            took = sum(self.durations.values())
+            self.run, self.failure = measured_again(self.config, self.run, self.fresh, self.known, took)
+
+    def _affordable(self, cases: Iterable[str]) -> set[str]:
+        """Those that fresh sessions have time for."""
+        left = self.settings.confirm_budget - (time.monotonic() - self.started)
+        seconds: dict[str, float] = {}
+        for case in sorted(cases):
+            seconds[case] = FRESH_SESSIONS * self.durations.get(self.tests[case], 0.0)
+            if sum(seconds.values()) > left:
+                break
+        return set(seconds)
+
+    def _confirmed(self, suspicion: Suspicion, revisions: Mapping[str, Revision], record: Confirmation) -> Confirmed:
+        timed = suspicion.cases["time"]
+        outcomes = {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
+        launches = {c: o.launches[c] for c, o in outcomes.items() if c in o.launches}
+        same = {c: o.base for c, o in outcomes.items() if o.same}
+        rest = timed - launches.keys() - same.keys()
+        undone = self._undone(rest)
+        asked = rest - undone.keys() if self.settings.confirm == "turns" else set[str]()
+        return Confirmed(
+            record=record,
+            base={c: outcomes[c].base for c in launches},
+            launches=launches,
+            same_code=same,
+            software=self._software(suspicion.baseline, same),
+            not_in_turns={c: self._why_not(c, revisions[c]) for c in asked},
+            unconfirmed=undone,
+        )
+
+    def undecided(self, suspicion: Suspicion) -> dict[str, str]:
+        """The suspects of memory or energy that nothing could be learned of, and why."""
+        others = set(chain.from_iterable(cases for kind, cases in suspicion.cases.items() if kind != "time"))
+        return self._undone(others)
+
+    def _undone(self, cases: set[str]) -> dict[str, str]:
+        if self.failure is not None:
+            return dict.fromkeys(cases & self.fresh, self.failure.splitlines()[0])
+        if self.stopped is not None:
+            return dict.fromkeys(cases, "the session was interrupted before it was measured again")
+        return {}
+
+    def _why_not(self, case: str, revision: Revision) -> str:
+        """Why a suspect took no turns."""
+        if revision.commit is None:
+            return revision.why
+        if revision.commit in self.refused:
+            return self.refused[revision.commit].splitlines()[0]
+        if revision.commit in self.in_turns:
+            return self.in_turns[revision.commit].missing[case]
+        return (
+            f"its baseline was recorded at {revision.commit[:_SHOWN]}, and in one session turns are taken with "
+            f"{MOST_REVISIONS} revisions"
+        )
+
+    def _software(self, baseline: Baseline, cases: Iterable[str]) -> tuple[str, ...]:
+        """What is installed otherwise than when these cases were recorded."""
+        named = software_changes(baseline.environment.software, self.run.environment.software)
+        if named:
+            return tuple(named)
+        first, *_ = self.run.sessions
+        sessions = {s.id: s for s in baseline.sessions}
+        wanted = set(cases)
+        before = {sessions[a.series[-1].session].packages for a in baseline.cases if a.id in wanted} - {None}
+        return ("other installed packages",) if first.packages and before - {first.packages} else ()
+
+    def _record(self) -> Confirmation:
+        turned = {self.tests[case] for outcome in self.in_turns.values() for case in outcome.launches}
+        return Confirmation(
+            tests=len(turned | {self.tests[case] for case in self.fresh}),
+            seconds=time.monotonic() - self.started,
+            launches=sum(outcome.count for outcome in self.in_turns.values()),
+            sessions=len(self.run.sessions) - self.sessions_before,
+            remarks=tuple(chain.from_iterable(outcome.remarks for outcome in self.in_turns.values())),
         )
 
 
-def _references(run: Run, suspicious: Collection[str], known: Collection[str]) -> list[str]:
-    suspects = {c.test for c in run.cases if c.id in suspicious}
-    calm = [c.test for c in run.cases if c.id in known and c.id not in suspicious]
-    return [test for test in calm[:REFERENCES] if test not in suspects]
+def _revisions(suspicion: Suspicion) -> dict[str, Revision]:
+    """The revision that each case's newest accepted session measured; of those that may have become slower."""
+    sessions = {s.id: s.revision for s in suspicion.baseline.sessions}
+    newest = {a.id: sessions[a.series[-1].session] for a in suspicion.baseline.cases}
+    return {case: _revision(newest[case]) for case in sorted(suspicion.cases["time"])}
 
 
-def _tests_of(run: Run, cases: Collection[str], others: Collection[str]) -> list[str]:
-    again = {c.test for c in run.cases if c.id in cases} | set(others)
-    return list(dict.fromkeys(c.test for c in run.cases if c.test in again))
-
-
-def _counted(tests: Sequence[str]) -> str:
-    return "1 test is" if len(tests) == 1 else f"{len(tests)} tests are"
-
-
-def _say(config: pytest.Config, text: str) -> None:
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.ensure_newline()
-        reporter.write_line(f"gpuperf: {text}")
+def _revision(recorded: str | None) -> Revision:
+    if recorded is None:
+        return Revision(None, "the baseline does not know which revision it was recorded at")
+    if recorded.endswith(DIRTY):
+        commit = recorded.removesuffix(DIRTY)[:_SHOWN]
+        return Revision(None, f"the baseline was recorded with uncommitted changes at {commit}")
+    return Revision(recorded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ from pytest_gpuperf.analysis.comparison import compare, moved, refuse_other_devi
 from pytest_gpuperf.analysis.explaining import explanations, unprofiled
 from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.plugin.confirmation import FRESH_SESSIONS, looked_at, measured_again
+from pytest_gpuperf.plugin.confirmation import Confirming, Suspicion
 from pytest_gpuperf.plugin.described import describe_again
+from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, looked_at
 from pytest_gpuperf.plugin.withheld import Withheld
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.settings import Settings
 
 
+IN_PROCESSES = frozenset({"turns", "process"})  # ways to confirm that start processes
+
+
 def open_gate(config: pytest.Config, settings: Settings, chosen: Chosen) -> Gate:
     """Read the baseline, before anything is measured."""
     path, name = _baseline_path(config, str(settings.compare), chosen)
@@ -37,7 +42,7 @@ def open_gate(config: pytest.Config, settings: Settings, chosen: Chosen) -> Gate
     reference = None
     if settings.reference is not None:
         reference = _read(config.invocation_params.dir / settings.reference, settings.reference, chosen)
-    if settings.confirm == "process" and chosen.sensors.one_process:  # a fresh process would not get the card
+    if settings.confirm in IN_PROCESSES and chosen.sensors.one_process:  # a fresh process would not get the card
         settings = replace(settings, confirm="in-test")
     return Gate(config, settings, name, baseline, reference)
 
@@ -72,7 +77,6 @@ class Gate:
     reference: Baseline | None  # pinned: what accepted losses add up to
     withheld: list[Withheld] = field(default_factory=list[Withheld])
     judged: Judged | None = None
-    unconfirmed: str | None = None  # why suspects could not be measured again
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -94,42 +98,47 @@ class Gate:
         if len(case.measurements) > 1:
             return True
         run = msgspec.structs.replace(recorder.run(Scope()), cases=(case,))
-        return bool(self._suspects(run))
+        return self._suspects(run)
 
     def explains_here(self, recorder: Recorder, case: Case) -> bool:
         """Whether a case that seems to have changed is to be looked at in its own test: no fresh process will."""
-        if self.settings.confirm == "process" or case.id not in self.known:
+        if self.settings.confirm in IN_PROCESSES or case.id not in self.known:
             return False
         run = msgspec.structs.replace(recorder.run(Scope()), cases=(case,))
         return bool(self._suspects(run) or moved(compare(run, self.baseline, name=self.name).findings))
 
     def judge(self, run: Run, recorder: Recorder, *, interrupted: bool) -> Run:
         """Have suspects measured again, then judge; gives the run with what was measured for that."""
-        suspicious: set[str] = set()
-        if self.settings.confirm == "process":
-            suspicious = self._suspects(run)
-            if suspicious and interrupted:
-                self.unconfirmed = "the session was interrupted before it was measured again"
-            elif suspicious:
-                recorder.chosen.memory.release()
-                took = time.monotonic() - self.started
-                run, self.unconfirmed = measured_again(self.config, run, suspicious, self.known, took)
         settings = self.settings
-        rules = Rules(strict=settings.strict, allow_missing=settings.allow_missing, min_decided=settings.min_decided)
-        comparison = self._compared(run, self.baseline, self.name, rules, suspicious)
-        changed = moved(comparison.findings)
-        unseen = unprofiled(run, self.baseline, changed)  # improved: nobody had to measure them again
-        if unseen and settings.confirm == "process" and not interrupted:
+        suspicions = [self._suspicion(run, against) for against in self._baselines]
+        confirming = None
+        if settings.confirm in IN_PROCESSES and any(suspicions):
+            durations = {w.item.nodeid: sum(r.duration for r in w.reports) for w in self.withheld}
+            confirming = Confirming(self.config, settings, run, suspicions, self.known, durations)
+            if interrupted:
+                confirming.stopped = KeyboardInterrupt()
+            else:
+                recorder.chosen.memory.release()
+                confirming.confirm()
+            run = confirming.run
+        comparisons = self._compared(run, confirming)
+        changed = moved(comparisons[0].findings)
+        unseen = unprofiled(run, self.baseline, changed)  # nobody had to measure them again in a process that looks
+        stopped = interrupted or (confirming is not None and confirming.stopped is not None)
+        if unseen and settings.confirm in IN_PROCESSES and not stopped:
             recorder.chosen.memory.release()
             run = looked_at(self.config, run, unseen, time.monotonic() - self.started)
-            comparison = msgspec.structs.replace(comparison, explanations=explanations(run, self.baseline, changed))
+            explained = explanations(run, self.baseline, changed)
+            comparisons[0] = msgspec.structs.replace(comparisons[0], explanations=explained)
+        failure = confirming and confirming.failure
         self.judged = Judged(
             run=run,
-            comparison=comparison,
-            reference=self.reference
-            and self._compared(run, self.reference, str(settings.reference), PINNED_RULES, suspicious),
-            trouble=(f"A suspect could not be confirmed: {self.unconfirmed}.",) if self.unconfirmed else (),
+            comparison=comparisons[0],
+            reference=comparisons[1] if self.reference else None,
+            trouble=(f"A suspect could not be confirmed: {failure}.",) if failure else (),
         )
+        if confirming is not None and confirming.stopped is not None and not interrupted:
+            raise confirming.stopped
         return run
 
     def report(self) -> None:
@@ -137,7 +146,7 @@ class Gate:
         failing: dict[str, list[tuple[Finding, Comparison]]] = defaultdict(list)
         for comparison in self.judged.comparisons if self.judged else ():
             for finding in comparison.findings:
-                if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
+                if comparison.is_failure(finding):
                     failing[finding.test].append((finding, comparison))
         for waiting in self.withheld:
             failed = failing.get(waiting.item.nodeid)
@@ -159,23 +168,51 @@ class Gate:
             return status
         return self.judged.exit_code
 
-    def _suspects(self, run: Run) -> set[str]:
-        found = suspects(run, self.baseline)
-        return found | suspects(run, self.reference) if self.reference else found
+    @property
+    def _baselines(self) -> list[Baseline]:
+        return [self.baseline, *([self.reference] if self.reference else [])]
 
-    def _compared(self, run: Run, baseline: Baseline, name: str, rules: Rules, suspicious: set[str]) -> Comparison:
-        comparison = compare(run, baseline, name=name, rules=rules)
-        return comparison if self.unconfirmed is None else _without_verdict(comparison, suspicious, self.unconfirmed)
+    def _suspicion(self, run: Run, baseline: Baseline) -> Suspicion:
+        return Suspicion(baseline, suspects(run, baseline))
 
+    def _suspects(self, run: Run) -> bool:
+        return any(self._suspicion(run, baseline) for baseline in self._baselines)
 
-def _without_verdict(comparison: Comparison, cases: set[str], why: str) -> Comparison:
-    """A suspect that was not measured again may not fail, and must not pass."""
-    findings = tuple(
-        msgspec.structs.replace(
-            f, verdict=msgspec.structs.replace(f.verdict, word="inconclusive", reason=why.splitlines()[0])
+    def _compared(self, run: Run, confirming: Confirming | None) -> list[Comparison]:
+        """Against the baseline, then against the reference."""
+        settings = self.settings
+        rules = Rules(
+            strict=settings.strict,
+            allow_missing=settings.allow_missing,
+            min_decided=settings.min_decided,
+            allow_environment=settings.allow_environment,
         )
-        if f.case in cases
-        else f
-        for f in comparison.findings
-    )
-    return msgspec.structs.replace(comparison, findings=findings, suite=None)
+        pinned = msgspec.structs.replace(PINNED_RULES, allow_environment=settings.allow_environment)
+        names, each = (self.name, str(settings.reference)), (rules, pinned)
+        if confirming is None:
+            return [
+                compare(run, baseline, name=name, rules=of)
+                for baseline, name, of in zip(self._baselines, names, each, strict=False)
+            ]
+        found: list[Comparison] = []
+        for suspicion, confirmed, name, of in zip(
+            confirming.suspicions, confirming.confirmed(), names, each, strict=False
+        ):
+            comparison = compare(run, suspicion.baseline, name=name, rules=of, confirmed=confirmed)
+            found.append(_without_verdict(comparison, confirmed.unconfirmed, confirming.undecided(suspicion)))
+        return found
+
+
+def _without_verdict(comparison: Comparison, timed: Mapping[str, str], others: Mapping[str, str]) -> Comparison:
+    """A suspect that was not measured again may not fail, and must not pass."""
+    if not timed and not others:
+        return comparison
+
+    def undecided(finding: Finding) -> Finding:
+        why = (timed if finding.evidence == "time" else others).get(finding.case)
+        if why is None:
+            return finding
+        verdict = msgspec.structs.replace(finding.verdict, word="inconclusive", reason=why)
+        return msgspec.structs.replace(finding, verdict=verdict)
+
+    return msgspec.structs.replace(comparison, findings=tuple(map(undecided, comparison.findings)), suite=None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,7 @@ from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.revisions import messages
+from pytest_gpuperf.revisions.loaded import loaded_files
 from pytest_gpuperf.revisions.messages import Channel, Gone, Told, told
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Partner:
                 environment=self.recorder.chosen.environment(),
                 session=header,
                 plugin=str(Path(__file__).resolve().parents[1]),
-                files=dict(self._imported()),
+                files=self._imported(),
                 one_process=self.recorder.chosen.sensors.one_process,
             )
         )
@@ -121,7 +121,7 @@ class Partner:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        self.channel.send(messages.Finished(files=dict(self._imported())))
+        self.channel.send(messages.Finished(files=self._imported()))
 
     def measure(
         self,
@@ -179,18 +179,9 @@ class Partner:
         assert isinstance(message, kinds), message
         return message
 
-    def _imported(self) -> Iterator[tuple[str, str]]:
+    def _imported(self) -> dict[str, str]:
         """The files of the code under test that this process has loaded, and from where; libraries too."""
-        tree = Path(self.turns.tree)
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and not file.startswith("<"):
-                real = Path(file).resolve()
-                if real.is_relative_to(tree) or name.partition(".")[0] in self.turns.names:
-                    yield name, str(real)
-        mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
-        for file in {line.split(maxsplit=5)[-1] for line in mapped.splitlines() if f" {tree}/" in line}:
-            yield file, file
+        return dict(loaded_files(Path(self.turns.tree), self.turns.names))
 
 
 def _warm(call: Call, clock: Clock) -> None:

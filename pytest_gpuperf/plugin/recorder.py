@@ -49,6 +49,7 @@ class Recorder:
     slowdown: float = 0.0  # extra work in every timed region, for the self-test
     profiles: bool = False  # whether one call more of each case is looked at, untimed
     spared: Collection[str] = ()  # but not of these tests
+    packages: str | None = None  # a hash of what is installed
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: str = field(default_factory=now)
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
@@ -202,6 +203,7 @@ class Recorder:
             time=self.started,
             revision=self.revision,
             card=self.chosen.card,
+            packages=self.packages,
             canaries={name: tuple(seconds) for name, seconds in self.readings.items()},
         )
         sessions = [header] + [

@@ -41,9 +41,12 @@ class Settings:
     strict: bool
     min_decided: float
     allow_missing: bool
+    allow_environment: bool
     budget: float
     budget_said: bool  # on the command line
-    confirm: Literal["process", "in-test", "off"]
+    confirm: Literal["turns", "process", "in-test", "off"]
+    confirm_budget: float
+    setup: str | None
     scale: Literal["full", "smoke"]
     require_backend: bool
     parity_first: bool
@@ -107,9 +110,12 @@ def resolve(config: pytest.Config) -> Settings:
         strict=value["strict"],
         min_decided=value["min-decided"],
         allow_missing=value["allow-missing"],
+        allow_environment=value["allow-environment"],
         budget=value["budget"],
         budget_said=config.getoption("gpuperf_budget") is not None,
         confirm=value["confirm"],
+        confirm_budget=value["confirm-budget"],
+        setup=value["setup"],
         scale=value["scale"] or ("smoke" if value["device"] == "cpu" else "full"),
         require_backend=value["require-backend"],
         parity_first=value["parity-first"],

@@ -114,6 +114,7 @@ def begin(session: pytest.Session) -> None:
 def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -> Suite:
     from pytest_gpuperf.device.choice import choose_device
     from pytest_gpuperf.plugin.recorder import Recorder
+    from pytest_gpuperf.sessions.packages import packages_hash
     from pytest_gpuperf.sessions.revision import revision
 
     chosen = choose_device(settings.device)
@@ -138,6 +139,7 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     recorder = Recorder(chosen, revision(config.rootpath), tests, order.slowdown if order else 0.0)
     recorder.profiles = order.profiles if order else settings.save is not None
     recorder.spared = order.spared if order else ()
+    recorder.packages = packages_hash()
     return Suite(config, settings, recorder, gate)
 
 

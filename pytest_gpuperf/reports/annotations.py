@@ -12,12 +12,26 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.figures import before_and_now, both_changes, counts, headline, measured_by, tolerance
+from pytest_gpuperf.reports.figures import (
+    LEVEL,
+    both,
+    change,
+    counts,
+    has_interval,
+    metric_name,
+    origins,
+    reason,
+    tolerance,
+    word,
+)
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert, visible
+from pytest_gpuperf.results.units import cost_in_words
 
 SHOWN = 10  # of each level in one step; GitHub drops the rest
 LONGEST_TITLE = 200
+
+WARNED = frozenset({"inconclusive", "machine"})
 
 Level = Literal["error", "warning"]
 
@@ -26,7 +40,7 @@ def github_commands(judged: Judged, root: str = "") -> list[str]:
     """One line each, the gravest first. `root` is pytest's root directory as the repository's paths begin: "perf/"."""
     errors = [*_summary(judged), *_of_cases(judged, root, "error")]
     warnings = list(_of_cases(judged, root, "warning"))
-    return [*islice(errors, SHOWN), *_limited(warnings, "inconclusive or slower with no code changed")]
+    return [*islice(errors, SHOWN), *_limited(warnings, "undecided, or moved by the machine")]
 
 
 def command(level: Level, message: str, **properties: str) -> str:
@@ -58,27 +72,25 @@ def _of_cases(judged: Judged, root: str, level: Level) -> Iterator[str]:
 
 
 def level_of(finding: Finding, comparison: Comparison) -> Level | None:
-    """What a finding is worth to a reviewer: what fails is an error; what could not be told, or is slower though no
-    code changed, a warning.
-    """
-    if comparison.fails(finding):
+    """What a finding is worth to a reviewer: what fails is an error, what could not be told a warning."""
+    if comparison.is_failure(finding):
         return "error"
-    slower = finding.slower and finding.verdict.word in {"environment", "machine"}
-    return "warning" if slower or finding.verdict.word == "inconclusive" else None
+    return "warning" if word(finding) in WARNED else None
 
 
 def _of(finding: Finding, comparison: Comparison, root: str, level: Level) -> str:
     file, is_node_id, name = finding.test.partition("::")
     why = why_of(finding, comparison)
-    title = f"{headline(finding)}: {visible(name or finding.test)}"
-    (before, now), (was, became) = before_and_now(finding), measured_by(finding)
-    judged = (
-        f"before {before} ({was}), now {now} ({became}): {both_changes(finding)}; the tolerance is {tolerance(finding)}"
-    )
+    verdict = finding.verdict
+    moved = cost_in_words(finding.evidence, verdict.ratio)
+    title = f"{metric_name(finding)} {verdict.word}, {moved}: {visible(name or finding.test)}"
+    (before, now), (then, here) = both(finding), origins(finding)
+    known = f" (interval: {LEVEL:.0%})" if has_interval(verdict) else ""
+    figures = f"before {before} ({then}), now {now} ({here}): {change(verdict)}{known}; {tolerance(finding)}"
     lines = [
         visible(finding.case),
-        judged,
-        visible(finding.verdict.reason),
+        figures,
+        visible(reason(finding)),
         *((visible(why),) if why else ()),
     ]
     return command(

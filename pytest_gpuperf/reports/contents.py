@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from pytest_gpuperf.analysis.evidence import LEAST_MARGIN
+from pytest_gpuperf.analysis.resolution import Resolution, resolutions, worst_first
 from pytest_gpuperf.reports.figures import NONE, arithmetic, latency, throughput
-from pytest_gpuperf.reports.noise import Noise, noise
 from pytest_gpuperf.reports.tables import by_file, prose, table
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Environment, Run, Session
 from pytest_gpuperf.results.units import format_bytes, format_rate, format_seconds
 
 RUN_HEADER = ("case", "throughput", "latency p50", "time a call", "peak memory")
-BASELINE_HEADER = ("case", "sessions", "throughput", "time a call", "spread", "sees from")
+BASELINE_HEADER = ("case", "sessions", "throughput", "time a call", "spread", "tells")
 LEGEND = (
-    "spread: the slowest session over the fastest. sees from: the smallest slow-down that one more session could "
-    "have told from noise; more sessions make it smaller: gpuperf calibrate --help"
+    "spread: the slowest session over the fastest. tells: the smallest slow-down that one more session can tell from "
+    "none; more sessions may make it smaller: gpuperf calibrate --help"
 )
+WORST = 10  # cases whose figures are explained: the next ones have the same causes
 
 
 def run_contents(path: str, run: Run, width: int) -> str:
@@ -40,9 +42,9 @@ def run_contents(path: str, run: Run, width: int) -> str:
 
 def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
     """The accepted sessions of each case, with their noise."""
-    heard = noise(baseline)
+    told = resolutions(baseline)
     ordered = sorted(baseline.cases, key=lambda c: c.id)
-    cells = by_file((c.id, _baseline_row(c, heard[c.id])) for c in ordered)
+    cells = by_file((c.id, _baseline_row(c, told[c.id])) for c in ordered)
     measured = baseline.sessions if baseline.provenance == "measured" else ()  # a publication need not say when
     source = f", {baseline.source}" if baseline.source else ""
     sizes = f"{_many(len(baseline.cases), 'case')}, {_many(len(baseline.sessions), 'session')}"
@@ -51,7 +53,20 @@ def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
         *_where(baseline.environment, measured, {c.clock for c in ordered}),
         *(f"waived until {c.waiver.until}: {c.id} ({c.waiver.reason})" for c in ordered if c.waiver),
     ]
-    return _page(lines, table(BASELINE_HEADER, "lrrrrr", cells, width) if cells else [], (LEGEND,), width)
+    shown = table(BASELINE_HEADER, "lrrrrr", cells, width) if cells else []
+    unsteady = list(unsteady_cases(told))
+    return _page(lines, shown, (LEGEND, *([""] if unsteady else []), *unsteady), width)
+
+
+def unsteady_cases(told: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> Iterable[str]:
+    """The cases that cannot tell as much, worst first, and what their sessions show."""
+    worst = worst_first(told, beyond)
+    if worst:
+        yield f"{_many(len(worst), 'case')} cannot tell {beyond * 100:.3g}%, worst first:"
+    for name, margin, why in worst[:WORST]:
+        yield f"{name} tells {margin:.1%}: {why.kind}: {why.text}"
+    if len(worst) > WORST:
+        yield f"and {len(worst) - WORST} more"
 
 
 def _page(lines: Iterable[str], shown: Sequence[str], legend: Iterable[str], width: int) -> str:
@@ -82,10 +97,10 @@ def _run_row(case: Case) -> tuple[str, ...]:
     return throughput(case), latency(case), format_seconds(middle), peak
 
 
-def _baseline_row(case: Accepted, heard: Noise) -> tuple[str, ...]:
+def _baseline_row(case: Accepted, told: Resolution) -> tuple[str, ...]:
     middle = median(m for s in case.series for m in s.medians)
     figures = format_rate(case.items / middle), format_seconds(middle)
-    return (str(len(case.series)), *figures, _percent(heard.spread), _percent(heard.detectable))
+    return (str(len(case.series)), *figures, _percent(told.spread), _percent(told.margin))
 
 
 def _percent(fraction: float | None) -> str:

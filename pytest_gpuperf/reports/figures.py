@@ -11,22 +11,23 @@ from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.results.records import Case, Measurement, Run, Verdict
 from pytest_gpuperf.results.units import (
     METRICS,
+    cost_in_words,
     format_bytes,
     format_change,
+    format_percent,
     format_rate,
     format_seconds,
-    in_words,
     many,
-    percent,
     significant,
 )
 
 NONE = "-"
-JUDGED_DIGITS = 4  # of the figures before and now: with three, 1.04 and 1.06 could be 1 % apart, or 3 %
-LEVEL = 0.9  # of every interval
-LEGEND = f"change: of time per call (or bytes, or joules), + is worse; intervals are {LEVEL:.0%}"
-COSTS = {"time": "time per call", "peak_memory": "peak memory", "energy": "energy per item"}
-WORDS = ("unchanged", "improved", "regressed", "waived", "environment", "machine", "inconclusive", "reference")
+COMPARED = 4  # digits of figures that stand beside their change: three would not always give it
+LEVEL = 0.9  # of every interval that is shown
+INTERVALS = f"intervals: {LEVEL:.0%}"
+WORDS = ("unchanged", "improved", "regressed", "environment", "machine", "waived", "inconclusive", "reference")
+TOLERATED = frozenset({"regressed", "environment", "machine"})  # by a waiver
+SHORT = 7  # characters of a commit
 
 _FORMATS: Mapping[str, Callable[[float, int], str]] = {
     "items/s": format_rate,
@@ -38,45 +39,65 @@ _FORMATS: Mapping[str, Callable[[float, int], str]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One case of a judged run: its first finding's figures, which give the change beside them."""
+    """One case of a run, with its findings."""
 
     case: str
-    before: str
-    now: str
+    throughput: str
+    latency: str
+    time: str  # of one call
     findings: tuple[Finding, ...]  # time first; none where the case was not compared
     new: bool = False
 
+    @property
+    def unjudged(self) -> str:
+        """What stands in place of a verdict where nothing was compared."""
+        return "new" if self.new else "not compared"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a judged table: of a case, or of another figure of it than time."""
+
+    name: str | None  # None: the case's own
+    finding: Finding | None
+    figures: tuple[str, str, str]  # before, now and the change between them
+
 
 def titles(comparison: Comparison) -> tuple[str, ...]:
-    """The columns of a judged table; two revisions have their names."""
-    both = (comparison.sides.base, comparison.sides.head) if comparison.sides else ("before", "now")
-    return ("case", *both, "change", "verdict")
+    """The columns of a judged table."""
+    sides = comparison.sides
+    return ("case", *((sides.base, sides.head) if sides else ("before", "now")), "change", "verdict")
 
 
-def rows(comparison: Comparison, run: Run) -> list[Row]:
-    """A row for every measured case, by id; of two revisions, for every compared one."""
+def rows(comparison: Comparison | None, run: Run) -> list[Row]:
+    """A row for every measured case, by id."""
     findings: dict[str, list[Finding]] = {}
-    for finding in comparison.findings:
+    for finding in comparison.findings if comparison else ():
         findings.setdefault(finding.case, []).append(finding)
-    if comparison.sides is not None:
-        return [_row(case, found) for case, found in findings.items()]
-    new = frozenset(comparison.new)
+    new = frozenset(comparison.new if comparison else ())
     return [
-        _row(case.id, findings[case.id])
-        if case.id in findings
-        else Row(case.id, NONE, throughput(case), (), case.id in new)
+        Row(
+            case=case.id,
+            throughput=throughput(case),
+            latency=latency(case),
+            time=format_seconds(median(m.device_time.median for m in case.measurements), COMPARED),
+            findings=tuple(sorted(findings.get(case.id, ()), key=lambda f: f.evidence != "time")),
+            new=case.id in new,
+        )
         for case in sorted(run.cases, key=lambda c: c.id)
     ]
 
 
-def _row(case: str, findings: list[Finding]) -> Row:
-    first, *others = sorted(findings, key=lambda f: f.evidence != "time")
-    return Row(case, *before_and_now(first), (first, *others))
-
-
-def measured(run: Run) -> list[tuple[str, str, str]]:
-    """Every case of a run that was not judged: its id, throughput and latency."""
-    return [(case.id, throughput(case), latency(case)) for case in sorted(run.cases, key=lambda c: c.id)]
+def lines(row: Row) -> Iterator[Line]:
+    """The case's own line, then one of each other figure that is not simply unchanged."""
+    if not row.findings:
+        yield Line(None, None, (NONE, row.time, NONE))
+        return
+    first, *others = row.findings
+    yield Line(None, first, (*costs(first), change(first.verdict)))
+    for other in others:
+        if other.verdict.word != "unchanged":
+            yield Line(metric_name(other), other, (*costs(other), change(other.verdict)))
 
 
 def throughput(case: Case) -> str:
@@ -99,117 +120,134 @@ def arithmetic(measurement: Measurement) -> str | None:
     return f"{significant(rate / 1e12)} TFLOP/s" + ("" if share is None else f", {share:.0%} of the device's")
 
 
-def figure(metric: str, value: float, digits: int = JUDGED_DIGITS) -> str:
+def figure(metric: str, value: float, digits: int = 3) -> str:
     """A figure with its unit."""
     return _FORMATS[METRICS[metric].unit](value, digits)
 
 
-def before_and_now(finding: Finding) -> tuple[str, str]:
-    """The two figures that were judged: they give the verdict's ratio."""
-    return figure(finding.metric, finding.baseline), figure(finding.metric, finding.current)
+def costs(finding: Finding) -> tuple[str, str]:
+    """What it cost before and costs now, which gives the change beside it: of a throughput, the time of one call."""
+    before = finding.verdict.before
+    if METRICS[finding.metric].higher_is_better and before is not None:
+        return format_seconds(before, COMPARED), format_seconds(before * finding.verdict.ratio, COMPARED)
+    return _judged(finding)
 
 
-def interval(verdict: Verdict) -> tuple[float, float] | None:
-    """None where the evidence is too little for one."""
-    return (verdict.low, verdict.high) if verdict.low > 0 and verdict.high < math.inf else None
+def both(finding: Finding) -> tuple[str, str]:
+    """The judged figure before and now; of a throughput, the time of one call too."""
+    judged, cost = _judged(finding), costs(finding)
+    if cost == judged:
+        return judged
+    return f"{judged[0]}, {cost[0]} a call", f"{judged[1]}, {cost[1]} a call"
 
 
-def change(verdict: Verdict) -> str:
-    """How the cost moved, for a column: ``+5.8% [+4.1%, +7.4%]``. Whatever the figures beside it are, + is worse."""
-    ends = interval(verdict)
-    between = f" [{', '.join(map(format_change, ends))}]" if ends else ""
-    return format_change(verdict.ratio) + between
+def _judged(finding: Finding) -> tuple[str, str]:
+    return figure(finding.metric, finding.baseline, COMPARED), figure(finding.metric, finding.current, COMPARED)
 
 
-def moved(finding: Finding, beside: str = "") -> str:
-    """The same in words: ``5.8% [4.1%, 7.4%] slower``."""
-    verdict = finding.verdict
-    return in_words(verdict.ratio, finding.evidence, interval=interval(verdict), beside=beside)
-
-
-def headline(finding: Finding) -> str:
-    """The verdict and the change in a few words: ``regressed, 5.8% [4.1%, 7.4%] slower``."""
-    return f"{finding.verdict.word}, {moved(finding)}"
-
-
-def both_changes(finding: Finding, baseline: str = "the baseline") -> str:
-    """What the baseline said, and what was seen when the case was measured again, where that decided."""
-    if finding.turns is not None:
-        first = f"{_screened(finding, baseline)}, and " if finding.screened else ""
-        told = f"{first}{moved(finding, finding.turns.base)} in turns, here, now"
-    elif finding.screened:
-        again = f"{moved(finding)} in {many(finding.current_sessions, 'session')}"
-        told = f"{_screened(finding, baseline)} at first, and {again}"
-    else:
-        told = moved(finding, baseline)
-    return told + (f" ({LEVEL:.0%} interval)" if interval(finding.verdict) else "")
-
-
-def reason(finding: Finding) -> str:
-    """Why the verdict is what it is; where the baseline alone did not decide, what it said comes first."""
-    said = finding.verdict.reason
-    return f"{_screened(finding, 'the baseline')}; {said}" if finding.screened else said
-
-
-def _screened(finding: Finding, baseline: str) -> str:
-    return in_words(finding.screened.ratio, finding.evidence, beside=baseline) if finding.screened else ""
-
-
-def measured_by(finding: Finding) -> tuple[str, str]:
-    """What stands behind the figures before and now."""
-    if finding.turns is not None:
-        return finding.turns.base, f"{many(finding.turns.launches, 'launch')} in turns"
-    return many(finding.baseline_sessions, "session"), many(finding.current_sessions, "session")
-
-
-def counted(finding: Finding) -> str:
-    """The same in one: ``3 sessions against 5``."""
-    was, became = measured_by(finding)
-    return f"{became} with {was}" if finding.turns else f"{became} against {finding.baseline_sessions}"
+def origins(finding: Finding) -> tuple[str, str]:
+    """Where its two figures come from."""
+    if finding.turns:
+        return f"{short(finding.turns.base)}, {many(finding.turns.launches, 'launch')} in turns", "here, in the same"
+    return f"{sessions(finding.baseline_sessions)} of the baseline", sessions(finding.current_sessions)
 
 
 def tolerance(finding: Finding) -> str:
-    """``3% of throughput``: of the figure that it was given for."""
-    return f"{percent(finding.tolerance)} of {metric_name(finding)}"
+    """What it may lose: of the figure that the test or the command line names."""
+    return f"the tolerance is {format_percent(finding.tolerance)} of {metric_name(finding)}"
+
+
+def has_interval(verdict: Verdict) -> bool:
+    """Whether there was evidence enough for one."""
+    return verdict.low > 0 and verdict.high < math.inf
+
+
+def change(verdict: Verdict) -> str:
+    """How the cost moved, with the interval: ``+5.8% [+4.1%, +7.4%]``. Above zero is slower, or more."""
+    middle = format_change(verdict.ratio)
+    if not has_interval(verdict):
+        return middle
+    return f"{middle} [{format_change(verdict.low)}, {format_change(verdict.high)}]"
+
+
+def change_in_words(finding: Finding) -> str:
+    """The same where there is room; where turns decided, what the baseline said too.
+
+    ``5.4% slower than the baseline, and 5.1% [4.2%, 6.0%] slower than 3f2a91c in turns, here, now``
+    """
+    verdict = finding.verdict
+    interval = (verdict.low, verdict.high) if has_interval(verdict) else None
+    said = cost_in_words(finding.evidence, verdict.ratio, interval)
+    if finding.turns is None or finding.screened is None:
+        return said
+    screened = cost_in_words(finding.evidence, finding.screened.ratio)
+    return f"{screened} than the baseline, and {said} than {short(finding.turns.base)} in turns, here, now"
+
+
+def reason(finding: Finding) -> str:
+    """Why it got its verdict; where turns decided, what the baseline said too."""
+    said = finding.verdict.reason
+    return said if finding.turns is None else f"{change_in_words(finding)}; {said}"
+
+
+def short(revision: str) -> str:
+    """A commit as people write it; any other name as it stands."""
+    return revision[:SHORT] if all(c in "0123456789abcdef" for c in revision) else revision
 
 
 def metric_name(finding: Finding) -> str:
-    """The figure that is shown, in words."""
+    """The judged figure in words."""
     return finding.metric.replace("_", " ")
 
 
 def word(finding: Finding) -> str:
-    """The verdict as shown: a regression that is tolerated for a while says so."""
-    return "waived" if finding.verdict.word == "regressed" and finding.waiver else finding.verdict.word
+    """The verdict as shown: what is tolerated for a while says so."""
+    return "waived" if finding.waiver and finding.verdict.word in TOLERATED else finding.verdict.word
 
 
 def verdict_cell(finding: Finding) -> str:
     """The verdict in a table: ``unchanged within 4.8%``."""
-    margin = finding.verdict.margin if finding.verdict.word == "unchanged" else None
-    return word(finding) if margin is None else f"unchanged within {percent(margin)}"
+    shown = word(finding)
+    return within(finding.verdict) if shown == "unchanged" else shown
+
+
+def within(verdict: Verdict) -> str:
+    """A verdict's word; "unchanged" says within what."""
+    if verdict.word != "unchanged" or verdict.margin is None:
+        return verdict.word
+    return f"unchanged within {format_percent(verdict.margin)}"
+
+
+def suite_line(verdict: Verdict) -> str:
+    """The suite as a whole, with the same words and the same sign as its cases."""
+    return f"suite {within(verdict)}, {change(verdict)}: {verdict.reason}"
+
+
+def tells_intervals(comparison: Comparison) -> bool:
+    """Whether the report must say what its intervals are."""
+    suite = (comparison.suite,) if comparison.suite else ()
+    return any(map(has_interval, (*(f.verdict for f in comparison.findings), *suite)))
 
 
 def confirmed(comparison: Comparison) -> Iterator[str]:
-    """How suspects were confirmed and what that took; nothing where nothing was suspect."""
-    record = comparison.confirmation
-    if record is None:
+    """What confirming suspects took, and what a reader must know of it; nothing where nothing was confirmed."""
+    took = comparison.confirmation
+    if took is None:
         return
-    if record.tests:
-        bases = ", ".join(dict.fromkeys(f.turns.base for f in comparison.findings if f.turns))
-        how = f"confirmed in turns{f' with {bases}' if bases else ''}" if record.launches else "measured again"
-        took = [
-            many(record.tests, "test"),
-            *([many(record.launches, "launch")] if record.launches else []),
-            *([many(record.sessions, "fresh session")] if record.sessions else []),
-            format_seconds(record.seconds, 2),
+    if took.launches or took.sessions:
+        counted = [
+            many(took.tests, "test"),
+            *([many(took.launches, "launch")] if took.launches else ()),
+            *([many(took.sessions, "fresh session")] if took.sessions else ()),
         ]
-        yield f"{how}: {', '.join(took)}"
-    yield from record.remarks
+        how = "confirmed in turns" if took.launches else "confirmed"
+        yield f"{how}: {', '.join(counted)}, {took.seconds:.0f} s"
+    yield from took.remarks
 
 
-def acquitted(comparison: Comparison) -> list[Finding]:
-    """Cases that the baseline found changed, and that turned out not to be."""
-    return [f for f in comparison.findings if f.screened and f.verdict.word == "unchanged"]
+def sessions(count: int) -> str:
+    """``1 session``, ``5 sessions``."""
+    return "1 session" if count == 1 else f"{count} sessions"
 
 
 def counts(comparison: Comparison) -> str:

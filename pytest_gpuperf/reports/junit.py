@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from pytest_gpuperf.analysis.findings import Finding
-from pytest_gpuperf.reports.figures import interval, word
+from pytest_gpuperf.reports.figures import has_interval, reason, word
 from pytest_gpuperf.results.records import Case
 
 DIGITS = 6
@@ -31,7 +31,7 @@ def measured_properties(case: Case, device: str) -> list[Property]:
 
 
 def judged_properties(findings: Sequence[Finding]) -> list[Property]:
-    """The verdicts of one test's cases. Ratios are of a cost: above 1 is worse."""
+    """The verdicts of one test's cases. Ratios are of a cost: above 1 is worse. Intervals are of 90 %."""
     return [pair for finding in findings for pair in _judged(finding)]
 
 
@@ -41,13 +41,15 @@ def _judged(finding: Finding) -> Iterator[Property]:
     verdict = finding.verdict
     yield f"{prefix}.verdict", word(finding)
     yield f"{prefix}.ratio", _number(verdict.ratio)
-    ends = interval(verdict)
-    if ends:
-        yield f"{prefix}.interval", " ".join(map(_number, ends))
+    if has_interval(verdict):
+        yield f"{prefix}.interval", f"{_number(verdict.low)} {_number(verdict.high)}"
     if verdict.margin is not None:
         yield f"{prefix}.margin", _number(verdict.margin)
     yield f"{prefix}.basis", verdict.basis
-    yield f"{prefix}.reason", verdict.reason
+    if finding.turns:
+        yield f"{prefix}.base_revision", finding.turns.base
+        yield f"{prefix}.launches", str(finding.turns.launches)
+    yield f"{prefix}.reason", reason(finding)
 
 
 def _prefix(case: str, test: str) -> str:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_gpuperf.analysis.findings import Comparison
+from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import (
-    LEGEND,
-    NONE,
+    INTERVALS,
     Row,
-    acquitted,
-    before_and_now,
-    change,
+    change_in_words,
     confirmed,
     counts,
-    measured,
+    lines,
     metric_name,
-    moved,
     reason,
     rows,
+    suite_line,
+    tells_intervals,
     titles,
     verdict_cell,
     word,
@@ -39,7 +37,7 @@ REASONS = 10  # sentences below a table
 _WWW = re.compile(r"www\.", re.IGNORECASE)
 
 # A row stands in the first of these that one of its verdicts belongs to.
-LOUD = ("regressed", "environment", "inconclusive", "machine", "waived", "improved")
+LOUD = ("regressed", "environment", "machine", "inconclusive", "waived", "improved")
 QUIET = ("unchanged", "reference", "new", "not compared")
 
 
@@ -52,9 +50,10 @@ def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
     page = Page(largest)
     page.say(marker(comparison.device))
     page.say(f"### gpuperf: {'failed' if judged.exit_code else 'passed'}")
-    page.say(f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}.")
-    if comparison.findings:
-        page.say(f"{escaped(LEGEND[0].upper() + LEGEND[1:])}.")
+    level = f" ({escaped(INTERVALS)})" if tells_intervals(comparison) else ""
+    page.say(
+        f"{escaped(counts(comparison))}. Against {code(comparison.baseline)} on {_name(comparison.device)}{level}."
+    )
     page.items(f"- {escaped(problem)}" for problem in judged.problems)
     shown = _by_word(rows(comparison, judged.run))
     _loud(page, comparison, "regressed", shown)
@@ -77,7 +76,7 @@ def render_recorded(run: Run, largest: int = LARGEST) -> str:
     page.say("### gpuperf: recorded")
     page.say(f"{many(len(run.cases), 'case')} on {_name(run.environment.device)}, judged against nothing.")
     page.items(f"- not measured: {code(test)} ({escaped(why)})" for test, why in run.scope.unmeasured.items())
-    cells = ((code(case), *map(escaped, figures)) for case, *figures in measured(run))
+    cells = ((code(r.case), escaped(r.throughput), escaped(r.latency)) for r in rows(None, run))
     page.table("measured", (_line(MEASURED), "| :--- | ---: | ---: |"), [[_line(c)] for c in cells], folded=True)
     return page.text()
 
@@ -115,7 +114,7 @@ def _name(device: Device) -> str:
 def _by_word(shown: Iterable[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in shown:
-        words = {word(f) for f in row.findings} or {"new" if row.new else "not compared"}
+        words = {word(f) for f in row.findings} or {row.unjudged}
         found.setdefault(next(w for w in (*LOUD, *QUIET) if w in words), []).append(row)
     return found
 
@@ -132,17 +131,10 @@ def _lines(shown: Sequence[Row]) -> list[list[str]]:
 
 
 def _cells(row: Row) -> Iterator[str]:
-    if not row.findings:
-        what = "new" if row.new else "not compared"
-        yield _line((code(row.case), *map(escaped, (row.before, row.now, NONE, what))))
-        return
-    first, *others = row.findings
-    cells = row.before, row.now, change(first.verdict), verdict_cell(first)
-    yield _line((code(row.case), *map(escaped, cells)))
-    for other in others:
-        if other.verdict.word != "unchanged":
-            cells = *before_and_now(other), change(other.verdict), verdict_cell(other)
-            yield _line((f"&emsp;{metric_name(other)}", *map(escaped, cells)))
+    for line in lines(row):
+        title = code(row.case) if line.name is None else f"&emsp;{line.name}"
+        verdict = verdict_cell(line.finding) if line.finding else row.unjudged
+        yield _line((title, *map(escaped, (*line.figures, verdict))))
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -163,7 +155,7 @@ def _sentences(shown: Iterable[Row], verdict: str, comparison: Comparison) -> It
 
 def _suite(comparison: Comparison) -> Iterator[str]:
     if comparison.suite is not None:
-        yield f"- suite {comparison.suite.word}: {escaped(comparison.suite.reason)}"
+        yield f"- {escaped(suite_line(comparison.suite))}"
 
 
 def _unmeasured(judged: Judged) -> dict[str, str]:
@@ -174,14 +166,13 @@ def _unmeasured(judged: Judged) -> dict[str, str]:
 
 def _remarks(judged: Judged) -> Iterator[str]:
     comparison = judged.comparison
-    loud = set(LOUD)  # their sentences have told it
+    loud = {"regressed", "environment", "machine", "inconclusive", "improved"}  # their sentences have told it
     waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word not in loud}
     yield from (f"- waived until {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in waivers.items())
     ended = comparison.expired
     yield from (f"- waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
     yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
     yield from (f"- {escaped(what)}" for what in (comparison.sides.remarks if comparison.sides else ()))
-    yield from (f"- {code(f.case)} unchanged: {escaped(reason(f))}" for f in acquitted(comparison))
     yield from (f"- {escaped(what)}" for what in confirmed(comparison))
     unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
@@ -190,6 +181,5 @@ def _remarks(judged: Judged) -> Iterator[str]:
 def _reference(page: Page, reference: Comparison | None) -> None:
     if reference is not None:
         page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
-        page.items(f"- {escaped(what)}" for what in confirmed(reference))
-        worse = [f for f in reference.findings if f.verdict.word in {"regressed", "environment"}]
-        page.items(f"- {code(f.case)}: {escaped(moved(f))}" for f in worse)
+        moved: list[Finding] = [f for f in reference.findings if f.verdict.word in {"regressed", "environment"}]
+        page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change_in_words(f))}" for f in moved)

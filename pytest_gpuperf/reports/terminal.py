@@ -9,21 +9,21 @@ from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import (
-    COSTS,
-    LEGEND,
-    NONE,
+    INTERVALS,
     Row,
-    acquitted,
-    before_and_now,
-    both_changes,
+    both,
     change,
+    change_in_words,
     confirmed,
+    costs,
     counts,
-    measured,
-    measured_by,
+    lines,
     metric_name,
+    origins,
     reason,
     rows,
+    suite_line,
+    tells_intervals,
     titles,
     tolerance,
     verdict_cell,
@@ -38,9 +38,9 @@ NAMED = 3  # cases named beside a reason that many share
 
 def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
     """The table of a run, judged or not, with everything a reader must know beside it; why it fails comes after it."""
-    blocks = [_judged(comparison, run, width) if comparison else _measured(run, width)]
+    shown = rows(comparison, run)
+    blocks = [_judged(comparison, shown, width) if comparison else _measured(shown, width)]
     if comparison:
-        blocks.append(_lines([LEGEND] if comparison.findings else [], width))
         blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison), width)]
         blocks.append(_lines(_causes(comparison), width))
         blocks.append(_lines(_absent(comparison), width))
@@ -51,95 +51,81 @@ def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
 
 
 def render_reference(reference: Comparison, width: int) -> str:
-    """How far a run has moved from a pinned reference: what changed since, and the counts."""
+    """How far a run has moved from a pinned reference: what regressed or improved since, and the counts."""
     header = ("case", "reference", "now", "change", "verdict")
-    found = [
+    moved = [
         (
             f"{f.case} {'' if f.evidence == 'time' else metric_name(f)}".rstrip(),
-            *before_and_now(f),
+            *costs(f),
             change(f.verdict),
             _shown(f, reference),
         )
         for f in reference.findings
-        if f.verdict.word in {"regressed", "improved", "environment"}
+        if f.verdict.word not in {"unchanged", "inconclusive", "reference"}
     ]
-    lines = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
-    lines += _lines(confirmed(reference), width)
-    return "\n".join([*lines, *(table(header, "lrrrl", {"": found}, width) if found else ())])
+    told = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
+    return "\n".join([*told, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
 
 
 def explain(finding: Finding, baseline_path: str, why: str | None = None, *, sides: Sides | None = None) -> str:
-    """The failure message of a test that regressed, or whose verdict fails by the rules; `why` it is so, if known."""
-    before, now = before_and_now(finding)
-    was, became = (sides.base, sides.head) if sides else measured_by(finding)
-    changes = both_changes(finding, sides.base if sides else "the baseline")
-    headline = f"{COSTS[finding.evidence]} {_HEADLINES.get(finding.verdict.word, finding.verdict.word)}"
-    lines = [
-        *prose(f"{headline}: {finding.case}", MESSAGE_WIDTH, hanging="  "),
-        *_fact("base" if sides else "before", f"{before} ({was})"),
-        *_fact("head" if sides else "now", f"{now} ({became})"),
-        *_fact("change", f"{changes}; the tolerance is {tolerance(finding)}"),
-        *_fact("reason", finding.verdict.reason),
-    ]
-    if why is not None:
-        lines += _fact("why", why.removeprefix("why: "))
-    lines += [f"  note      {inert(visible(note))}" for note in finding.notes]
-    for what, words in _next_steps(finding, baseline_path, sides):
-        lines += [f"  {what}:", f"    {inert(visible(shlex.join(words)))}"]
-    return "\n".join(lines)
+    """The failure message of a test that its verdict fails, whatever that is; `why` it is so, if known."""
+    before, now = both(finding)
+    where, here = (sides.base, sides.head) if sides else origins(finding)
+    facts = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
+    facts += _fact("base" if sides else "before", f"{before} ({where})")
+    facts += _fact("head" if sides else "now", f"{now} ({here})")
+    facts += _fact("change", f"{change_in_words(finding)}; {tolerance(finding)}")
+    facts += _fact("reason", finding.verdict.reason)
+    facts += _fact("why", why.removeprefix("why: ")) if why is not None else ()
+    facts += [f"  note      {inert(visible(note))}" for note in finding.notes]
+    what, words = _next_step(finding, baseline_path, sides)
+    return "\n".join([*facts, f"  {what}:", f"    {inert(visible(shlex.join(words)))}"])
 
 
-_HEADLINES = {"environment": "is worse with other software", "machine": "is worse on this machine"}
-_RECORD = {
-    "regressed": "If the new figure is meant, accept it",
-    "environment": "If the new software is meant, record a new baseline",
-    "machine": "No code changed. If the machine is meant to be slower now, record more of it",
-    "inconclusive": "Record more sessions of the baseline's code",
-}
+def _fact(what: str, said: str) -> list[str]:
+    return prose(said, MESSAGE_WIDTH, f"  {what:<9} ", " " * 12)
 
 
-def _fact(name: str, said: str) -> list[str]:
-    return prose(said, MESSAGE_WIDTH, f"  {name:<9} ", " " * 12)
-
-
-def _next_steps(finding: Finding, baseline: str, sides: Sides | None) -> Iterator[tuple[str, list[str]]]:
-    """What to type: accept what is meant, or look where it came from."""
-    measure = ["--", finding.test]
+def _next_step(finding: Finding, baseline_path: str, sides: Sides | None) -> tuple[str, list[str]]:
+    """What to type, and what that is for."""
     if sides:
-        yield "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", *measure]
-        return
-    yield _RECORD[finding.verdict.word], ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline, *measure]
-    if finding.turns and finding.verdict.word == "regressed":
-        yield "Else find the commit: git bisect, and at each step", ["gpuperf", "ab", finding.turns.base, *measure]
+        return "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
+    again = ["pytest", "--gpuperf-compare", baseline_path, finding.test]
+    record = ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test]
+    match finding.verdict.word:
+        case "regressed":
+            return "If the new figure is meant, accept it", record
+        case "environment":
+            return "If the other versions are meant, record the baseline with them", record
+        case "machine":
+            return "Keep other work off the machine, and run it again", again
+        case _ if finding.turns:
+            return "Keep other work off the machine, and let them take turns again", again
+        case _:
+            return "Record more sessions of the baseline's code", record
 
 
-def _measured(run: Run, width: int) -> list[str]:
-    cells = by_file((case, figures) for case, *figures in measured(run))
+def _measured(shown: list[Row], width: int) -> list[str]:
+    cells = by_file((row.case, (row.throughput, row.latency)) for row in shown)
     return table(("case", "throughput", "latency p50"), "lrr", cells, width) if cells else []
 
 
-def _judged(comparison: Comparison, run: Run, width: int) -> list[str]:
-    cells = by_file(pair for row in rows(comparison, run) for pair in _cells(row, comparison))
+def _judged(comparison: Comparison, shown: list[Row], width: int) -> list[str]:
+    cells = by_file(pair for row in shown for pair in _cells(row, comparison))
     return table(titles(comparison), "lrrrl", cells, width) if cells else []
 
 
 def _cells(row: Row, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The row of a case, then one of each other figure that is not simply unchanged."""
-    if not row.findings:
-        yield row.case, (row.before, row.now, NONE, "new" if row.new else "not compared")
-        return
-    first, *others = row.findings
-    yield row.case, (row.before, row.now, change(first.verdict), _shown(first, comparison))
     file, separator, _ = row.case.partition("::")
-    for other in others:
-        if other.verdict.word != "unchanged":
-            cells = *before_and_now(other), change(other.verdict), _shown(other, comparison)
-            yield f"{file + separator if separator else ''}  {metric_name(other)}", cells
+    for line in lines(row):
+        title = row.case if line.name is None else f"{file + separator if separator else ''}  {line.name}"
+        yield title, (*line.figures, _shown(line.finding, comparison) if line.finding else row.unjudged)
 
 
 def _shown(finding: Finding, comparison: Comparison) -> str:
     """There is no colour: what fails stands out by its capitals."""
-    return word(finding).upper() if comparison.fails(finding) else verdict_cell(finding)
+    return word(finding).upper() if comparison.is_failure(finding) else verdict_cell(finding)
 
 
 def _waivers(comparison: Comparison) -> Iterator[str]:
@@ -151,8 +137,9 @@ def _waivers(comparison: Comparison) -> Iterator[str]:
 
 def _reasons(comparison: Comparison) -> Iterator[str]:
     """Why a case is not simply unchanged; what many cases share is said once."""
-    told = [f for f in comparison.findings if f.verdict.word != "unchanged"]
-    yield from _shared((f"{word(f)}: {reason(f)}", f.case) for f in [*told, *acquitted(comparison)])
+    yield from _shared(
+        (f"{word(f)}: {reason(f)}", f.case) for f in comparison.findings if f.verdict.word != "unchanged" or f.turns
+    )
 
 
 def _causes(comparison: Comparison) -> Iterator[str]:
@@ -164,8 +151,9 @@ def _absent(comparison: Comparison) -> Iterator[str]:
     yield from (f"vanished: {case}" for case in comparison.vanished)
     yield from (f"not measured: {case} ({why})" for case, why in comparison.unmeasured.items())
     if comparison.new:
-        many = len(comparison.new)
-        yield f"{many} new: {comparison.baseline} does not know {'it' if many == 1 else 'them'}, so nothing was judged."
+        count = len(comparison.new)
+        whom = "it" if count == 1 else "them"
+        yield f"{count} new: {comparison.baseline} does not know {whom}, so nothing was judged."
 
 
 def _notes(run: Run) -> Iterator[str]:
@@ -173,11 +161,13 @@ def _notes(run: Run) -> Iterator[str]:
 
 
 def _outcome(comparison: Comparison) -> Iterator[str]:
-    yield from (f"changed: {what}" for what in comparison.changes)
+    yield from (f"changed: {change}" for change in comparison.changes)
     yield from comparison.sides.remarks if comparison.sides else ()
-    if comparison.suite:
-        yield f"suite {comparison.suite.word}: {comparison.suite.reason}"
     yield from confirmed(comparison)
+    if tells_intervals(comparison):
+        yield INTERVALS
+    if comparison.suite:
+        yield suite_line(comparison.suite)
     yield counts(comparison)
 
 

@@ -24,7 +24,7 @@ from pytest_gpuperf.results.latency import Latency, latency_of
 from pytest_gpuperf.results.load import Load
 
 MEDIANS = 16  # block medians a baseline keeps of each session
-SESSIONS_KEPT = 10  # sessions a baseline keeps of each case
+SESSIONS_KEPT = 20  # sessions a baseline keeps of each case
 KERNELS_KEPT = 20  # those that took longest, of each profile
 
 Provenance = Literal["measured", "published"]
@@ -330,6 +330,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     low: float  # the 90 % interval of the ratio
     high: float
     reason: str  # one sentence
+    before: float | None = None  # the cost that the ratio is of: seconds, bytes, joules
     margin: float | None = None  # "unchanged" means: less than this much slower (0.03: 3 %)
     detectable: float | None = None  # the smallest change this evidence could have detected (0.03: 3 %)
     basis: Basis = "baseline"

@@ -1,4 +1,4 @@
-"""Tolerances and shares as people write them, on either command line, in an ini file or in a marker."""
+"""Tolerances, shares and times as people write them, on either command line, in an ini file or in a marker."""
 
 from __future__ import annotations
 
@@ -41,12 +41,16 @@ def parse_share(text: str, what: str) -> float:
     return 1.0 if text.strip() == "100%" else parse_fraction(text, what)
 
 
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 def parse_seconds(text: str, what: str) -> float:
-    """``10`` or ``10s`` -> 10.0."""
+    """``10``, ``10s``, ``5m`` or ``1h`` -> seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
     try:
-        number = float(text.removesuffix("s"))
+        seconds = float(number) * _UNITS[unit]
     except ValueError:
-        raise UsageError(f"{what}: {text!r} is not a number of seconds. Write it like 10.") from None
-    if not 0 < number <= 86400:
-        raise UsageError(f"{what}: {text!r} is out of range. Write seconds above 0 and at most 86400, a day.")
-    return number
+        raise UsageError(f"{what}: {text!r} is not a time. Write it like 10, 10s, 5m or 1h.") from None
+    if not 0 < seconds <= 86400:
+        raise UsageError(f"{what}: {text!r} is out of range. Write a time above 0 and at most 24h, a day.")
+    return seconds

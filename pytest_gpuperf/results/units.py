@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_gpuperf.errors import UsageError
@@ -58,19 +57,14 @@ def log_tolerance(metric: str, fraction: float) -> float:
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
-def _rounds_up(digits: int) -> float:
-    """The part of a unit from which on a figure of so many digits is shown as one whole."""
-    return 1 - 0.5 * 10**-digits
-
-
 def format_seconds(value: float, digits: int = 3) -> str:
     """``0.01234`` -> ``12.3 ms``."""
-    scale, unit = next((s for s in _SECONDS if value >= s[0] * _rounds_up(digits)), _SECONDS[-1])
+    scale, unit = next((s for s in _SECONDS if value >= s[0] * 0.9995), _SECONDS[-1])
     return f"{significant(value / scale, digits)} {unit}"
 
 
 def format_bytes(value: float, digits: int = 3) -> str:
-    """``1536`` -> ``1.50 KiB``."""
+    """``1536`` -> ``1.5 KiB``."""
     for scale, unit in ((GiB, "GiB"), (MiB, "MiB"), (KiB, "KiB")):
         if value >= scale:
             return f"{significant(value / scale, digits)} {unit}"
@@ -80,9 +74,14 @@ def format_bytes(value: float, digits: int = 3) -> str:
 def format_rate(value: float, digits: int = 3) -> str:
     """``1234567.0`` -> ``1.23 M/s``."""
     for scale, unit, least in ((1e9, " G/s", 1e9), (1e6, " M/s", 1e6), (1e3, " k/s", 1e4)):
-        if value >= least * _rounds_up(digits):
+        if value >= least * 0.9995:
             return f"{significant(value / scale, digits)}{unit}"
     return f"{significant(value, digits)} /s"
+
+
+def format_percent(fraction: float) -> str:
+    """``0.048`` -> ``4.8%``, ``0.03`` -> ``3%``."""
+    return f"{fraction * 100:.1f}".removesuffix(".0") + "%"
 
 
 def format_change(ratio: float) -> str:
@@ -90,52 +89,6 @@ def format_change(ratio: float) -> str:
     if ratio >= 2:
         return f"x{significant(ratio)}"
     return f"{(ratio - 1) * 100:+.1f}%"
-
-
-def percent(fraction: float) -> str:
-    """``0.048`` -> ``4.8%``, ``0.03`` -> ``3%``."""
-    return f"{fraction * 100:.1f}".removesuffix(".0") + "%"
-
-
-_WORDS = {
-    "time": ("slower", "faster", "times as slow"),
-    "peak_memory": ("more memory", "less memory", "times as much memory"),
-    "energy": ("more energy", "less energy", "times as much energy"),
-}
-
-
-def in_words(
-    ratio: float, evidence: str = "time", *, interval: tuple[float, float] | None = None, beside: str = ""
-) -> str:
-    """A ratio of a cost in words: ``5.4% slower``, ``2.1% faster``, ``2.30 times as slow``, ``12.0% more memory``.
-
-    With its interval and what it is compared with: ``5.1% [4.2%, 6.0%] slower than the baseline``.
-    """
-    more, less, times = _WORDS[evidence]
-    say: Callable[[float], str]
-    if ratio >= 2:
-        than, what, say = "as", times, significant
-    elif ratio <= 0.5 and evidence == "time":
-        than, what, say = "as", "times as fast", _inverted
-    elif ratio >= 1:
-        than, what, say = "than", more, _above_one
-    else:
-        than, what, say = "than", less, _below_one
-    ends = (interval if ratio >= 1 else interval[::-1]) if interval else ()
-    between = f" [{', '.join(map(say, ends))}]" if ends else ""
-    return f"{say(ratio)}{between} {what}" + (f" {than} {beside}" if beside else "")
-
-
-def _above_one(ratio: float) -> str:
-    return f"{(ratio - 1) * 100:.1f}%"
-
-
-def _below_one(ratio: float) -> str:
-    return f"{(1 - ratio) * 100:.1f}%"
-
-
-def _inverted(ratio: float) -> str:
-    return significant(1 / ratio)
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -148,9 +101,33 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def many(count: int, what: str) -> str:
-    """``1 copy``, ``2 copies``, ``2 launches``: what ends in -y or -ch, or takes an s."""
+    """``1 copy``, ``2 copies``, ``2 launches``, ``2 tests``."""
     if count == 1:
         return f"1 {what}"
-    if what.endswith("ch"):
-        return f"{count} {what}es"
-    return f"{count} {what[:-1]}ies" if what.endswith("y") else f"{count} {what}s"
+    if what.endswith("y"):
+        return f"{count} {what[:-1]}ies"
+    return f"{count} {what}{'es' if what.endswith('ch') else 's'}"
+
+
+def in_words(ratio: float) -> str:
+    """A ratio of times in words: ``1.054`` -> ``5.4% slower``, ``0.979`` -> ``2.1% faster``."""
+    return cost_in_words("time", ratio)
+
+
+_WORDS = {  # evidence: more of it, less of it, at least twice of it
+    "time": ("slower", "faster", "as slow"),
+    "peak_memory": ("more memory", "less memory", "the memory"),
+    "energy": ("more energy", "less energy", "the energy"),
+}
+
+
+def cost_in_words(evidence: str, ratio: float, interval: tuple[float, float] | None = None) -> str:
+    """A ratio of costs in words: ``12.0% more memory``; with its interval: ``5.1% [4.2%, 6.0%] slower``."""
+    more, less, times = _WORDS[evidence]
+    if ratio >= 2:
+        low, high = map(significant, interval or (ratio, ratio))
+        return f"{significant(ratio)} times {f'[{low}, {high}] ' if interval else ''}{times}"
+    ends = interval if ratio >= 1 or interval is None else interval[::-1]
+    way = 100 if ratio >= 1 else -100
+    shown = "" if ends is None else "[{:.1f}%, {:.1f}%] ".format(*((end - 1) * way + 0.0 for end in ends))
+    return f"{abs(ratio - 1) * 100:.1f}% {shown}{more if ratio >= 1 else less}"

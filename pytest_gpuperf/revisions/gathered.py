@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from pytest_gpuperf.analysis.evidence import Policy
 from pytest_gpuperf.analysis.matching import merged, policy_of
-from pytest_gpuperf.analysis.paired import FULL, Launch, judge_paired, needs_more_launches, usual_spreads
+from pytest_gpuperf.analysis.paired import FULL, LOOKS, Launch, judge_paired_suite, wanting_launches
 from pytest_gpuperf.results.records import Case, Rule, Session, Verdict
 from pytest_gpuperf.revisions.messages import Collected
 from pytest_gpuperf.revisions.side import OTHER, Name
 from pytest_gpuperf.revisions.turns import Heard
 
-LOOKS = (FULL, 8, 12, 20)  # launches at which a case is judged; the later ones only where a budget allows them
 SIDES: tuple[Name, Name] = ("base", "head")
 
 
@@ -48,6 +47,7 @@ class Gathered:
 
     override: Rule
     extended: bool  # more launches than the usual ones may follow, and each look is one more chance to be wrong
+    only: Mapping[str, str] | None = None  # the cases that are wanted, and their tests; None: all
     pairs: dict[str, Pair] = field(default_factory=dict[str, Pair])
     sessions: list[Session] = field(default_factory=list[Session])  # head's
     collected: dict[Name, Collected] = field(default_factory=dict[Name, Collected])
@@ -66,9 +66,9 @@ class Gathered:
 
     @property
     def tests(self) -> list[str]:
-        """Those that both sides have, in head's order."""
+        """Those that both sides have, and that are wanted, in head's order."""
         base, head = (self.collected[name].tests for name in SIDES)
-        known = set(base)
+        known = set(base) if self.only is None else set(base) & set(self.only.values())
         return [test for test in head if test in known]
 
     def add(self, heard: Heard, *, alone: bool) -> None:
@@ -108,14 +108,19 @@ class Gathered:
         return found
 
     def judged(self) -> dict[str, Pair]:
-        """The cases of tests that both sides passed."""
-        return {name: pair for name, pair in self.pairs.items() if pair.head[0].test not in self.out}
+        """The wanted cases of tests that both sides passed."""
+        return {
+            name: pair
+            for name, pair in self.pairs.items()
+            if pair.head[0].test not in self.out and (self.only is None or name in self.only)
+        }
 
     def open(self) -> list[str]:
         """The tests with a case that another launch may decide."""
         judged = self.judged()
-        usual = _usual(judged)
-        wanted = {p.head[0].test for name, p in judged.items() if self._wants_more(p, len(judged), usual[name])}
+        launches = {name: pair.launches for name, pair in judged.items()}
+        undecided = wanting_launches(launches, self._policies(judged), extended=self.extended)
+        wanted = {judged[name].head[0].test for name in undecided}
         measured = {pair.head[0].test for pair in judged.values()}
         wanted |= {t for t in self.tests if t not in measured and t not in self.out and self._may_come(t)}
         return [test for test in self.tests if test in wanted and test not in self.out]
@@ -123,26 +128,19 @@ class Gathered:
     def verdicts(self) -> dict[str, Verdict]:
         """Every case's, at the confidence of the suite."""
         judged = self.judged()
-        usual = _usual(judged)
-        return {n: judge_paired(p.launches, self._policy(p, len(judged)), usual[n]) for n, p in judged.items()}
+        launches = {name: pair.launches for name, pair in judged.items()}
+        policies = self._policies(judged)
+        return judge_paired_suite(launches, Policy(comparisons=self._comparisons(judged)), policies)
 
-    def _wants_more(self, pair: Pair, cases: int, usual: float) -> bool:
-        count, policy = len(pair.head), self._policy(pair, cases)
-        if count < FULL:
-            return needs_more_launches(pair.launches, policy, usual=usual)
-        if not self.extended or count >= LOOKS[-1]:
-            return False
-        return count not in LOOKS or judge_paired(pair.launches, policy, usual).word == "inconclusive"
+    def _policies(self, judged: Mapping[str, Pair]) -> dict[str, Policy]:
+        comparisons = self._comparisons(judged)
+        rules = {name: merged(pair.head[0].rule, self.override) for name, pair in judged.items()}
+        return {name: replace(policy_of(rule, "time"), comparisons=comparisons) for name, rule in rules.items()}
 
-    def _policy(self, pair: Pair, cases: int) -> Policy:
-        looks = len(LOOKS) if self.extended else 1
-        return replace(policy_of(merged(pair.head[0].rule, self.override), "time"), comparisons=cases * looks)
+    def _comparisons(self, judged: Mapping[str, Pair]) -> int:
+        return max(len(judged), 1) * (len(LOOKS) if self.extended else 1)
 
     def _may_come(self, test: str) -> bool:
         """Not measured yet, but may be: its sides are to run apart, or its measurements met in different orders."""
         base, head = (self.orders[name].get(test, []) for name in SIDES)
         return self.launches < FULL and (test in self.apart or bool(set(base) & set(head)) or self.launches == 0)
-
-
-def _usual(judged: Mapping[str, Pair]) -> dict[str, float]:
-    return usual_spreads({name: pair.launches for name, pair in judged.items()})

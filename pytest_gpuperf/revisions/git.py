@@ -6,18 +6,22 @@ entry to the user's repository, and a killed process would leave it there.
 
 from __future__ import annotations
 
-import filecmp
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.revisions.tree import Tree
 
 WORKING_STATE = "HEAD"  # the word that means what stands in the folder now, uncommitted changes included
 _SHORT = 10
+_FETCH_WITHIN = 60.0  # seconds for one commit from one remote
+_ACCESS = ("http.", "credential.", "url.", "core.sshcommand", "core.askpass", "ssh.")
+_SUBMODULE = "160000 "  # its mode in a commit
 
 
 @dataclass(frozen=True)
@@ -80,28 +84,116 @@ class Repository:
         (own / "HEAD").write_text(f"{revision.commit}\n", encoding="utf-8")
         # By the user's repository, so that its filters (LFS, line ends) and its promised objects are at hand.
         into = {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(own / "index")}
-        _git("read-tree", "--reset", "-u", revision.commit, cwd=folder, environment=into)
+        # With submodule.recurse it would write this folder's name into the settings of the user's submodules.
+        alone = ("-c", "submodule.recurse=false")
+        _git(*alone, "read-tree", "--reset", "-u", revision.commit, cwd=folder, environment=into)
+        for name, commit in self._submodules(revision.commit):
+            self._check_out_submodule(name, commit, folder)
 
     def copy_working_state(self, folder: Path) -> bool:
         """Bring a folder that holds HEAD's commit to what stands in the work tree; whether anything differed."""
+        source, target = Tree(self.root), Tree(folder)
         changed = False
-        for name in files_of(folder):
-            if os.path.lexists(folder / name) and not os.path.lexists(self.root / name):
-                (folder / name).unlink()
-                changed = True
-        for name in files_of(self.root, others=True):
-            changed |= _copied(self.root / name, folder / name)
+        for name in sorted({*files_of(folder), *files_of(self.root, others=True)}):
+            changed |= target.put(name, source)
         return changed
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit is here: a shallow clone has few of them."""
+        try:
+            _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=self.root)
+        except UsageError:
+            return False
+        return True
+
+    def fetched(self, commit: str, folder: Path, environment: Mapping[str, str]) -> Repository:
+        """A new repository with this one commit, from one of the user's remotes.
+
+        What git says of a failure is not shown: it may name an address with a password in it.
+        """
+        kind = _git("rev-parse", "--show-object-format", cwd=self.root).strip()
+        _git("-c", "init.defaultBranch=none", "init", "--quiet", "--template=", f"--object-format={kind}", str(folder))
+        asked = {"GIT_DIR": str(folder / ".git"), "GIT_TERMINAL_PROMPT": "0", **self._access(), **environment}
+        for remote in _git("remote", cwd=self.root).split():
+            with suppress(UsageError):
+                one = ("fetch", "--quiet", "--depth=1", "--no-tags", remote, commit)
+                _git(*one, cwd=self.root, environment=asked, timeout=_FETCH_WITHIN)
+                return Repository(folder, folder / ".git")
+        raise UsageError(
+            f"{commit[:_SHORT]} is not in this clone, and no remote gave it. Fetch it before: "
+            f"git fetch --depth=1 origin {commit}"
+        )
+
+    def _access(self) -> dict[str, str]:
+        """How this repository reaches its remotes, for git in another one: in variables, which nobody else reads."""
+        listed = _git("config", "--list", "--local", "--includes", "-z", cwd=self.root).split("\0")
+        pairs = [(key, value) for key, _, value in (pair.partition("\n") for pair in listed) if _is_access(key)]
+        first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+        variables = {"GIT_CONFIG_COUNT": str(first + len(pairs))}
+        for number, (key, value) in enumerate(pairs, first):
+            variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return variables
+
+    def changed_since(self, commit: str, place: Path, objects: Path | None = None) -> list[str]:
+        """The files that stand in the work tree otherwise than in a commit, with new ones that git does not ignore.
+
+        `objects`: where the commit is, if not here.
+        """
+        # A copy, since `git diff` may refresh the one it reads. Its time is the original's: git compares the content
+        # of files that changed no earlier than their index, and a younger one would hide a change of the same second.
+        index = place / "index"
+        if self._path("index").exists():
+            shutil.copy2(self._path("index"), index)
+        reading = {"GIT_INDEX_FILE": str(index)}
+        if objects is not None:
+            reading["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(objects)
+        asked = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", commit, "--")
+        differing = _git(*asked, cwd=self.root, environment=reading).split("\0")
+        new = _git("ls-files", "-z", "--others", "--exclude-standard", cwd=self.root, environment=reading).split("\0")
+        return sorted({name for name in (*differing, *new) if name and not _cached(name)})
+
+    def _submodules(self, commit: str) -> list[tuple[str, str]]:
+        """The folders where a commit has a submodule, and which commit of that."""
+        listed = _git("ls-tree", "-r", "-z", commit, cwd=self.root).split("\0")
+        entries = [line.partition("\t") for line in listed if line.startswith(_SUBMODULE)]
+        return [(name, about.split()[2]) for about, _, name in entries]
+
+    def _check_out_submodule(self, name: str, commit: str, folder: Path) -> None:
+        """Write a submodule's files, if the user has it; else its folder stays empty, as in a new clone."""
+        if not _holds_repository(Tree(self.root), name) or Tree(folder).kind(name) != "folder":
+            return
+        submodule = Repository.around(self.root / name)
+        try:
+            revision = submodule.resolve(commit)
+        except UsageError:  # it was never fetched
+            return
+        submodule.check_out(revision, folder / name)
 
     def _path(self, inside: str) -> Path:
         return Path(_git("rev-parse", "--path-format=absolute", "--git-path", inside, cwd=self.root).strip())
 
 
 def files_of(root: Path, *, others: bool = False) -> list[str]:
-    """The files git tracks there, and others that it does not ignore; no submodules."""
+    """The files git tracks there, and others that it does not ignore, those of submodules that are there included."""
     asked = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
-    listed = _git("ls-files", "-z", *asked, cwd=root).split("\0")
-    return sorted({name for name in listed if name and not _is_folder(root / name) and not _cached(name)})
+    tree, found = Tree(root), set[str]()
+    for name in _git("ls-files", "-z", *asked, cwd=root).split("\0"):
+        if not name or name.endswith("/") or _cached(name):  # with a slash: a repository that is no submodule
+            continue
+        if not (root / name).is_dir() or tree.kind(name) != "folder":
+            found.add(name)
+        elif _holds_repository(tree, name):
+            found |= {f"{name}/{inside}" for inside in files_of(root / name, others=others)}
+    return sorted(found)
+
+
+def _holds_repository(tree: Tree, name: str) -> bool:
+    return tree.kind(f"{name}/.git") in {"file", "folder"}
+
+
+def _is_access(key: str) -> bool:
+    """Whether a setting says where a remote is, or how one logs in there."""
+    return key.startswith(_ACCESS) or (key.startswith("remote.") and key.endswith((".url", ".proxy", ".uploadpack")))
 
 
 def _cached(name: str) -> bool:
@@ -120,7 +212,12 @@ _LOCAL = frozenset({
 })  # fmt: skip
 
 
-def _git(*arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+def _git(
+    *arguments: str,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> str:
     # Without optional locks even `git status` leaves the index alone.
     variables = {**clean_environment(), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8", **(environment or {})}
     try:
@@ -131,39 +228,13 @@ def _git(*arguments: str, cwd: Path | None = None, environment: Mapping[str, str
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            timeout=timeout,
         )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"git {arguments[0]} took longer than {timeout:.0f} s") from None
     except OSError as error:
         raise UsageError(f"git could not be started: {error}. Install git.") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         raise UsageError(f"git {arguments[0]}: {said or f'exit code {done.returncode}'}")
     return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _copied(source: Path, target: Path) -> bool:
-    """Make a file like another; whether it was not."""
-    if not os.path.lexists(source):
-        return False
-    if os.path.lexists(target):
-        if _alike(source, target):
-            return False
-        if _is_folder(target):
-            shutil.rmtree(target)
-        else:
-            target.unlink()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target, follow_symlinks=False)
-    return True
-
-
-def _alike(a: Path, b: Path) -> bool:
-    if a.is_symlink() or b.is_symlink():
-        return a.is_symlink() and b.is_symlink() and a.readlink() == b.readlink()
-    if _is_folder(b):
-        return False
-    same_mode = (a.stat().st_mode & 0o100) == (b.stat().st_mode & 0o100)
-    return same_mode and filecmp.cmp(a, b, shallow=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def early(sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]]) -
         _refuse_elsewhere(sides[name], of_side)
 
 
-def _own(side: Side, files: Mapping[str, str], suite: SuiteFiles) -> dict[str, str]:
+def _own(side: Side, files: Mapping[str, str], suite: Container[str]) -> dict[str, str]:
     """What was imported from the side's own folder, and is no test: path -> digest."""
     tree = side.tree.resolve()
     inside = (Path(file) for file in files.values())
@@ -80,17 +80,33 @@ def _same(
     )
 
 
-def _others(sides: Mapping[Name, Side], suite: SuiteFiles) -> list[str]:
+def _others(sides: Mapping[Name, Side], suite: Container[str]) -> list[str]:
     """Tracked files that differ and could be code: kernels, libraries, tables; no documents, no unimported Python."""
     names = {name: set(files_of(side.tree)) for name, side in sides.items()}
     return sorted(
         path
         for path in names["base"] | names["head"]
         if path not in suite
-        and Path(path).suffix not in _DOCUMENTS | {".py", ".pyi"}
-        and not path.startswith((".", "docs/"))
+        and not is_python(path)
+        and not is_document(path)
         and _digest(sides["base"].tree / path) != _digest(sides["head"].tree / path)
     )
+
+
+def is_python(path: str) -> bool:
+    """Whether it changes nothing unless it is imported."""
+    return Path(path).suffix in {".py", ".pyi"}
+
+
+def is_document(path: str) -> bool:
+    """Whether no program runs it: text, pictures, and what tools keep under names of their own."""
+    return Path(path).suffix in _DOCUMENTS or path.startswith((".", "docs/")) or ".egg-info/" in path
+
+
+def differ(sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]]) -> bool:
+    """Whether the sides imported anything, tests too, that is not the same, or could have read such a thing."""
+    base, head = (_own(side, files[name], ()) for name, side in sides.items())
+    return base != head or bool(_others(sides, ()))
 
 
 def _digest(path: Path) -> str | None:

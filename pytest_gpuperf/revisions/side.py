@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_gpuperf.errors import SessionError, UsageError
-from pytest_gpuperf.revisions import leash
 from pytest_gpuperf.revisions.git import Repository, Revision, clean_environment
 from pytest_gpuperf.revisions.suite_files import SuiteFiles, put_tests
+from pytest_gpuperf.revisions.tree import Tree
 from pytest_gpuperf.revisions.workplace import VARIABLE
+from pytest_gpuperf.sessions.leash import on_leash
 from pytest_gpuperf.sessions.process import last_lines
 
 Name = Literal["base", "head"]
@@ -74,11 +75,6 @@ class Side:
         return str(self.tree / real.relative_to(self.repository)) if inside else path
 
 
-def on_leash(command: Sequence[str]) -> list[str]:
-    """The command, ended by the kernel when this process ends."""
-    return [sys.executable, "-I", str(Path(leash.__file__)), str(os.getpid()), *command]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """How the sides are made."""
@@ -91,12 +87,22 @@ class Preparation:
 
 
 def prepare(
-    repository: Repository, base: str, head: str, folder: Path, place: Path, how: Preparation
+    repository: Repository,
+    base: str,
+    head: str,
+    folder: Path,
+    place: Path,
+    how: Preparation,
+    fetched: Repository | None = None,
 ) -> tuple[Side, Side, SuiteFiles]:
-    """Check both revisions out, build them, and put HEAD's tests in the place of BASE's."""
-    revisions = {"base": repository.resolve(base), "head": repository.resolve(head)}
+    """Check both revisions out, build them, and put HEAD's tests in the place of BASE's.
+
+    `fetched`: where BASE is, if the user's repository lacks it.
+    """
+    source = fetched or repository
+    revisions = {"base": source.resolve(base), "head": repository.resolve(head)}
     trees: dict[Name, Path] = {"base": place / "base", "head": place / "head"}
-    repository.check_out(revisions["base"], trees["base"])
+    source.check_out(revisions["base"], trees["base"])
     repository.check_out(revisions["head"], trees["head"])
     if head == "HEAD" and repository.copy_working_state(trees["head"]):
         revisions["head"] = Revision(head, revisions["head"].commit, dirty=True)
@@ -151,6 +157,9 @@ def _refuse_plugin(side: Side) -> None:
 
 def _build(side: Side, setup: str, place: Path) -> None:
     """Run the user's command in the side's folder; `python` is this interpreter there."""
+    tree = Tree(side.tree)
+    if tree.kind(OWN_PYTHON.parts[0]) == "link":  # the command would install into the environment that it leads to
+        tree.remove(OWN_PYTHON.parts[0])
     here = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**clean_environment(), VARIABLE: str(place), "PATH": here, "GPUPERF_SIDE": side.name}
     done = subprocess.run(  # noqa: S603 - the user's own command
@@ -181,4 +190,10 @@ def _lend_plugin(side: Side) -> None:
         raise SessionError(f"{side.python} does not run: {done.stderr.strip()}. It is what --setup made.")
     ours = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     line = "; ".join(["import site", *(f"site.addsitedir({folder!r})" for folder in ours)])
-    Path(done.stdout.strip(), "zz_gpuperf.pth").write_text(line + "\n", encoding="utf-8")
+    packages, tree = Path(done.stdout.strip()).resolve(), side.tree.resolve()
+    if not packages.is_relative_to(tree):
+        raise SessionError(
+            f"{OWN_PYTHON.parts[0]} of {side.revision.label} leads to {packages}, outside the side's own folder, where "
+            f"gpuperf ab writes nothing. Let --setup make an environment there: python -m venv {OWN_PYTHON.parts[0]}"
+        )
+    Tree(tree).write(f"{packages.relative_to(tree).as_posix()}/zz_gpuperf.pth", line + "\n")

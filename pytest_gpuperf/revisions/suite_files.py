@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from pytest_gpuperf.revisions.git import files_of
+from pytest_gpuperf.revisions.tree import Tree
 
 _FOLDERS = frozenset({"tests", "test"})
 _SUITES = _FOLDERS | {"perf", "bench", "benchmark", "benchmarks"}  # as a top folder that pytest is given
@@ -45,13 +44,11 @@ class SuiteFiles:
 
 def put_tests(suite: SuiteFiles, source: Path, target: Path) -> None:
     """Replace a tree's tests with another tree's."""
-    for name in files_of(target):
-        if name in suite:
-            (target / name).unlink(missing_ok=True)
-    for name in files_of(source, others=True):
-        if name in suite and os.path.lexists(source / name):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, target / name, follow_symlinks=False)
+    theirs, ours = Tree(source), Tree(target)
+    for name in sorted({*files_of(target), *files_of(source, others=True)}):
+        linked = "link" in {theirs.kind(name), ours.kind(name)}
+        if name in suite or (linked and f"{name}/file" in suite):  # a link may stand where a folder of tests stood
+            ours.put(name, theirs)
 
 
 def _inside(root: Path, path: Path) -> PurePosixPath | None:

@@ -16,8 +16,8 @@ import os
 import shutil
 import signal
 import stat
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +29,7 @@ from pytest_gpuperf.errors import UsageError
 VARIABLE = "GPUPERF_AB_PLACE"
 _ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
 _GONE_WITHIN = 5.0  # seconds after SIGKILL
+_MADE_WITHIN = 3600  # seconds between a new folder and its lock, generously
 
 
 class Ended(KeyboardInterrupt):
@@ -53,18 +54,33 @@ def workplace(repository: Path) -> Generator[Path]:
 
 
 def sweep(above: Path) -> None:
-    """Clear what conductors left that were killed."""
+    """Clear what killed conductors left. Anybody may write to the temporary folder: only what is ours counts."""
     for place in above.glob(f"{_prefix()}*"):
-        try:
-            with (place / "lock").open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                end_processes(place)
-                _remove(place)
-        except FileNotFoundError:  # killed before it had a lock, or being made this moment
-            if time.time() - place.stat().st_mtime > 3600:
-                _remove(place)
-        except OSError:  # held: its conductor lives
-            continue
+        with suppress(OSError):  # gone meanwhile, or held: its conductor lives
+            if _ours(place.lstat(), stat.S_IFDIR | stat.S_IRWXU):
+                _clear_left(place)
+
+
+def _clear_left(place: Path) -> None:
+    try:
+        lock = os.open(place / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:  # killed before it had a lock, or being made this moment
+        if time.time() - place.lstat().st_mtime > _MADE_WITHIN:
+            _remove(place)
+        return
+    try:
+        if _ours(os.fstat(lock), stat.S_IFREG):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end_processes(place)
+            _remove(place)
+    finally:
+        os.close(lock)
+
+
+def _ours(found: os.stat_result, mode: int) -> bool:
+    """Whether it belongs to this user and is of that kind; for a folder, as private as it was made."""
+    told = found.st_mode if stat.S_ISDIR(mode) else stat.S_IFMT(found.st_mode)
+    return found.st_uid == os.getuid() and told == mode
 
 
 def end_processes(place: Path) -> None:
@@ -103,20 +119,29 @@ def _outside(repository: Path) -> Path:
 
 
 def _remove(place: Path) -> None:
-    if sys.version_info >= (3, 12):
-        shutil.rmtree(place, onexc=lambda do, path, _: _made_writable(do, path))
-    else:  # pragma: no cover - Python 3.11
-        shutil.rmtree(place, onerror=lambda do, path, _: _made_writable(do, path))
+    shutil.rmtree(place, ignore_errors=True)
+    if os.path.lexists(place):  # a folder that may not be written to keeps its files
+        with suppress(OSError):
+            _open_folders(str(place), None)
+        shutil.rmtree(place, ignore_errors=True)
 
 
-def _made_writable(do: object, path: str) -> None:
-    """A read-only folder keeps its files: make it writable and try once more."""
-    with suppress(OSError):
-        parent = Path(path).parent
-        parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
-        Path(path).chmod(Path(path).lstat().st_mode | stat.S_IRWXU)
-    with suppress(OSError):
-        do(path)  # type: ignore[operator]
+def _open_folders(name: str, above: int | None) -> None:
+    """Make real folders writable, so that what is in them can go; no link is followed.
+
+    Files stay as they are: removing one asks for a writable folder only, and it may have another name elsewhere.
+    """
+    folder = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    try:
+        itself = f"/proc/self/fd/{folder}"
+        os.chmod(itself, stat.S_IRWXU)  # noqa: PTH101 - what was opened, and not what has its name now
+        with os.scandir(itself) as entries:
+            inside = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for each in inside:
+            with suppress(OSError):
+                _open_folders(each, folder)
+    finally:
+        os.close(folder)
 
 
 @contextmanager
@@ -126,7 +151,7 @@ def _ending_in_order() -> Generator[None]:
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
         raise Ended(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, end) for number in _ENDED_BY}
+    before = {number: signal.signal(number, end) for number in _numbers(*_ENDED_BY)}
     try:
         yield
     finally:
@@ -134,10 +159,15 @@ def _ending_in_order() -> Generator[None]:
             signal.signal(number, handler)
 
 
+def _numbers(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
+    """Those that may be handled: in another thread than the main one, none."""
+    return numbers if threading.current_thread() is threading.main_thread() else ()
+
+
 @contextmanager
 def _undisturbed() -> Generator[None]:
     """A second Ctrl-C does not stop the clearing up, which takes a moment."""
-    numbers = (signal.SIGINT, *_ENDED_BY)
+    numbers = _numbers(signal.SIGINT, *_ENDED_BY)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield

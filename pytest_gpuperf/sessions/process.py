@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_gpuperf.errors import SessionError
 from pytest_gpuperf.results.files import read_run
 from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.sessions.leash import on_leash
 from pytest_gpuperf.sessions.order import Order
 
 LAST_LINES = 25
@@ -46,7 +48,7 @@ def run_session(
         command = [sys.executable, "-m", "pytest", *arguments]
         with Path(folder, "output.txt").open("w+b") as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own pytest
-                command,
+                on_leash(command),
                 cwd=directory,
                 env=order.environment(),
                 stdin=subprocess.DEVNULL,
@@ -69,15 +71,18 @@ def run_session(
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
-    """The exit code, or None where it took too long. Whatever happens, the process and its children are gone."""
+    """The exit code, or None where it took too long. Whatever happens, the process and its group are gone.
+
+    What this process cannot see, being killed, the leash sees.
+    """
     try:
         return process.wait(timeout)
     except subprocess.TimeoutExpired:
         return None
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # also what a test left running: it would disturb the next session
+        process.wait()
 
 
 def _failure(command: Sequence[str], what: str, said: str) -> str:

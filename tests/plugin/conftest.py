@@ -11,6 +11,8 @@ import numpy.fft
 import numpy.random  # noqa: F401 - pytester forgets what a session imported, and these cannot be loaded twice
 import pytest
 import scipy.special  # noqa: F401
+from revisions_of import ON_CPU, Project
+from revisions_of import SPIN as WORK
 
 from pytest_gpuperf.analysis.compaction import block_medians
 from pytest_gpuperf.results.files import read_baseline, read_run, write_baseline
@@ -59,14 +61,26 @@ class Story:
         return self.baseline()
 
     def baseline(
-        self, *, faster: float = 1.0, only: str | None = None, sessions: int = 5, waived_until: str | None = None
+        self,
+        *,
+        faster: float = 1.0,
+        only: str | None = None,
+        sessions: int = 5,
+        waived_until: str | None = None,
+        revision: str | None = None,
     ) -> Path:
         """A baseline made from run.json, whose cases (or one of them) took `1 / faster` of the time."""
         run = read_run(self.path / "run.json")
         (header,) = run.sessions
         headers = [
             # No canaries: a workload of a fixed duration does not follow the machine's speed.
-            Session(id=f"base{i}", time=f"2026-01-0{i + 1}T00:00:00Z", card=header.card)
+            Session(
+                id=f"base{i}",
+                time=f"2026-01-0{i + 1}T00:00:00Z",
+                revision=revision,
+                card=header.card,
+                packages=header.packages,
+            )
             for i in range(sessions)
         ]
         cases = []
@@ -114,3 +128,63 @@ class Story:
 @pytest.fixture
 def story(pytester: pytest.Pytester) -> Story:
     return Story(pytester)
+
+
+PERF = """
+import work
+
+def test_spin(gpuperf):
+    gpuperf(work.spin)
+
+def test_calm(gpuperf):
+    gpuperf(work.calm)
+"""
+CALM = """
+def calm():
+    end = perf_counter() + 0.001
+    while perf_counter() < end:
+        pass
+"""
+
+
+class Repository(Story):
+    """A repository with a package, a suite of two tests, and a baseline beside them that was recorded at its commit."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.project = Project(pytester.path / "project")  # pytester keeps its own files above
+        self.write("pytest.ini", "[pytest]\nfilterwarnings = error\npythonpath = .\n")
+
+    @property
+    def path(self) -> Path:
+        return self.project.root
+
+    def write(self, name: str, text: str) -> None:
+        file = self.project.write(name, text)
+        # One of the same size, written in the same second, would pass for the one that was compiled before.
+        shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
+
+    def work(self, milliseconds: float, note: str = "", name: str = "work/__init__.py") -> None:
+        """The code under test: one workload of so many milliseconds, and one that is always as it was."""
+        self.write(name, WORK.format(milliseconds=milliseconds) + CALM + note)
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        return self.pytester.runpytest_inprocess(*ON_CPU, *arguments)
+
+    def recorded(self, **how: object) -> str:
+        """Commit what stands here, and record it; gives the commit."""
+        commit = self.project.commit("recorded")
+        result = self.run("--gpuperf-save", str(self.path / "run.json"))
+        assert result.ret == 0, result.outlines
+        self.baseline(revision=commit, **how)
+        return commit
+
+
+@pytest.fixture
+def repository(pytester, monkeypatch):
+    made = Repository(pytester)
+    monkeypatch.chdir(made.path)
+    monkeypatch.setenv("COLUMNS", "150")
+    made.work(1.0)
+    made.write("tests/test_perf.py", PERF)
+    return made

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.sessions.packages import packages_hash
 
 ONE = """
     def test_spin(gpuperf):
@@ -29,6 +30,7 @@ def test_the_run_holds_the_case_and_where_it_comes_from(story):
     assert measurement.session == session.id
     assert {"matmul", "copy", "loop"} <= set(session.canaries)
     assert len(session.canaries["loop"]) == 2  # before the case and at the end
+    assert session.packages == packages_hash()
     assert run.environment.device.kind == "cpu"
     assert run.scope.paths == (".",)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import torch
+from revisions_of import Project
 from torch.profiler import profile
 
 from pytest_gpuperf.cli import main
@@ -124,11 +126,15 @@ def test_without_fresh_processes_a_changed_case_is_looked_at_in_its_test(story):
     assert profiled(story) == ["two"]
 
 
-def test_an_improved_case_is_looked_at_in_a_fresh_process_that_measures_nothing(story):
+def test_a_case_that_took_turns_is_looked_at_in_a_fresh_process_that_measures_nothing(story):
+    project = Project(story.path)
     begin(story, COPY)
+    commit = project.commit("with a copy")
+    sessions = [msgspec.structs.replace(s, revision=commit) for s in story.read().sessions]
+    story.change_baseline(sessions=tuple(sessions))
     profiled(story)
     story.suite(TWO)
-    result = story.run("--gpuperf-compare", "base.json")
+    result = story.run("--gpuperf-compare", "base.json", "--gpuperf-confirm-budget", "0.1")
     result.stdout.fnmatch_lines(
         [
             "gpuperf: 1 test is run in a fresh process, to see why ...",
@@ -137,15 +143,10 @@ def test_an_improved_case_is_looked_at_in_a_fresh_process_that_measures_nothing(
         ]
     )
     assert profiled(story) == ["two"]
-
-
-def test_where_it_cannot_be_seen_the_verdict_stands(story):
-    begin(story, COPY)
-    story.suite(TWO)
     (story.path / "conftest.py").write_text(
-        "import os\nif os.environ.get('GPUPERF_SESSION'):\n    raise RuntimeError('no second process here')\n"
+        "import os\nif '\"look\":true' in os.environ.get('GPUPERF_SESSION', ''):\n    raise RuntimeError('not here')\n"
     )
-    result = story.run("--gpuperf-compare", "base.json")
+    result = story.run("--gpuperf-compare", "base.json", "--gpuperf-confirm-budget", "0.1")
     result.stdout.fnmatch_lines(
         ["gpuperf: that could not be seen: A fresh pytest process ended with exit code*", "*1 improved*"]
     )

@@ -7,7 +7,6 @@ from examples import DEVICE, ENVIRONMENT, a_measurement, a_session
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding, Turns
 from pytest_gpuperf.results.records import Case, Run, Verdict, Waiver
-from pytest_gpuperf.results.units import METRICS
 
 HOSTILE = (
     "tests/test_x.py::test_a_name_that_goes_on[" + "-".join(f"parameter{i}" for i in range(20)) + "]",
@@ -20,47 +19,51 @@ WAIVER = Waiver(until="2031-01-31", reason="the <new> kernel | known")
 
 
 RATIOS = {"regressed": 1.1, "improved": 0.9, "environment": 1.1, "machine": 1.1}
-BEFORE = {"throughput": 800.0, "device_time": 0.01, "latency": 0.01, "peak_memory": 1e9, "energy": 0.5}
+USUAL = {"time": 0.01, "peak_memory": 1e9, "energy": 0.5}  # seconds a call, bytes, joules an item
+ITEMS = 8
 
 
-def verdict(word: str = "unchanged", ratio: float | None = None, **changes: object) -> Verdict:
-    """10 % more of a cost where it regressed."""
-    ratio = RATIOS.get(word, 1.0) if ratio is None else ratio
-    fields = {"word": word, "ratio": ratio, "low": ratio * 0.99, "high": ratio * 1.01, "margin": 0.03}
-    return Verdict(**(fields | {"reason": f"it is {word} by far"} | changes))
-
-
-def finding(case: str, word: str = "unchanged", **changes: object) -> Finding:
-    """A verdict on time, with figures that give its ratio."""
-    told = changes.get("verdict") or verdict(word)
-    metric = str(changes.get("metric", "throughput"))
-    before = BEFORE[metric]
-    fields: dict[str, object] = {
+def finding(case: str, word: str = "unchanged", ratio: float | None = None, **changes: object) -> Finding:
+    """One verdict: a tenth more time where it regressed. Its figures give the ratio of its verdict."""
+    fields: dict[str, object] = {"evidence": "time", "metric": "throughput", **changes}
+    verdict = fields.pop("verdict", None) or a_verdict(word, ratio, before=USUAL[str(fields["evidence"])])
+    before, now = verdict.before, (verdict.before or 0.01) * verdict.ratio
+    before = before or 0.01
+    if fields["metric"] == "throughput":
+        before, now = ITEMS / before, ITEMS / now
+    usual = {
         "case": case,
         "test": case,
-        "evidence": METRICS[metric].evidence,
-        "metric": metric,
         "baseline": before,
-        "current": before / told.ratio if METRICS[metric].higher_is_better else before * told.ratio,
+        "current": now,
         "tolerance": 0.03,
         "baseline_sessions": 5,
         "current_sessions": 3,
-        "verdict": told,
+        "verdict": verdict,
     }
-    return Finding(**(fields | changes))
+    return Finding(**(usual | fields))
 
 
-def memory(case: str, word: str, **changes: object) -> Finding:
+def a_verdict(word: str, ratio: float | None = None, **changes: object) -> Verdict:
+    """With an interval of one percent to either side."""
+    ratio = RATIOS.get(word, 1.0) if ratio is None else ratio
+    fields = {"low": ratio * 0.99, "high": ratio * 1.01, "reason": f"it is {word} by far", "before": 0.01}
+    return Verdict(word=word, ratio=ratio, **(fields | changes))
+
+
+def in_turns(case: str, word: str = "regressed", ratio: float | None = None, **changes: object) -> Finding:
+    """What turns decided, where the baseline alone had said a tenth more time."""
+    fields = {
+        "verdict": a_verdict(word, ratio, basis="turns", margin=0.03),
+        "screened": a_verdict("regressed"),
+        "turns": Turns(base="3f2a91c4d0", launches=5),
+    }
+    return finding(case, **(fields | changes))
+
+
+def memory(case: str, word: str = "unchanged", **changes: object) -> Finding:
     """The verdict on a case's peak memory."""
-    return finding(case, word, metric="peak_memory", **changes)
-
-
-def in_turns(case: str, word: str = "regressed", ratio: float = 1.051, screened: float = 1.054) -> Finding:
-    """A case that the baseline found slower, and that 7 launches beside revision 3f2a91c4d0 decided."""
-    low, high = ratio - 0.009, ratio + 0.009
-    told = verdict(word, ratio, low=low, high=high, basis="turns", margin=0.031)
-    turns = Turns(base="3f2a91c4d0", launches=7)
-    return finding(case, word, verdict=told, screened=verdict("regressed", screened), turns=turns)
+    return finding(case, word, **({"evidence": "peak_memory", "metric": "peak_memory"} | changes))
 
 
 def comparison(*findings: Finding, **changes: object) -> Comparison:

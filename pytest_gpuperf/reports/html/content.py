@@ -38,11 +38,13 @@ class Judgement(Struct, frozen=True, kw_only=True, array_like=True):
     low: float | None  # None: too little evidence for an interval
     high: float | None
     tolerance: float  # of the cost: the smallest change that counts at all
-    margin: float | None  # of the cost: below it is unchanged
+    margin: float | None  # of the cost: below it is unchanged; None: nothing can be
+    costs: tuple[float, float]  # before and now: seconds a call, bytes, joules an item
     reason: str
-    counted: Text  # "3 sessions against 5"
+    sessions: tuple[int, int]  # of the baseline, of this run
     detectable: float | None = None
     waived: str | None = None
+    turns: str | None = None  # what it took turns with, where that decided
 
 
 class Percentiles(Content, frozen=True, kw_only=True):

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import expm1
 from statistics import median
 
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.compaction import block_medians
 from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.analysis.ratios import Figures
-from pytest_gpuperf.reports.figures import arithmetic, counted, interval, reason, word
+from pytest_gpuperf.reports.figures import arithmetic, has_interval, origins, reason, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof
 from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profiled
 from pytest_gpuperf.reports.html.shared import Shared
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Accepted, Case, Evidence, Measurement
-from pytest_gpuperf.results.units import format_seconds, log_tolerance, significant
+from pytest_gpuperf.results.units import METRICS, format_seconds, log_tolerance, significant
 
-GRAVEST_FIRST = (
-    "regressed",
-    "environment",
-    "waived",
-    "inconclusive",
-    "machine",
-    "improved",
-    "reference",
-    "unchanged",
-)
+GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four
+COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would differ from what other reports show
 
 
 def entry(
@@ -70,7 +62,7 @@ def entry(
             page.text(t) if (t := figures.parameters.get(n)) is not None else None for n in page.parameters
         ),
         line=case.line,
-        judged=tuple(_judgement(f, page) for f in findings),
+        judged=tuple(_judgement(f, case) for f in findings),
         latency=_percentiles(same),
         memory=None if figures.peak_memory is None else rounded(figures.peak_memory),
         energy=rounded(median(energies)) if energies else None,
@@ -94,8 +86,8 @@ def figures_of_newest(case: Case) -> tuple[int, str]:
     return newest.items, newest.clock
 
 
-def rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def rounded(value: float, digits: int = DIGITS) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 def _range(measured: Sequence[Measurement], figure: Callable[[Measurement], float]) -> tuple[float, float]:
@@ -108,29 +100,34 @@ def _parts(medians: Sequence[float], middle: float) -> tuple[int, ...]:
     return tuple(round((seconds / middle - 1) * SCALE) for seconds in medians)
 
 
-def _judgement(finding: Finding, page: Shared) -> Judgement:
-    verdict, waiver = finding.verdict, finding.waiver
-    low, high = interval(verdict) or (None, None)
+def _judgement(finding: Finding, case: Case) -> Judgement:
+    verdict = finding.verdict
+    tolerance = expm1(log_tolerance(finding.metric, finding.tolerance))
+    told = has_interval(verdict)
+    items = case.measurements[-1].items
+    before, now = finding.baseline, finding.current
+    if METRICS[finding.metric].higher_is_better:
+        before, now = (
+            (verdict.before, verdict.before * verdict.ratio) if verdict.before else (items / before, items / now)
+        )
+    waiver = finding.waiver
     return Judgement(
         metric=finding.metric,
         word=word(finding),
-        before=_judged(finding.baseline),
-        now=_judged(finding.current),
-        ratio=_judged(verdict.ratio),
-        low=None if low is None else _judged(low),
-        high=None if high is None else _judged(high),
-        tolerance=rounded(math.expm1(log_tolerance(finding.metric, finding.tolerance))),
-        margin=None if verdict.margin is None else _judged(verdict.margin),
+        before=rounded(finding.baseline, COMPARED_DIGITS),
+        now=rounded(finding.current, COMPARED_DIGITS),
+        ratio=rounded(verdict.ratio, COMPARED_DIGITS),
+        low=rounded(verdict.low, COMPARED_DIGITS) if told else None,
+        high=rounded(verdict.high, COMPARED_DIGITS) if told else None,
+        tolerance=rounded(tolerance),
+        margin=None if verdict.margin is None else rounded(verdict.margin),
+        costs=(rounded(before, COMPARED_DIGITS), rounded(now, COMPARED_DIGITS)),
         reason=visible(reason(finding)),
-        counted=page.text(counted(finding)),
+        sessions=(finding.baseline_sessions, finding.current_sessions),
         detectable=None if verdict.detectable is None else rounded(verdict.detectable),
         waived=f"until {waiver.until}: {visible(waiver.reason)}" if waiver else None,
+        turns=visible(origins(finding)[0]) if finding.turns else None,
     )
-
-
-def _judged(value: float) -> float:
-    """A figure that is shown as the other reports show it: rounded once, and not twice."""
-    return float(f"{value:.8g}")
 
 
 def _percentiles(measured: Sequence[Measurement]) -> Percentiles | None:

@@ -9,31 +9,30 @@ from typing import Literal
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.reports.causes import sentences
 from pytest_gpuperf.reports.figures import (
-    JUDGED_DIGITS,
+    INTERVALS,
     NONE,
-    acquitted,
-    before_and_now,
+    change_in_words,
     confirmed,
+    costs,
     counts,
-    moved,
     reason,
+    suite_line,
+    tells_intervals,
     word,
 )
 from pytest_gpuperf.reports.html.subject import Subject
 from pytest_gpuperf.results.records import Run
-from pytest_gpuperf.results.units import format_bytes, format_seconds, many
+from pytest_gpuperf.results.units import format_bytes
 
-_MOVED = frozenset({"environment", "machine"})  # slower, though no code changed
 NAMED = 5  # regressed cases that are spelled out above the table
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A figure that fails."""
+    """A regressed figure."""
 
     case: str
-    word: str
-    change: str
+    change: str  # in words
     figures: str
     reason: str
     why: str | None
@@ -70,10 +69,8 @@ def front_of(subject: Subject) -> Front:
     failing: list[Finding] = []
     losses: list[Loss] = []
     if comparison is not None:
-        failing = [f for f in comparison.findings if f.fails or (f.verdict.word in _MOVED and comparison.fails(f))]
-        failing.sort(key=lambda f: (not f.fails, -f.verdict.ratio))
-        items = {c.id: c.measurements[-1].items for c in subject.run.cases}
-        losses = [_loss(f, comparison, items[f.case]) for f in failing[:NAMED]]
+        failing = sorted((f for f in comparison.findings if _is_loss(f, comparison)), key=lambda f: -f.verdict.ratio)
+        losses = [_loss(f, comparison) for f in failing[:NAMED]]
     return Front(
         state="failed" if problems else "passed" if comparison else "measured",
         headline=_headline(subject, failing),
@@ -86,24 +83,19 @@ def front_of(subject: Subject) -> Front:
     )
 
 
-def _loss(f: Finding, comparison: Comparison, items: int) -> Loss:
+def _is_loss(f: Finding, comparison: Comparison) -> bool:
+    """What fails because it costs more; inconclusive is none, even where it fails."""
+    return f.verdict.word in {"regressed", "environment"} and comparison.is_failure(f)
+
+
+def _loss(f: Finding, comparison: Comparison) -> Loss:
     return Loss(
         case=f.case,
-        word=f.verdict.word,
-        change=moved(f),
-        figures=_figures(f, items),
+        change=change_in_words(f),
+        figures=" \u2192 ".join(costs(f)),
         reason=reason(f),
         why=_why(f, comparison),
     )
-
-
-def _figures(f: Finding, items: int) -> str:
-    """The two figures; a time as a time, as its change is one."""
-    if f.metric == "throughput":
-        both = (format_seconds(items / rate, JUDGED_DIGITS) for rate in (f.baseline, f.current))
-    else:
-        both = before_and_now(f)
-    return " \u2192 ".join(both)
 
 
 def _why(f: Finding, comparison: Comparison) -> str | None:
@@ -117,16 +109,16 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     comparison = subject.comparison
     if comparison is None:
         why = "no baseline, so nothing was judged" if subject.baseline is None else "nothing was judged"
-        return f"{many(len(subject.run.cases), 'case')} measured; {why}"
+        return f"{_many(len(subject.run.cases), 'case')} measured; {why}"
     total = len(comparison.timed)
     if not total:
         return "Nothing was compared"
     regressed = len({f.case for f in failing if f.fails})
-    changed = len({f.case for f in failing if not f.fails})
+    by_software = len({f.case for f in failing if not f.fails})
     undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
-    said = f"{regressed or 'None'} of {many(total, 'compared case')} regressed"
-    if changed:
-        return f"{said}; {changed} slower though no code changed"
+    said = f"{regressed or 'None'} of {_many(total, 'compared case')} regressed"
+    if by_software:
+        return f"{said}; {by_software} slower with other versions of software"
     if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":
         return f"The suite as a whole regressed; {said[0].lower()}{said[1:]} by itself"
     if not regressed and subject.judged is not None and subject.judged.problems:
@@ -139,24 +131,21 @@ def _remarks(subject: Subject) -> Iterator[str]:
     if comparison is not None:
         yield from (f"Changed since the baseline: {what}" for what in comparison.changes)
         if comparison.suite is not None and comparison.suite.word != "regressed":  # else it is among the problems
-            yield f"The suite as a whole is {comparison.suite.word}: {comparison.suite.reason}"
+            yield suite_line(comparison.suite)
         waivers = {f.case: f.waiver for f in comparison.findings if f.waiver}
         yield from (f"Waived until {w.until}: {case} ({w.reason})" for case, w in waivers.items())
-        yield from (f"Unchanged after all: {f.case}: {reason(f)}" for f in acquitted(comparison))
-        yield from (f"{what[0].upper()}{what[1:]}" for what in confirmed(comparison))
+        yield from confirmed(comparison)
         yield f"All verdicts: {counts(comparison)}"
+        if tells_intervals(comparison):
+            yield INTERVALS
     unproven = sum(any(m.unvalidated for m in c.measurements) for c in subject.run.cases)
     if unproven:
-        yield f"{many(unproven, 'case')} unvalidated: which device did the work is not proven"
+        yield f"{_many(unproven, 'case')} unvalidated: which device did the work is not proven"
     reference = subject.judged and subject.judged.reference
     if reference is not None:
         yield f"Since the reference {reference.baseline}: {counts(reference)}"
-        yield from confirmed(reference)
-        yield from (
-            f"{word(f)} since the reference: {f.case}, {moved(f)}"
-            for f in reference.findings
-            if word(f) in {"regressed", "improved", "environment"}
-        )
+        moved = (f for f in reference.findings if word(f) in {"regressed", "environment", "improved"})
+        yield from (f"{word(f)} since the reference: {f.case}, {change_in_words(f)}" for f in moved)
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -181,4 +170,8 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
 def _when(run: Run) -> str:
     times = sorted(s.time for s in run.sessions)
     first, last = (time.replace("T", " ").replace("Z", " UTC") for time in (times[0], times[-1]))
-    return f"{first}, {many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"
+    return f"{first}, {_many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

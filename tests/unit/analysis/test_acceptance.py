@@ -77,19 +77,19 @@ def test_an_unchanged_case_gets_the_new_sessions() -> None:
     assert [(c.sessions_before, c.sessions_after) for c in accepted.changes] == [(5, 6), (5, 6)]
 
 
-def test_the_last_ten_sessions_are_kept_and_headers_nobody_uses_go() -> None:
-    old = a_baseline(*range(10))
-    accepted = accept(old, [a_run(10, 11, cases=("a", "b"))], UNCHANGED)
-    assert kept(accepted.baseline)[A] == [f"s{n}" for n in range(2, 12)]
-    assert headers(accepted.baseline) == [f"s{n}" for n in range(2, 12)]
+def test_the_last_twenty_sessions_are_kept_and_headers_nobody_uses_go() -> None:
+    old = a_baseline(*range(20))
+    accepted = accept(old, [a_run(20, 21, cases=("a", "b"))], UNCHANGED)
+    assert kept(accepted.baseline)[A] == [f"s{n}" for n in range(2, 22)]
+    assert headers(accepted.baseline) == [f"s{n}" for n in range(2, 22)]
     # a case that was not measured still uses the old ones
-    accepted = accept(old, [a_run(10, 11)], UNCHANGED)
-    assert headers(accepted.baseline) == [f"s{n}" for n in range(12)]
+    accepted = accept(old, [a_run(20, 21)], UNCHANGED)
+    assert headers(accepted.baseline) == [f"s{n}" for n in range(22)]
     assert actions(accepted) == {A: "added", B: "kept"}
 
 
 def test_a_session_older_than_all_that_are_kept_changes_nothing() -> None:
-    old = a_baseline(*range(1, 11), cases=("a",))
+    old = a_baseline(*range(1, 21), cases=("a",))
     accepted = accept(old, [a_run(0)], UNCHANGED)
     assert accepted.baseline == old
     assert actions(accepted) == {A: "kept"}

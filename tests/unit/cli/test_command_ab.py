@@ -79,7 +79,7 @@ def test_too_little_decided(project):
         (("nowhere",), 4, "names no commit"),
         ((), 4, "the following arguments are required: BASE"),
         (("base", "--setup", "exit 5"), 3, "--setup ended with exit code 5"),
-        (("base", "--budget", "soon"), 4, "--budget: 'soon' is not a number of seconds"),
+        (("base", "--budget", "soon"), 4, "--budget: 'soon' is not a time"),
         (("base", "--source", "lib"), 4, "--source lib: neither revision has such a folder"),
         (("base", "base"), 4, "--allow-same"),
     ],

@@ -61,9 +61,23 @@ def test_a_baseline_tells_the_noise_of_each_case(tmp_path):
     assert done.returncode == 0
     assert "base.json: a baseline, measured, 2 cases, 5 sessions" in done.stdout
     assert "waived until 2031-01-31: tests/test_x.py::test[a] (the <new> kernel | known)" in done.stdout
-    assert re.search(r"test\[a\] +5 +800 /s +10.0 ms +10.0%", done.stdout)
-    assert re.search(r"test\[b\] +5 +800 /s +10.0 ms +0.0%", done.stdout)
-    assert "sees from: the smallest slow-down" in done.stdout
+    assert re.search(r"test\[a\] +5 +800 /s +10.0 ms +10.0% +10.1%", done.stdout)
+    assert re.search(r"test\[b\] +5 +800 /s +10.0 ms +0.0% +3.0%", done.stdout)
+    assert "tells: the smallest slow-down" in done.stdout
+    assert done.stdout.endswith(
+        "1 case cannot tell 3%, worst first:\n"
+        "tests/test_x.py::test[a] tells 10.1%: bimodal: 3 sessions near 10.0 ms, 2 near 11.0 ms\n"
+    )
+
+
+def test_only_the_worst_cases_of_many_are_explained():
+    names = tuple("abcdefghijkl")
+    kept = a_baseline(*range(5), cases=names)
+    wide = msgspec.structs.replace(kept, cases=tuple(msgspec.structs.replace(c, margin=0.05) for c in kept.cases))
+    text = baseline_contents("base.json", wide, 200)
+    assert "12 cases cannot tell 3%, worst first:\n" in text
+    assert text.count(" tells 5.0%: noisy: ") == 10
+    assert text.endswith("\nand 2 more")
 
 
 def test_one_session_says_nothing_of_noise():
@@ -98,7 +112,7 @@ def test_files_that_hold_nothing():
         "device: Tesla T4, 15.0 GiB; timed by: -",
     ]
     hollow = msgspec.structs.replace(a_baseline(0), cases=(), sessions=())
-    assert "sees from" not in baseline_contents("b.json", hollow, 80)
+    assert "tells:" not in baseline_contents("b.json", hollow, 80)
 
 
 def test_hostile_names_and_unknown_memory():

@@ -90,8 +90,8 @@ def test_the_whole_of_a_case() -> None:
     ((case, explanation),) = comparison.explanations.items()
     text = render_why(case, comparison.findings[:1], explanation, 120)
     assert text.splitlines()[0] == case
-    assert "time per call regressed: " in text
-    assert "slower than the baseline (90% interval); 3 sessions against 5" in " ".join(text.split())
+    assert "throughput regressed: " in text
+    assert " a call (3 sessions); " in " ".join(text.split())
     assert "  1. 2 copies more" in text
     assert "beside it: launches 37 -> 39" in text
     assert "appeared" in text

@@ -65,17 +65,19 @@ def test_the_verdicts():
     assert lines[1]["ratio"] == "1.1"
     assert (lines[1]["memory_verdict"], lines[2]["memory_verdict"]) == ("improved", "")
     assert (lines[1]["baseline"], lines[1]["metric"], lines[1]["tolerance_percent"]) == ("800", "throughput", "3")
-    assert (lines[1]["current"], lines[1]["margin_percent"], lines[1]["basis"]) == ("727.273", "3", "baseline")
-    assert (lines[1]["base_revision"], lines[1]["launches"]) == ("", "")
+    assert (lines[1]["margin_percent"], lines[1]["basis"], lines[1]["base_revision"], lines[1]["launches"]) == (
+        ("", "baseline", "", "")
+    )
     assert lines[1]["why"].startswith("1 new copy")
     assert lines[2]["why"] == lines[3]["why"] == ""
 
 
-def test_what_took_turns():
-    (line,) = read(render_columns(run_of(A), comparison(in_turns(A))))
-    assert (line["basis"], line["base_revision"], line["launches"]) == ("turns", "3f2a91c4d0", "7")
-    assert (line["ratio"], line["baseline"], line["current"]) == ("1.051", "800", "761.18")
-    assert line["reason"] == "5.4% slower than the baseline; it is regressed by far"
+def test_what_turns_decided():
+    (line,) = read(render_columns(run_of(A), comparison(in_turns(A, ratio=1.051))))
+    assert (line["ratio"], line["ratio_low"], line["ratio_high"]) == ("1.051", "1.04049", "1.06151")
+    assert (line["margin_percent"], line["basis"]) == ("3", "turns")
+    assert (line["base_revision"], line["launches"]) == ("3f2a91c4d0", "5")
+    assert line["reason"].startswith("10.0% slower than the baseline, and 5.1%")
 
 
 def test_a_session_that_no_header_tells_of_is_left_out():

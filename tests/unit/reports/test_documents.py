@@ -25,6 +25,7 @@ def test_json_says_everything():
     assert report["exit_code"] == 1
     assert report["problems"] == ["1 of 2 compared figures regressed."]
     assert (report["measured"], report["compared"], report["decided"]) == (2, 2, 2)
+    assert report["interval_level"] == 0.9
     assert msgspec.convert(report["comparison"], Comparison) == shown.comparison
     assert msgspec.convert(report["reference"], Comparison) == shown.reference
 

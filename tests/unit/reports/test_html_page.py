@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from examples import a_baseline, a_measurement, a_run
 from page_suite import a_suite, written
-from verdicts import HOSTILE, WAIVER, comparison, finding, in_turns, memory, run_of, verdict, without_interval
+from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
 from pytest_gpuperf.analysis.comparison import compare
@@ -71,7 +71,7 @@ class Document(HTMLParser):
 
 
 def test_the_headline_names_how_many_and_the_worst():
-    slower = finding(B, "regressed", verdict=verdict("regressed", 1.2, low=1.1, high=1.3))
+    slower = finding(B, "regressed", verdict=a_verdict("regressed", 1.2, low=1.1, high=1.3))
     front = front_of(subject(finding(A, "regressed"), slower))
     assert (front.state, front.headline) == ("failed", "2 of 2 compared cases regressed")
     assert (front.worst.case, front.worst.change) == (B, "20.0% [10.0%, 30.0%] slower")
@@ -83,14 +83,39 @@ def test_the_headline_names_how_many_and_the_worst():
 def test_a_regressed_memory_is_said_to_be_one():
     front = front_of(subject(finding(A), memory(A, "regressed")))
     assert front.headline == "1 of 1 compared case regressed"
-    assert front.worst.change == "10.0% [8.9%, 11.1%] more memory"
-    assert (front.worst.figures, front.worst.why) == ("953.7 MiB \u2192 1.024 GiB", None)
+    assert (front.worst.change, front.worst.figures, front.worst.why) == (
+        "10.0% [8.9%, 11.1%] more memory",
+        "953.7 MiB \u2192 1.024 GiB",
+        None,
+    )
 
 
 def test_the_likeliest_cause_stands_beside_the_loss():
     why = Explanation(causes=(Cause(kind="copy", sentence="1 new copy"), Cause(kind="idle", sentence="idle")))
     front = front_of(subject(finding(A, "regressed"), finding(B, "regressed"), explanations={A: why, B: Explanation()}))
     assert [loss.why for loss in (front.worst, *front.others)] == ["1 new copy", None]
+
+
+def test_what_other_software_made_slower_is_a_loss_and_its_problem_stands():
+    front = front_of(subject(finding(A, "environment"), finding(B)))
+    assert front.worst.case == A
+    assert front.problems[0].startswith("1 of 2 compared figures cost more with other versions of software")
+
+
+def test_what_turns_decided_and_what_that_took():
+    took = Confirmation(tests=1, launches=5, seconds=41)
+    given = subject(in_turns(A, ratio=1.051), run=run_of(A), confirmation=took)
+    assert "confirmed in turns: 1 test, 5 launches, 41 s" in front_of(given).remarks
+    (judged,) = page_of(given).cases[0].judged
+    assert (judged.turns, judged.margin, judged.costs) == ("3f2a91c, 5 launches in turns", 0.03, (0.01, 0.01051))
+    assert judged.reason.startswith("10.0% slower than the baseline, and 5.1%")
+
+
+def test_a_verdict_that_does_not_know_what_a_call_took_before():
+    (judged,) = (
+        page_of(subject(finding(A, verdict=a_verdict("inconclusive", before=None)), run=run_of(A))).cases[0].judged
+    )
+    assert judged.costs == (0.01, 0.01)
 
 
 def test_many_losses_are_counted():
@@ -108,6 +133,11 @@ def test_many_losses_are_counted():
             "passed",
             "None of 6 compared cases regressed; 1 inconclusive, which is not a pass",
         ),
+        (
+            subject(finding(A, "environment"), finding(B)),
+            "failed",
+            "None of 2 compared cases regressed; 1 slower with other versions of software",
+        ),
         (subject(), "failed", "Nothing was compared"),
         (
             subject(finding(A), vanished=(B,)),
@@ -122,7 +152,7 @@ def test_many_losses_are_counted():
         (Subject(run_of(A)), "measured", "1 case measured; no baseline, so nothing was judged"),
         (Subject(run_of(A, B), baseline=a_baseline(0)), "measured", "2 cases measured; nothing was judged"),
     ],
-    ids=["passed", "undecided", "nothing", "vanished", "suite", "measured", "unjudged"],
+    ids=["passed", "undecided", "software", "nothing", "vanished", "suite", "measured", "unjudged"],
 )
 def test_the_headline_of(given, state, headline):
     front = front_of(given)
@@ -145,60 +175,15 @@ def test_what_stands_beside_the_verdict():
     )
     assert front.remarks == (
         "Changed since the baseline: torch 2.13.0 -> 2.15.0",
-        "The suite as a whole is unchanged: all are slower",
+        "suite unchanged, +10.0% [+5.0%, +20.0%]: all are slower",
         f"Waived until 2031-01-31: {A} (the <new> kernel | known)",
         "All verdicts: 1 waived; 1 of 1 decided",
+        "intervals: 90%",
         "2 cases unvalidated: which device did the work is not proven",
         "Since the reference pinned.json: 1 improved, 1 regressed; 2 of 2 decided",
         f"regressed since the reference: {A}, 10.0% [8.9%, 11.1%] slower",
         f"improved since the reference: {B}, 10.0% faster",
     )
-
-
-def test_how_suspects_were_confirmed():
-    record = Confirmation(tests=2, launches=7, seconds=41.2)
-    front = front_of(subject(in_turns(A), in_turns(B, "unchanged", 1.001), confirmation=record))
-    assert front.worst.change == "5.1% [4.2%, 6.0%] slower"
-    assert front.worst.reason == "5.4% slower than the baseline; it is regressed by far"
-    assert front.remarks[:2] == (
-        f"Unchanged after all: {B}: 5.4% slower than the baseline; it is unchanged by far",
-        "Confirmed in turns with 3f2a91c4d0: 2 tests, 7 launches, 41 s",
-    )
-    page = page_of(subject(in_turns(A), run=run_of(A)))
-    (judgement,) = page.cases[0].judged
-    assert page.texts[judgement.counted] == "7 launches in turns with 3f2a91c4d0"
-    assert judgement.margin == 0.031
-
-
-@pytest.mark.parametrize(
-    ("word", "rules", "state"),
-    [
-        ("environment", Rules(), "failed"),
-        ("environment", Rules(allow_environment=True), "passed"),
-        ("machine", Rules(strict=True), "failed"),
-        ("machine", Rules(), "passed"),
-    ],
-)
-def test_slower_though_no_code_changed(word, rules, state):
-    given = subject(finding(A, word), finding(B), rules=rules)
-    front = front_of(given)
-    assert front.state == state
-    if state == "failed":
-        assert front.headline == "None of 2 compared cases regressed; 1 slower though no code changed"
-        assert (front.worst.case, front.worst.word) == (A, word)
-        assert len(front.problems) == 1
-    else:
-        assert (front.headline, front.worst) == ("None of 2 compared cases regressed", None)
-    assert page_of(given).cases[0].word == word
-
-
-def test_what_regressed_comes_before_what_other_software_slowed():
-    slower = finding(B, "environment", verdict=verdict("environment", 1.5))
-    front = front_of(subject(finding(A, "regressed"), slower))
-    assert front.headline == "1 of 2 compared cases regressed; 1 slower though no code changed"
-    assert [loss.case for loss in (front.worst, *front.others)] == [A, B]
-    (problem,) = front.problems
-    assert problem.startswith("1 case is slower with other versions of software")
 
 
 def test_where_the_figures_come_from():
@@ -316,12 +301,6 @@ def test_the_session_that_is_not_proven_is_the_one_shown():
 def test_too_little_evidence_has_no_interval():
     (case,) = page_of(subject(without_interval(finding(A, "inconclusive")), run=run_of(A))).cases
     assert (case.judged[0].low, case.judged[0].high, case.judged[0].ratio) == (None, None, 1.0)
-
-
-def test_a_verdict_that_knows_no_margin_has_no_band():
-    unknown = finding(A, "inconclusive", verdict=verdict("inconclusive", margin=None))
-    (case,) = page_of(subject(unknown, run=run_of(A))).cases
-    assert case.judged[0].margin is None
 
 
 def test_a_waived_regression_says_until_when():

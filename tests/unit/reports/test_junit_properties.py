@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from examples import a_measurement
-from verdicts import WAIVER, finding, in_turns, memory, verdict, without_interval
+from verdicts import WAIVER, finding, in_turns, memory, without_interval
 
 from pytest_gpuperf.reports.junit import judged_properties, measured_properties
 from pytest_gpuperf.results.records import Case, Evidence
@@ -38,17 +38,16 @@ def test_the_verdict_of_each_figure():
         "gpuperf.verdict": "regressed",
         "gpuperf.ratio": "1.1",
         "gpuperf.interval": "1.089 1.111",
-        "gpuperf.margin": "0.03",
         "gpuperf.basis": "baseline",
         "gpuperf.reason": "it is regressed by far",
         "gpuperf.peak_memory.verdict": "waived",
         "gpuperf.peak_memory.ratio": "1.1",
         "gpuperf.peak_memory.interval": "1.089 1.111",
-        "gpuperf.peak_memory.margin": "0.03",
         "gpuperf.peak_memory.basis": "baseline",
         "gpuperf.peak_memory.reason": "it is regressed by far",
     }
+    turned = dict(judged_properties([in_turns(A, ratio=1.051)]))
+    assert (turned["gpuperf.margin"], turned["gpuperf.basis"]) == ("0.03", "turns")
+    assert (turned["gpuperf.base_revision"], turned["gpuperf.launches"]) == ("3f2a91c4d0", "5")
+    assert turned["gpuperf.reason"].startswith("10.0% slower than the baseline, and 5.1%")
     assert "gpuperf.interval" not in dict(judged_properties([without_interval(finding(A))]))
-    assert dict(judged_properties([in_turns(A)]))["gpuperf.basis"] == "turns"
-    unknown = finding(A, "inconclusive", verdict=verdict("inconclusive", margin=None))
-    assert "gpuperf.margin" not in dict(judged_properties([unknown]))

@@ -102,16 +102,6 @@ def test_a_value_that_does_not_belong_there(
     assert message in error_of(path)
 
 
-def test_a_file_of_the_first_version_is_read_and_the_second_is_written(path: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run.json"
-    write_run(run, a_run(0))
-    for file, read in ((path, read_baseline), (run, read_run)):
-        written = read(file)
-        assert json.loads(file.read_text())["version"] == 2
-        edited(file, "version", value=1)
-        assert read(file) == written
-
-
 def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
     edited(path, "provenance", value="guessed")
     message = error_of(path)

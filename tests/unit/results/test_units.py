@@ -8,15 +8,15 @@ import pytest
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.units import (
+    cost_in_words,
     format_bytes,
     format_change,
+    format_percent,
     format_rate,
     format_seconds,
     in_words,
     log_tolerance,
-    many,
     parse_fraction,
-    percent,
     significant,
 )
 
@@ -76,58 +76,6 @@ def test_changes() -> None:
     assert [format_change(r) for r in (1.0312, 0.9, 1.0, 2.0, 12.34)] == ["+3.1%", "-10.0%", "+0.0%", "x2.00", "x12.3"]
 
 
-def test_more_digits_where_two_figures_must_give_their_change() -> None:
-    assert [format_seconds(s, 4) for s in (0.012345, 0.99994, 0.99996)] == ["12.35 ms", "999.9 ms", "1.000 s"]
-    assert [format_rate(r, 4) for r in (687.26, 9999.4, 9999.6, 12346.0)] == [
-        "687.3 /s",
-        "9999 /s",
-        "10.00 k/s",
-        "12.35 k/s",
-    ]
-    assert [format_bytes(b, 4) for b in (999, 663_748_608)] == ["999 B", "633.0 MiB"]
-
-
-@pytest.mark.parametrize(("fraction", "text"), [(0.03, "3%"), (0.048, "4.8%"), (0.1, "10%"), (0.05124, "5.1%")])
-def test_a_margin(fraction: float, text: str) -> None:
-    assert percent(fraction) == text
-
-
-@pytest.mark.parametrize(
-    ("ratio", "time", "memory", "energy"),
-    [
-        (1.0537, "5.4% slower", "5.4% more memory", "5.4% more energy"),
-        (0.979, "2.1% faster", "2.1% less memory", "2.1% less energy"),
-        (1.0, "0.0% slower", "0.0% more memory", "0.0% more energy"),
-        (1.995, "99.5% slower", "99.5% more memory", "99.5% more energy"),
-        (2.3, "2.30 times as slow", "2.30 times as much memory", "2.30 times as much energy"),
-        (0.4, "2.50 times as fast", "60.0% less memory", "60.0% less energy"),
-    ],
-)
-def test_a_change_in_words(ratio: float, time: str, memory: str, energy: str) -> None:
-    assert in_words(ratio) == time
-    assert in_words(ratio, "peak_memory") == memory
-    assert in_words(ratio, "energy") == energy
-
-
-@pytest.mark.parametrize(
-    ("ratio", "interval", "text"),
-    [
-        (1.051, (1.042, 1.06), "5.1% [4.2%, 6.0%] slower than main"),
-        (1.001, (0.98, 1.02), "0.1% [-2.0%, 2.0%] slower than main"),
-        (0.95, (0.93, 1.01), "5.0% [-1.0%, 7.0%] faster than main"),
-        (2.3, (1.9, 2.7), "2.30 [1.90, 2.70] times as slow as main"),
-        (0.4, (0.25, 0.5), "2.50 [2.00, 4.00] times as fast as main"),
-    ],
-)
-def test_a_change_in_words_with_its_interval(ratio: float, interval: tuple[float, float], text: str) -> None:
-    assert in_words(ratio, interval=interval, beside="main") == text
-
-
-@pytest.mark.parametrize(("count", "what", "text"), [(1, "launch", "1 launch"), (2, "launch", "2 launches")])
-def test_counted_things(count: int, what: str, text: str) -> None:
-    assert many(count, what) == text
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0"), (0.9996, "1.00"), (9.996, "10.0"), (99.96, "100"), (123456, "123456"), (0.00012345, "0.000123"),
@@ -136,3 +84,37 @@ def test_counted_things(count: int, what: str, text: str) -> None:
 )  # fmt: skip
 def test_significant_digits(value: float, text: str) -> None:
     assert significant(value) == text
+
+
+def test_a_percentage_says_no_more_digits_than_it_has() -> None:
+    assert [format_percent(f) for f in (0.03, 0.048, 0.1, 0.0004, 1.25)] == ["3%", "4.8%", "10%", "0%", "125%"]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ratio", "interval", "words"),
+    [
+        ("time", 1.054, None, "5.4% slower"),
+        ("time", 0.979, None, "2.1% faster"),
+        ("time", 1.051, (1.042, 1.06), "5.1% [4.2%, 6.0%] slower"),
+        ("time", 0.979, (0.97, 1.01), "2.1% [-1.0%, 3.0%] faster"),
+        ("time", 1.0, (1.0, 1.0), "0.0% [0.0%, 0.0%] slower"),
+        ("time", 2.1, None, "2.10 times as slow"),
+        ("time", 2.1, (1.9, 2.3), "2.10 times [1.90, 2.30] as slow"),
+        ("peak_memory", 1.12, None, "12.0% more memory"),
+        ("peak_memory", 0.5, None, "50.0% less memory"),
+        ("energy", 1.03, None, "3.0% more energy"),
+        ("energy", 3.0, None, "3.00 times the energy"),
+    ],
+)
+def test_a_change_of_a_cost_in_words(
+    evidence: str, ratio: float, interval: tuple[float, float] | None, words: str
+) -> None:
+    assert cost_in_words(evidence, ratio, interval) == words
+    if evidence == "time" and interval is None:
+        assert in_words(ratio) == words
+
+
+def test_figures_that_are_compared_have_a_digit_more() -> None:
+    assert format_seconds(0.0123456, 4) == "12.35 ms"
+    assert format_bytes(1.1e9, 4) == "1.024 GiB"
+    assert (format_rate(12345.0, 4), format_rate(1.5, 4)) == ("12.35 k/s", "1.500 /s")

@@ -39,6 +39,23 @@ def test_what_was_written_is_read(path: Path) -> None:
     assert names_in(path.parent) == ["run.json", "t4.json"]  # nothing else is left
 
 
+def test_a_file_of_version_1_is_read_and_version_2_is_written(path: Path) -> None:
+    write_baseline(path, a_baseline(0, 1))
+    write_run(path.with_name("run.json"), a_run(0, 1))
+    for file, read, write in (
+        (path, read_baseline, write_baseline),
+        (path.with_name("run.json"), read_run, write_run),
+    ):
+        now = file.read_bytes()
+        old = now.replace(b'"version": 2', b'"version": 1')
+        assert old != now
+        file.write_bytes(old)
+        content = read(file)
+        file.unlink()
+        write(file, content)
+        assert file.read_bytes() == now
+
+
 def test_update_gets_what_is_kept_and_returns_what_is_kept_then(path: Path) -> None:
     seen: list[Baseline | None] = []
 

@@ -123,3 +123,33 @@ def test_without_git_the_message_says_so(project, repository, monkeypatch, tmp_p
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="git could not be started"):
         files_of(project.root)
+
+
+def test_what_changed_since_a_commit(project, repository, tmp_path):
+    project.write(".gitignore", "*.log\n")
+    project.write("new.py", "C = 1\n")
+    project.write("run.log", "ignored")
+    (project.root / "gone.py").unlink()
+    before = project.fingerprint()
+    assert repository.changed_since("v1.0", tmp_path) == [".gitignore", "gone.py", "new.py", "work.py"]
+    assert repository.changed_since("HEAD", tmp_path) == [".gitignore", "gone.py", "new.py"]
+    assert project.fingerprint() == before
+
+
+def test_a_change_of_the_same_size_in_the_second_of_the_commit_is_seen(project, repository, tmp_path):
+    project.git("config", "core.trustctime", "false")
+    file, index = project.root / "work.py", project.root / ".git/index"
+    written = file.stat().st_mtime_ns
+    file.write_text("A = 3\n")
+    os.utime(file, ns=(written, written))
+    os.utime(index, ns=(written, written))
+    assert repository.changed_since("HEAD", tmp_path) == ["work.py"]
+
+
+def test_a_remote_that_does_not_answer_or_lacks_a_commit_is_told_without_its_address(project, repository, tmp_path):
+    project.git("remote", "add", "origin", "file:///nowhere/secret")
+    with pytest.raises(UsageError, match=r"^0000000000 is not in this clone, and no remote gave it") as refused:
+        repository.fetched("0" * 40, tmp_path / "fetched", {})
+    assert "secret" not in str(refused.value)
+    assert not repository.has("0" * 40)
+    assert repository.has("v1.0")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -13,22 +15,14 @@ from pathlib import Path
 import pytest
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.revisions.side import on_leash
 from pytest_gpuperf.revisions.workplace import VARIABLE, Ended, end_processes, workplace
 
 # A process that leaves its parent's session and group, as a server does that was started by a test.
 DAEMON = "import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(300)"
-LEASHED = """
-import subprocess, sys, time
-from pytest_gpuperf.revisions.side import on_leash
-child = subprocess.Popen(on_leash([sys.executable, "-c", "import time; time.sleep(300)"]))
-print(child.pid, flush=True)
-time.sleep(300)
-"""
 CONDUCTOR = f"""
 import os, subprocess, sys, time
 from pathlib import Path
-from pytest_gpuperf.revisions.side import on_leash
+from pytest_gpuperf.sessions.leash import on_leash
 from pytest_gpuperf.revisions.workplace import VARIABLE, workplace
 
 with workplace(Path("/nowhere")) as place:
@@ -116,31 +110,94 @@ def test_what_a_killed_conductor_left_is_swept_by_the_next(temporary, tmp_path, 
     assert list(temporary.iterdir()) == []
 
 
-def test_a_process_on_a_leash_ends_with_its_parent(temporary):
-    parent = subprocess.Popen([sys.executable, "-c", LEASHED], stdout=subprocess.PIPE, text=True)
-    child = int(parent.stdout.readline())
-    until(lambda: b"leash" not in Path(f"/proc/{child}/cmdline").read_bytes())
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    assert until(lambda: not alive(child))
-
-
-def test_a_leash_whose_parent_is_gone_starts_nothing(tmp_path):
-    command = on_leash([sys.executable, "-c", f"open({str(tmp_path / 'started')!r}, 'w')"])
-    command[3] = "1"  # not this process
-    assert subprocess.run(command, check=False).returncode == 1
-    assert not (tmp_path / "started").exists()
-
-
 def test_an_unfinished_folder_is_left_to_its_maker_for_an_hour(temporary, tmp_path):
     young, old = (temporary / f"gpuperf-ab-{os.getuid()}-{name}" for name in ("young", "old"))
     for folder in (young, old):
-        folder.mkdir()
+        folder.mkdir(0o700)
     os.utime(old, (0, 0))
     with workplace(tmp_path / "project"):
         assert young.exists()
         assert not old.exists()
+
+
+def left_behind(temporary, name="left", *, lock=True):
+    """A folder as a killed conductor leaves it."""
+    folder = temporary / f"gpuperf-ab-{os.getuid()}-{name}"
+    folder.mkdir(0o700)
+    if lock:
+        (folder / "lock").touch()
+    return folder
+
+
+def test_only_a_private_folder_of_ours_is_swept(temporary, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir(0o700)
+    (outside / "lock").touch()
+    (outside / "precious").touch()
+    planted = left_behind(temporary, "planted")
+    planted.chmod(0o755)
+    os.utime(planted, (0, 0))
+    linked = temporary / f"gpuperf-ab-{os.getuid()}-linked"
+    linked.symlink_to(outside)
+    with workplace(tmp_path / "project"):
+        pass
+    assert (planted / "lock").exists()
+    assert linked.is_symlink()
+    assert (outside / "precious").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away")
+@pytest.mark.parametrize("given", ["folder", "lock"])
+def test_what_belongs_to_somebody_else_is_not_swept(temporary, tmp_path, given):
+    folder = left_behind(temporary)
+    os.chown(folder if given == "folder" else folder / "lock", 65534, 65534)
+    with workplace(tmp_path / "project"):
+        pass
+    assert folder.exists()
+
+
+@pytest.mark.parametrize("lock", ["fifo", "link", "folder"])
+def test_a_lock_that_is_no_file_is_neither_waited_for_nor_followed(temporary, tmp_path, lock):
+    folder, target = left_behind(temporary, lock=False), tmp_path / "target"
+    target.touch(0o600)
+    if lock == "fifo":
+        os.mkfifo(folder / "lock")
+    elif lock == "link":
+        (folder / "lock").symlink_to(target)
+    else:
+        (folder / "lock").mkdir()
+    sweeping = "import pathlib, sys, pytest_gpuperf.revisions.workplace as w; w.sweep(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", sweeping, str(temporary)], check=True, timeout=60)
+    assert folder.exists()
+
+
+@pytest.fixture
+def hard_to_remove(monkeypatch):
+    """Removing fails once, as for somebody who is not root and has read-only folders."""
+    remove, calls = shutil.rmtree, []
+
+    def rmtree(path, *arguments, **named):
+        calls.append(path)
+        if len(calls) > 1:
+            remove(path, *arguments, **named)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+
+
+def test_making_folders_writable_changes_nothing_outside(temporary, tmp_path, hard_to_remove):
+    outside, secret = tmp_path / "outside", tmp_path / "secret"
+    outside.mkdir(0o500)
+    secret.touch(0o400)
+    temporary.chmod(0o755)
+    with workplace(tmp_path / "project") as place:
+        (place / "deep/er").mkdir(parents=True)
+        (place / "deep/folder").symlink_to(outside)
+        (place / "deep/er/file").symlink_to(secret)
+        os.link(secret, place / "deep/er/same")
+        (place / "deep/er").chmod(0o500)
+        (place / "deep").chmod(0o500)
+    assert list(temporary.iterdir()) == []
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (outside, secret, temporary)] == [0o500, 0o400, 0o755]
 
 
 def test_other_processes_are_left_alone(tmp_path):

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pytest_gpuperf.errors import SessionError
-from pytest_gpuperf.sessions import calibrate
 from pytest_gpuperf.sessions.order import VARIABLE, Order, take_order
 from pytest_gpuperf.sessions.process import run_session
 from pytest_gpuperf.sessions.revision import revision
@@ -53,13 +52,6 @@ def test_a_slow_down_is_real_work(folder):
     assert all(1.3 < ratio < 3 for ratio in ratios), ratios
 
 
-def test_each_session_of_a_calibration_is_a_process_of_its_own(folder):
-    seen = []
-    runs = calibrate(2, CPU, directory=folder, progress=lambda done, wanted, _: seen.append((done, wanted)))
-    assert len({run.sessions[0].id for run in runs}) == 2
-    assert seen == [(1, 2), (2, 2)]
-
-
 def test_a_failing_session_is_an_error_with_its_last_lines(folder):
     (folder / "test_suite.py").write_text("def test_broken(gpuperf):\n    assert 'this' == 'that'\n")
     with pytest.raises(SessionError, match=r"(?s)ended with exit code 1.*'this' == 'that'"):
@@ -82,6 +74,24 @@ def test_a_session_that_hangs_is_stopped_with_its_children(folder):
     )
     with pytest.raises(SessionError, match="took longer than 6 s and was stopped"):
         run_session(CPU, directory=folder, timeout=6)
+    child = int((folder / "child").read_text())
+    for _ in range(50):
+        if not _alive(child):
+            break
+        time.sleep(0.1)
+    assert not _alive(child)
+
+
+def test_what_a_test_left_running_ends_with_its_session(folder):
+    (folder / "test_suite.py").write_text(
+        "import subprocess, pathlib\n"
+        "def test_leaves(gpuperf):\n"
+        "    gpuperf(sum, range(1000))\n"
+        "    child = subprocess.Popen(['sleep', '300'])\n"
+        "    pathlib.Path('child').write_text(str(child.pid))\n"
+        "    child.returncode = 0  # it is not missed\n"
+    )
+    run_session(CPU, directory=folder)
     child = int((folder / "child").read_text())
     for _ in range(50):
         if not _alive(child):

@@ -9,7 +9,6 @@ function unpacked(page) {
     e.parameters = Object.fromEntries(page.parameters.map((name, i) => [name, e.parameters[i]])
       .filter(([, place]) => place !== null).map(([name, place]) => [name, text(place)]));
     e.judged = (e.judged || []).map((parts) => Object.fromEntries(page.judgement.map((name, i) => [name, parts[i] ?? undefined])));
-    for (const j of e.judged) j.counted = text(j.counted);
     e.strips = e.strips.map(([session, ...blocks]) => ({ header: page.sessions[session], blocks: blocks.map((part) => part / page.scale) }));
     e.facts = (e.facts || []).map(([name, said]) => [text(name), said]);
     e.notes = (e.notes || []).map(text);
@@ -20,12 +19,5 @@ function unpacked(page) {
   return page;
 }
 
-const ofTime = (e) => e.judged.find((j) => METRICS[j.metric].evidence === 'time');
-
-// What was judged of a case's time, as seconds a call: the change is of this.
-function judgedTime(e) {
-  const j = ofTime(e);
-  if (!j) return { now: e.time };
-  return j.metric === 'throughput' ? { before: e.items / j.before, now: e.items / j.now } : { before: j.before, now: j.now };
-}
+const ofTime = (e) => e.judged.find((j) => METRICS[j.metric].cost === 'time a call');
 const hasBaseline = (e) => e.strips.some((strip) => strip.header.baseline);

@@ -3,7 +3,7 @@
 function details(entry) {
   const parts = [
     entry.causes.length && block('Why', h('ol', { class: 'causes' }, entry.causes.map((cause) => h('li', {}, cause)))),
-    entry.judged.length && block('Verdict', h('div', { class: 'findings' }, entry.judged.map((j, at) => judgement(j, at, entry.items)))),
+    entry.judged.length && block('Verdict', h('div', { class: 'findings' }, entry.judged.map(judgement))),
     block('Distribution', stripChart(entry)),
     h('div', { class: 'columns' }, block('Figures', figures(entry)), entry.proof && block('Which device did the work', proof(entry.proof))),
     entry.ran && block(`What one call ran, ${entry.ran.unit}s`, ran(entry.ran)),
@@ -15,31 +15,30 @@ function details(entry) {
 
 const block = (title, ...content) => h('section', { class: 'block' }, h('h4', {}, title), content);
 
-function judgement(j, at, items) {
+function judgement(j, at) {
   const brief = at > 0; // time comes first, and at length
   const metric = METRICS[j.metric];
-  const figure = (value) => metric.say(value, JUDGED_DIGITS);
-  const reach = `tolerance ${percent(j.tolerance)} of ${metric.cost}${missing(j.margin) ? '' : `, unchanged within ${percent(j.margin)}`}`;
+  const reach = `tolerance ${percent(j.tolerance)} of ${metric.cost}${j.margin ? `, unchanged below ${percent(j.margin)}` : ''}`;
   const sees = j.detectable === undefined ? '' : `; this evidence sees changes from ${change(1 + j.detectable)}`;
-  if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j), ` ${metric.name} ${figure(j.now)}, `, h('span', { class: 'number' }, moved(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
+  if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j.word, j.margin), ` ${metric.name} ${metric.say(j.now)}, `, h('span', { class: 'number' }, interval(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
   return h('div', { class: `finding ${j.word}` },
-    h('p', {}, verdict(j), ' ', h('strong', { class: 'number' }, moved(j))),
-    h('p', { class: 'number' }, metric === METRICS.throughput ? `${seconds(items / j.before, JUDGED_DIGITS)} → ${seconds(items / j.now, JUDGED_DIGITS)} a call; ` : '',
-      `${metric.name} ${figure(j.before)} → ${figure(j.now)}`,
-      h('span', { class: 'muted' }, ` · ${j.counted}`)),
+    h('p', {}, verdict(j.word, j.margin), ' ', h('strong', { class: 'number' }, interval(j)), ` ${metric.cost}`),
+    h('p', { class: 'number' }, metric === METRICS.throughput ? `${cost(j, 0)} → ${cost(j, 1)} a call; ` : '',
+      `${metric.name} ${metric.say(j.before, COMPARED)} → ${metric.say(j.now, COMPARED)}`,
+      h('span', { class: 'muted' }, j.turns ? ` · ${j.turns}` : ` · ${many(j.sessions[1], 'session')} against ${j.sessions[0]}`)),
     h('p', {}, j.reason),
     h('p', { class: 'muted small' }, reach + sees),
     j.waived && h('p', { class: 'muted small' }, `Waived ${j.waived}`));
 }
 
-const MARKS = { regressed: '▲', environment: '◆', machine: '◇', improved: '▼', inconclusive: '?', unchanged: '=', waived: '△', reference: '≈', new: '+', measured: '·', unvalidated: '!' };
-const worded = (word, ...more) => h('span', { class: `word ${word}` }, h('span', { 'aria-hidden': 'true' }, MARKS[word] || '·'), ` ${word}`, more);
-const verdict = (j) => worded(j.word, j.word === 'unchanged' && !missing(j.margin) && [' ', h('span', { class: 'within' }, `within ${percent(j.margin)}`)]);
+const MARKS = { regressed: '▲', environment: '▲', machine: '~', improved: '▼', inconclusive: '?', unchanged: '=', waived: '△', reference: '≈', new: '+', measured: '·', unvalidated: '!' };
+const verdict = (word, margin) => h('span', { class: `word ${word}` }, h('span', { 'aria-hidden': 'true' }, MARKS[word] || '·'), ` ${word}`,
+  word === 'unchanged' && margin ? ` within ${percent(margin)}` : null);
 
 function figures(entry) {
   const l = entry.latency || {};
   const rows = [
-    [`time per call (${entry.clock})`, `${seconds(entry.time)}, ${seconds(entry.range[0])} to ${seconds(entry.range[1])}`],
+    [`time a call (${entry.clock})`, `${seconds(entry.time)}, ${seconds(entry.range[0])} to ${seconds(entry.range[1])}`],
     [`throughput (${entry.rateClock})`, `${rate(entry.throughput)}, ${many(entry.items, 'item')} a call`],
     ['latency mean', l.mean && `${seconds(l.mean)} of ${many(l.count, 'single call')}`],
     ...['p50', 'p90', 'p95', 'p99'].map((p) => [`latency ${p}`, l[p] && seconds(l[p])]),

@@ -87,11 +87,11 @@ function sessions(page) {
 }
 
 const WORDS = [
-  ['regressed', 'the change exceeds the tolerance, and it is no accident, at the confidence of the whole suite'],
+  ['regressed', 'the change exceeds the tolerance, and the interval, at the confidence of the whole suite, excludes zero'],
   ['improved', 'the same, the other way'],
-  ['unchanged', 'with 95% confidence the change is below the margin, which stands beside it'],
-  ['environment', 'slower or faster with other versions of software: no code changed'],
-  ['machine', 'slower or faster though neither code nor software changed: it is the machine'],
+  ['environment', 'no code changed, but versions of software did, and that made it slower; it fails unless that is allowed'],
+  ['machine', 'neither code nor versions changed: what moved is the machine. It warns, and fails where strict is on'],
+  ['unchanged', 'with 95% confidence less than so much slower'],
   ['inconclusive', 'neither: the evidence says too little. It is not a pass'],
   ['waived', 'regressed, and tolerated until a day'],
   ['reference', 'beside a published figure, which has no variance'],
@@ -113,8 +113,8 @@ function start() {
     charts && charts.element,
     absent(page),
     sessions(page),
-    h('section', { class: 'words' }, h('h2', {}, 'Words'), h('dl', { class: 'pairs' }, WORDS.filter(([word]) => page.compared || word === UNVALIDATED).map(([word, text]) => h('div', {}, h('dt', {}, worded(word)), h('dd', {}, text)))),
-      page.compared && h('p', { class: 'muted small' }, 'Changes are of a cost: of time per call, of bytes, of joules. Above zero is worse. Their intervals are 90%. Latency and throughput of a case are one evidence and are judged once.')),
+    h('section', { class: 'words' }, h('h2', {}, 'Words'), h('dl', { class: 'pairs' }, WORDS.filter(([word]) => page.compared || word === UNVALIDATED).map(([word, text]) => h('div', {}, h('dt', {}, verdict(word)), h('dd', {}, text)))),
+      page.compared && h('p', { class: 'muted small' }, 'Changes are of a cost: of the time a call takes, of bytes, of joules. Above zero is worse. Latency and throughput of a case are one evidence and are judged once.')),
   ].filter(Boolean));
   bar.apply();
   document.querySelectorAll('a.case').forEach((link) => link.addEventListener('click', (event) => {

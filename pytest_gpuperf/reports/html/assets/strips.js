@@ -6,7 +6,7 @@ function stripChart(entry) {
   const judged = ofTime(entry);
   const all = entry.strips.flatMap((strip) => strip.blocks);
   const sorted = [...all].sort((a, b) => a - b);
-  const outer = judged ? judged.margin ?? judged.tolerance : 0.01;
+  const outer = judged?.margin ?? judged?.tolerance ?? 0.01;
   const low = Math.min(quantile(sorted, 0.005), -outer);
   const high = Math.max(quantile(sorted, 0.995), outer);
   const pad = (high - low) * 0.06;
@@ -21,7 +21,8 @@ function stripChart(entry) {
     const [from, to] = [edge(-reach), edge(reach)];
     return s('rect', { class: kind, x: from, width: to - from, y: 0, height: foot });
   };
-  if (judged) chart.append(...[judged.margin && band(judged.margin, 'margin'), band(judged.tolerance, 'tolerance')].filter(Boolean));
+  if (judged?.margin) chart.append(band(judged.margin, 'margin'));
+  if (judged) chart.append(band(judged.tolerance, 'tolerance'));
   const texts = percentTicks(x.ticks);
   x.ticks.forEach((tick, i) => {
     chart.append(s('line', { class: tick ? 'grid' : 'zero', x1: x.at(tick), x2: x.at(tick), y1: 0, y2: foot }),
@@ -48,8 +49,8 @@ function stripChart(entry) {
   });
   chart.append(...marks);
   roving(chart, marks);
-  const outside = judged?.margin ? ` Outer band: the margin of “unchanged”, ±${percent(judged.margin)}.` : '';
-  const bands = judged ? `Inner band: the tolerance, ±${percent(judged.tolerance)}.${outside} ` : '';
+  const outside = judged?.margin ? `Outer band: the margin of “unchanged”, ±${percent(judged.margin)}. ` : '';
+  const bands = judged ? `Inner band: the tolerance, ±${percent(judged.tolerance)}. ${outside}` : '';
   const from = hasBaseline(entry) ? 'the middle of the baseline' : 'its middle';
   return h('figure', { class: 'chart wide' }, h('figcaption', {}, 'Blocks of each session'), h('div', { class: 'scroll' }, chart),
     h('p', { class: 'muted small' }, `${bands}Each dot is the median of a stretch of time, in order from top to bottom; a line is its session’s median. Change from ${from}, ${seconds(entry.middle)} a call by the ${entry.clock} clock.`));

@@ -1,30 +1,35 @@
 // The table of all cases: filtered, sorted, and made a hundred rows at a time, as far as somebody scrolls.
 
 const CHUNK = 100;
-const GRAVITY = ['regressed', 'environment', 'waived', 'inconclusive', 'machine', 'improved', 'reference', 'unchanged', 'new', 'measured'];
+const GRAVITY = ['regressed', 'environment', 'machine', 'waived', 'inconclusive', 'improved', 'reference', 'unchanged', 'new', 'measured'];
 const missing = (value) => (value === undefined || value === null);
 
 const COLUMNS = [
-  { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, compared: true, cell: (e) => [verdict(ofTime(e)?.word === e.word ? ofTime(e) : e), elsewhere(e)] },
   { key: 'case', title: 'Case', of: (e) => e.id, first: 1, cell: null },
-  { key: 'before', title: 'Before', hint: 'time per call, as it was judged', of: (e) => judgedTime(e).before, first: -1, number: true, compared: true, cell: (e) => said(judgedTime(e).before, judged) },
-  { key: 'now', title: 'Now', hint: 'time per call, as it was judged', of: (e) => judgedTime(e).now, first: -1, number: true, compared: true, cell: (e) => judged(judgedTime(e).now) },
-  { key: 'change', title: 'Change', hint: 'of time per call, with its 90% interval: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
-  { key: 'time', title: 'Time per call', of: (e) => e.time, first: -1, number: true, compared: false, cell: (e) => seconds(e.time) },
-  { key: 'throughput', title: 'Throughput', of: (e) => rateNow(e), first: -1, number: true, cell: (e) => rate(rateNow(e)) },
+  { key: 'before', title: 'Before', hint: 'time of a call', of: (e) => ofTime(e)?.costs[0], first: -1, compared: true, number: true, cell: (e) => costOf(e, 0) },
+  { key: 'now', title: 'Now', hint: 'time of a call', of: (e) => ofTime(e)?.costs[1] ?? e.time, first: -1, compared: true, number: true, cell: (e) => costOf(e, 1) },
+  { key: 'change', title: 'Change', hint: 'of the time a call takes: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
+  { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, compared: true, cell: (e) => [verdict(e.word, ofTime(e)?.margin), elsewhere(e)] },
+  { key: 'time', title: 'Time a call', of: (e) => e.time, first: -1, compared: false, number: true, cell: (e) => seconds(e.time) },
+  { key: 'throughput', title: 'Throughput', of: (e) => e.throughput, first: -1, number: true, cell: (e) => rate(e.throughput) },
   { key: 'latency', title: 'Latency p50', hint: 'of single calls, by the host’s clock', of: (e) => e.latency?.p50, first: -1, number: true, cell: (e) => said(e.latency?.p50, seconds) },
   { key: 'memory', title: 'Peak memory', of: (e) => e.memory, first: -1, number: true, cell: (e) => said(e.memory, bytes) },
   { key: 'energy', title: 'Energy', of: (e) => e.energy, first: -1, number: true, cell: (e) => said(e.energy, joules) },
   { key: 'device', title: 'Device', hint: 'is it proven which device did the work?', of: (e) => e.proof?.verdict, first: 1, cell: proven },
 ];
 
-const judged = (value) => seconds(value, JUDGED_DIGITS);
-const rateNow = (e) => (ofTime(e) ? e.items / judgedTime(e).now : e.throughput); // one row, one figure
+// What a call took, as the verdict has it; of a case that nothing was held against, what it takes now.
+function costOf(entry, at) {
+  const j = ofTime(entry);
+  if (j) return cost(j, at);
+  return at ? seconds(entry.time, COMPARED) : NONE;
+}
+
 const said = (value, say) => (missing(value) ? NONE : say(value));
 
 // The figure a verdict is about, where it is not time.
 function elsewhere(entry) {
-  const about = entry.judged.filter((j) => j.word === entry.word && METRICS[j.metric].evidence !== 'time');
+  const about = entry.judged.filter((j) => j.word === entry.word && METRICS[j.metric].cost !== 'time a call');
   const time = ofTime(entry);
   return about.length && time && time.word !== entry.word ? h('span', { class: 'muted small about' }, METRICS[about[0].metric].name) : null;
 }

@@ -1,0 +1,149 @@
+"""One way to look at a suite's session figures, as measured or corrected: how much they differ, and what that tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log1p
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_gpuperf.analysis.arrays import Floats, Indices
+from pytest_gpuperf.analysis.days import day_variance
+from pytest_gpuperf.analysis.group import GROSS, Group
+from pytest_gpuperf.analysis.quantiles import BOUND, student
+from pytest_gpuperf.analysis.reasons import Whole
+from pytest_gpuperf.analysis.spread import POOL_FROM, Spread, common_variance, spread_of
+from pytest_gpuperf.results.records import Word
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.analysis.suite import Suite
+
+SUITE_FROM = 4  # cases from which on the suite as a whole has a verdict: fewer speak for themselves
+_COMMON_USUAL = 0.003  # what sessions share, believed before any was seen ...
+_COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One log cost a session of each case, and what a correction adds to their uncertainty."""
+
+    values: Floats
+    shift: Floats | None = None  # of the machine in each, where it was taken off
+    share_variance: float = 0.0  # of how much of it the cases share
+    shift_variance: float = 0.0  # of the shift itself
+    beyond: float = 0.0  # by how much the shift is larger than any that the baseline's sessions have shown
+
+
+class View:
+    """All cases' session figures, and how much they usually differ."""
+
+    def __init__(self, suite: Suite, figures: Figures) -> None:
+        self.suite = suite
+        self.figures = figures
+        self.spread = self._spread()
+        self.day_variance = 0.0
+        if suite.times is not None:
+            self.day_variance = day_variance(figures.values, suite.owner, suite.times, suite.in_baseline)
+        self.groups = [Group(self, at, before, now) for at, before, now in suite.shapes]
+
+    def effects(self, at_least: int) -> tuple[Floats, Indices, float]:
+        """What each baseline session did to all its cases; which sessions; and how many cases they had."""
+        suite = self.suite
+        at = np.flatnonzero(suite.in_baseline & (suite.before >= 2)[suite.owner])
+        which, middles, sizes = self._middles(at, self._residuals(), at_least)
+        if not which.size:
+            return np.zeros(1), np.zeros(1, dtype=np.int64), 1.0
+        return middles, which, float(sizes.mean())
+
+    def moved_by_session(self) -> dict[int, float]:
+        """By how much each of this run's sessions differs from the baseline: the median of its cases."""
+        which, middles, _ = self._middles(np.flatnonzero(~self.suite.in_baseline), self._residuals(), 1)
+        return dict(zip(which.tolist(), middles.tolist(), strict=True))
+
+    def _middles(self, at: Indices, residuals: Floats, at_least: int) -> tuple[Indices, Floats, Floats]:
+        """Sessions with so many cases, the median of those of each, and how many they are."""
+        session = self.suite.session[at]
+        ordered = np.argsort(session, kind="stable")
+        which, first = np.unique(session[ordered], return_index=True)
+        parts = np.split(residuals[at][ordered], first)[1:]
+        kept = [i for i, part in enumerate(parts) if part.size >= at_least]
+        middles = np.array([float(np.median(parts[i])) for i in kept])
+        return which[kept], middles, np.array([float(parts[i].size) for i in kept])
+
+    def _residuals(self) -> Floats:
+        """Of every figure from the mean of its case's baseline."""
+        suite, values = self.suite, self.figures.values
+        at = suite.in_baseline
+        sums = np.bincount(suite.owner[at], values[at], len(suite.names))
+        return values - (sums / suite.before)[suite.owner]
+
+    def _spread(self) -> Spread:
+        suite, residuals = self.suite, self._residuals()
+        pooled = len(suite.names) >= POOL_FROM
+        effects, which, sizes = self.effects(POOL_FROM) if pooled else (np.zeros(1), np.zeros(1, dtype=np.int64), 1.0)
+        by_session = np.zeros(int(suite.session.max()) + 1)
+        by_session[which] = effects
+        own = residuals - by_session[suite.session]
+        # This run's sessions tell of the spread too, but not of the centre: that may have moved.
+        now = ~suite.in_baseline
+        centres = np.bincount(suite.owner[now], own[now], len(suite.names)) / suite.now
+        own = np.where(now, own - centres[suite.owner], own)
+        sums: Floats = np.bincount(suite.owner, own**2, len(suite.names)).astype(np.float64)
+        freedom = (suite.before + suite.now - 2).astype(np.float64)
+        variance, weight = spread_of(sums, freedom)
+        shift_variance = self.figures.shift_variance
+        if not pooled:
+            return Spread(np.maximum(variance, shift_variance), weight, 0.0, 1.0)
+        common, common_freedom = common_variance(effects, float(np.median(variance)), sizes)
+        common = (_COMMON_WEIGHT * _COMMON_USUAL**2 + common_freedom * common) / (_COMMON_WEIGHT + common_freedom)
+        return Spread(variance, weight, max(common, shift_variance), _COMMON_WEIGHT + common_freedom)
+
+    def error(self) -> tuple[float, float]:
+        """Of the median case's change, by what sessions share; and its degrees of freedom."""
+        suite = self.suite
+        replication = float(np.median(1 / suite.before + 1 / suite.now))
+        own, own_freedom = float(np.median(self.spread.own)), float(np.median(self.spread.own_freedom))
+        if len(suite.names) >= POOL_FROM:
+            mine, freedom = own * 1.57 / len(suite.names) + self.spread.common, self.spread.common_freedom
+        else:
+            mine, freedom = own, own_freedom
+        extra = float(np.median(np.concatenate([g.extra for g in self.groups])))
+        return float(np.sqrt(mine * replication + extra)), freedom
+
+    def _median(self, of: Callable[[Group], Floats]) -> float:
+        return float(np.median(np.concatenate([of(g) for g in self.groups])))
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether the suite as a whole looks slower than it usually differs."""
+        error, freedom = self.error()
+        bound = float(student(BOUND, freedom)) * error
+        return self._median(lambda g: g.change) > max(bound, log1p(GROSS.get(self.suite.few, 0.0)))
+
+    def as_one(self) -> Whole:
+        """The suite as a whole: the median case, beyond what each case's own policy allows."""
+        again = [g for g in self.groups if g.c > 1]
+        confirmed = sum(len(g.names) for g in again) >= SUITE_FROM
+        change, (error, freedom) = self._median(lambda g: g.change), self.error()
+        strict, usual = (float(student(p, freedom)) * error for p in (1 - self.suite.alpha, BOUND))
+        gross = GROSS.get(self.suite.few)
+        limit = max(strict, log1p(gross or 0.0))
+        limit = limit if confirmed else 2 * limit  # as for a case: one session, never repeated, is little
+        fresh = np.concatenate([g.fresh_change - g.tolerance for g in again]) if confirmed else np.zeros(1)
+        slower = change > limit and (not confirmed or float(np.median(fresh)) > 0)
+        word: Word = "inconclusive"
+        if slower and self._median(lambda g: g.change - g.tolerance) > 0:
+            word = "regressed"
+        elif -change > limit and self._median(lambda g: -g.change - g.tolerance) > 0:
+            word = "improved"
+        elif self._median(lambda g: g.change - g.margin) + usual < 0 and not gross:
+            word = "unchanged"
+        return Whole(
+            word=word,
+            change=change,
+            half=usual,
+            limit=max(limit, self._median(lambda g: g.tolerance)),
+            sessions=self.suite.few,
+        )

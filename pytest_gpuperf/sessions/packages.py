@@ -1,0 +1,35 @@
+"""What is installed beside the code under test: no revision shows it, and it may change a figure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_LETTERS = 16
+
+
+def packages_hash() -> str:
+    """A hash of the names and versions of all that is installed; which they are, it does not say."""
+    return sha256("\n".join(sorted(set(_installed()))).encode()).hexdigest()[:_LETTERS]
+
+
+def _installed() -> Iterator[str]:
+    for entry in sys.path:
+        if Path(entry).name not in _FOLDERS:
+            continue
+        with suppress(OSError):
+            for item in Path(entry).iterdir():
+                if item.suffix in {".dist-info", ".egg-info"} and not _is_local(item):
+                    yield item.stem  # name and version
+
+
+def _is_local(item: Path) -> bool:
+    """Whether it was installed from a folder or a file: the code under test itself, whose version may be its commit."""
+    with suppress(OSError, ValueError):
+        return str(json.loads((item / "direct_url.json").read_text(encoding="utf-8"))["url"]).startswith("file:")
+    return False
