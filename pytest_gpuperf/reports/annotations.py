@@ -18,7 +18,7 @@ from pytest_gpuperf.reports.figures import (
     change,
     counts,
     has_interval,
-    metric_name,
+    headline,
     origins,
     reason,
     tolerance,
@@ -83,7 +83,7 @@ def _of(finding: Finding, comparison: Comparison, root: str, level: Level) -> st
     why = why_of(finding, comparison)
     verdict = finding.verdict
     moved = cost_in_words(finding.evidence, verdict.ratio)
-    title = f"{metric_name(finding)} {verdict.word}, {moved}: {visible(name or finding.test)}"
+    title = f"{headline(finding)}, {moved}: {visible(name or finding.test)}"
     (before, now), (then, here) = both(finding), origins(finding)
     known = f" (interval: {LEVEL:.0%})" if has_interval(verdict) else ""
     figures = f"before {before} ({then}), now {now} ({here}): {change(verdict)}{known}; {tolerance(finding)}"

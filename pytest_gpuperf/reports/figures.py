@@ -24,6 +24,8 @@ from pytest_gpuperf.results.units import (
 NONE = "-"
 COMPARED = 4  # digits of figures that stand beside their change: three would not always give it
 LEVEL = 0.9  # of every interval that is shown
+COSTS = {"time": "time per call", "peak_memory": "peak memory", "energy": "energy per item"}
+_HEADLINES = {"environment": "is worse with other software", "machine": "is worse on this machine"}
 INTERVALS = f"intervals: {LEVEL:.0%}"
 WORDS = ("unchanged", "improved", "regressed", "environment", "machine", "waived", "inconclusive", "reference")
 TOLERATED = frozenset({"regressed", "environment", "machine"})  # by a waiver
@@ -152,6 +154,12 @@ def origins(finding: Finding) -> tuple[str, str]:
     return f"{sessions(finding.baseline_sessions)} of the baseline", sessions(finding.current_sessions)
 
 
+def headline(finding: Finding) -> str:
+    """``time per call regressed``."""
+    word = finding.verdict.word
+    return f"{COSTS[finding.evidence]} {_HEADLINES.get(word, word)}"
+
+
 def tolerance(finding: Finding) -> str:
     """What it may lose: of the figure that the test or the command line names."""
     return f"the tolerance is {format_percent(finding.tolerance)} of {metric_name(finding)}"
@@ -175,19 +183,24 @@ def change_in_words(finding: Finding) -> str:
 
     ``5.4% slower than the baseline, and 5.1% [4.2%, 6.0%] slower than 3f2a91c in turns, here, now``
     """
-    verdict = finding.verdict
+    verdict, turns = finding.verdict, finding.turns
     interval = (verdict.low, verdict.high) if has_interval(verdict) else None
-    said = cost_in_words(finding.evidence, verdict.ratio, interval)
-    if finding.turns is None or finding.screened is None:
-        return said
-    screened = cost_in_words(finding.evidence, finding.screened.ratio)
-    return f"{screened} than the baseline, and {said} than {short(finding.turns.base)} in turns, here, now"
+    if turns is None or finding.screened is None:
+        return cost_in_words(finding.evidence, verdict.ratio, interval)
+    screened = cost_in_words(finding.evidence, finding.screened.ratio, beside="the baseline")
+    said = cost_in_words(finding.evidence, verdict.ratio, interval, beside=short(turns.base))
+    return f"{screened}, and {said} in turns, here, now"
 
 
 def reason(finding: Finding) -> str:
     """Why it got its verdict; where turns decided, what the baseline said too."""
     said = finding.verdict.reason
     return said if finding.turns is None else f"{change_in_words(finding)}; {said}"
+
+
+def acquitted(comparison: Comparison) -> list[Finding]:
+    """Cases that the baseline alone had found changed, and that are not."""
+    return [f for f in comparison.findings if f.turns and f.verdict.word == "unchanged"]
 
 
 def short(revision: str) -> str:
@@ -240,7 +253,8 @@ def confirmed(comparison: Comparison) -> Iterator[str]:
             *([many(took.launches, "launch")] if took.launches else ()),
             *([many(took.sessions, "fresh session")] if took.sessions else ()),
         ]
-        how = "confirmed in turns" if took.launches else "confirmed"
+        bases = ", ".join(dict.fromkeys(short(f.turns.base) for f in comparison.findings if f.turns))
+        how = f"confirmed in turns{f' with {bases}' if bases else ''}" if took.launches else "confirmed"
         yield f"{how}: {', '.join(counted)}, {took.seconds:.0f} s"
     yield from took.remarks
 

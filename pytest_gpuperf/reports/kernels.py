@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.findings import Finding
 from pytest_gpuperf.reports.causes import KERNEL_HEADER, context, kernel_rows, sentences
-from pytest_gpuperf.reports.figures import both, change_in_words, metric_name, origins, verdict_cell
+from pytest_gpuperf.reports.figures import COSTS, both, change_in_words, origins, verdict_cell
 from pytest_gpuperf.reports.tables import prose, table
 from pytest_gpuperf.results.records import Kernel, Profile
 from pytest_gpuperf.results.units import format_bytes, format_seconds, many
@@ -52,7 +52,7 @@ def render_profile(case: str, profile: Profile, width: int) -> str:
 def _verdict(finding: Finding) -> str:
     (before, now), (then, here) = both(finding), origins(finding)
     moved = f"{before} ({then}) -> {now} ({here})"
-    return f"{metric_name(finding)} {verdict_cell(finding)}: {moved}; {change_in_words(finding)}"
+    return f"{COSTS[finding.evidence]} {verdict_cell(finding)}: {moved}; {change_in_words(finding)}"
 
 
 def _row(kernel: Kernel, profile: Profile) -> Sequence[str]:

@@ -10,6 +10,7 @@ from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
     Row,
+    acquitted,
     change_in_words,
     confirmed,
     counts,
@@ -173,6 +174,7 @@ def _remarks(judged: Judged) -> Iterator[str]:
     yield from (f"- waiver ended on {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in ended.items())
     yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
     yield from (f"- {escaped(what)}" for what in (comparison.sides.remarks if comparison.sides else ()))
+    yield from (f"- unchanged: {code(f.case)}: {escaped(reason(f))}" for f in acquitted(comparison))
     yield from (f"- {escaped(what)}" for what in confirmed(comparison))
     unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)

@@ -17,11 +17,14 @@ from pytest_gpuperf.reports.figures import (
     confirmed,
     costs,
     counts,
+    has_interval,
+    headline,
     lines,
     metric_name,
     origins,
     reason,
     rows,
+    short,
     suite_line,
     tells_intervals,
     titles,
@@ -71,25 +74,35 @@ def explain(finding: Finding, baseline_path: str, why: str | None = None, *, sid
     """The failure message of a test that its verdict fails, whatever that is; `why` it is so, if known."""
     before, now = both(finding)
     where, here = (sides.base, sides.head) if sides else origins(finding)
-    facts = prose(f"{metric_name(finding)} {finding.verdict.word}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
+    facts = prose(f"{headline(finding)}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
     facts += _fact("base" if sides else "before", f"{before} ({where})")
     facts += _fact("head" if sides else "now", f"{now} ({here})")
-    facts += _fact("change", f"{change_in_words(finding)}; {tolerance(finding)}")
+    level = f" ({INTERVALS})" if has_interval(finding.verdict) else ""
+    facts += _fact("change", f"{change_in_words(finding)}{level}; {tolerance(finding)}")
     facts += _fact("reason", finding.verdict.reason)
     facts += _fact("why", why.removeprefix("why: ")) if why is not None else ()
     facts += [f"  note      {inert(visible(note))}" for note in finding.notes]
-    what, words = _next_step(finding, baseline_path, sides)
-    return "\n".join([*facts, f"  {what}:", f"    {inert(visible(shlex.join(words)))}"])
+    for what, words in _next_steps(finding, baseline_path, sides):
+        facts += [f"  {what}:", f"    {inert(visible(shlex.join(words)))}"]
+    return "\n".join(facts)
 
 
 def _fact(what: str, said: str) -> list[str]:
     return prose(said, MESSAGE_WIDTH, f"  {what:<9} ", " " * 12)
 
 
-def _next_step(finding: Finding, baseline_path: str, sides: Sides | None) -> tuple[str, list[str]]:
+def _next_steps(finding: Finding, baseline_path: str, sides: Sides | None) -> Iterator[tuple[str, list[str]]]:
     """What to type, and what that is for."""
     if sides:
-        return "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
+        yield "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
+        return
+    yield _next_step(finding, baseline_path)
+    if finding.verdict.word == "regressed" and finding.turns:
+        ab = ["gpuperf", "ab", short(finding.turns.base), "--", finding.test]
+        yield "Else find the commit with git bisect, and at each step", ab
+
+
+def _next_step(finding: Finding, baseline_path: str) -> tuple[str, list[str]]:
     again = ["pytest", "--gpuperf-compare", baseline_path, finding.test]
     record = ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test]
     match finding.verdict.word:

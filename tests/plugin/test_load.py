@@ -40,7 +40,7 @@ def test_a_load_is_recorded_and_a_slower_server_fails_its_test(story):
         server.service = 0.012
         result = story.run("--gpuperf-compare", "base.json", "--gpuperf-confirm", "in-test")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["throughput regressed: *test_load"])
+    result.stdout.fnmatch_lines(["time per call regressed: *test_load"])
 
 
 def test_a_load_with_arrivals_of_its_own_is_not_recorded(story):

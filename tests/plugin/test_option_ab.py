@@ -52,7 +52,7 @@ def test_a_slower_test_fails_and_the_others_pass_each_reported_once(slower, pyte
     result.stdout.fnmatch_lines_random(
         [
             "gpuperf: launch 1: all tests (* s so far)",
-            "throughput regressed: tests/test_perf.py::test_call[[]spin]",
+            "time per call regressed: tests/test_perf.py::test_call[[]spin]",
             "  base      * /s (base (*))",
             "  head      * /s (HEAD (*+dirty))",
             "  Look at it again, longer:",

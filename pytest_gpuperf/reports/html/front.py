@@ -11,6 +11,7 @@ from pytest_gpuperf.reports.causes import sentences
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
     NONE,
+    acquitted,
     change_in_words,
     confirmed,
     costs,
@@ -134,6 +135,7 @@ def _remarks(subject: Subject) -> Iterator[str]:
             yield suite_line(comparison.suite)
         waivers = {f.case: f.waiver for f in comparison.findings if f.waiver}
         yield from (f"Waived until {w.until}: {case} ({w.reason})" for case, w in waivers.items())
+        yield from (f"Unchanged: {f.case}: {reason(f)}" for f in acquitted(comparison))
         yield from confirmed(comparison)
         yield f"All verdicts: {counts(comparison)}"
         if tells_intervals(comparison):

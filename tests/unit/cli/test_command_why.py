@@ -49,7 +49,7 @@ def test_what_ran(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_case_is_named_by_a_part_of_its_id(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["why", "same.json", "test[a", "--baseline", "base.json"]) == 0
-    assert "throughput unchanged" in capsys.readouterr().out
+    assert "time per call unchanged" in capsys.readouterr().out
     assert main(["why", "same.json", CASE]) == 0
     assert capsys.readouterr().out.startswith(CASE)
     assert main(["why", "same.json", "nobody"]) == 4

@@ -52,7 +52,7 @@ def test_a_regression_stands_on_the_line_of_its_test():
     assert properties == {
         "file": "perf/tests/test_x.py",
         "line": "12",
-        "title": "throughput regressed, 10.0% slower: test_a",
+        "title": "time per call regressed, 10.0% slower: test_a",
     }
     figures = (
         "before 800.0 /s, 10.00 ms a call (5 sessions of the baseline), now 727.3 /s, 11.00 ms a call (3 sessions)"
@@ -77,7 +77,10 @@ def test_what_could_not_be_told_is_a_warning_and_fails_where_strict_is_on():
 
 def test_what_the_machine_moved_is_a_warning_and_what_other_software_did_an_error():
     error, warning = github_commands(judged(finding(A, "environment"), finding(B, "machine")))[1:]
-    assert (obeyed(error)[0], obeyed(error)[1]["title"]) == ("error", "throughput environment, 10.0% slower: test_a")
+    assert (obeyed(error)[0], obeyed(error)[1]["title"]) == (
+        "error",
+        "time per call is worse with other software, 10.0% slower: test_a",
+    )
     assert (obeyed(warning)[0], obeyed(warning)[1]["title"]) == (
         "warning",
         "throughput machine, 10.0% slower: test_b",

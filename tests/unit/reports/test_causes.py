@@ -90,7 +90,7 @@ def test_the_whole_of_a_case() -> None:
     ((case, explanation),) = comparison.explanations.items()
     text = render_why(case, comparison.findings[:1], explanation, 120)
     assert text.splitlines()[0] == case
-    assert "throughput regressed: " in text
+    assert "time per call regressed: " in text
     assert " a call (3 sessions); " in " ".join(text.split())
     assert "  1. 2 copies more" in text
     assert "beside it: launches 37 -> 39" in text

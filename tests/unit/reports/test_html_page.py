@@ -104,8 +104,10 @@ def test_what_other_software_made_slower_is_a_loss_and_its_problem_stands():
 
 def test_what_turns_decided_and_what_that_took():
     took = Confirmation(tests=1, launches=5, seconds=41)
-    given = subject(in_turns(A, ratio=1.051), run=run_of(A), confirmation=took)
-    assert "confirmed in turns: 1 test, 5 launches, 41 s" in front_of(given).remarks
+    given = subject(in_turns(A, ratio=1.051), in_turns(B, "unchanged", 1.002), confirmation=took)
+    remarks = front_of(given).remarks
+    assert "confirmed in turns with 3f2a91c: 1 test, 5 launches, 41 s" in remarks
+    assert remarks[0].startswith(f"Unchanged: {B}: 10.0% slower than the baseline, and 0.2%")
     (judged,) = page_of(given).cases[0].judged
     assert (judged.turns, judged.margin, judged.costs) == ("3f2a91c, 5 launches in turns", 0.03, (0.01, 0.01051))
     assert judged.reason.startswith("10.0% slower than the baseline, and 5.1%")

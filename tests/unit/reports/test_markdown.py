@@ -144,15 +144,21 @@ def test_what_turns_decided_says_both_and_what_that_took():
             in_turns(A, ratio=1.051),
             finding(B, "environment"),
             finding(C, "machine"),
-            run=run_of(A, B, C),
+            in_turns(D, "unchanged", 1.002),
+            run=run_of(A, B, C, D),
             confirmation=Confirmation(tests=2, launches=5, seconds=41.2, remarks=("one <test> could not be run",)),
         )
     )
-    assert titles(text) == ["**1 regressed**", "**1 environment**", "**1 machine**"]
+    told = "**1 regressed**", "**1 environment**", "**1 machine**", "<details><summary>1 unchanged</summary>"
+    assert titles(text) == list(told)
+    assert f"- unchanged: {code(D)}: 10.0% slower than the baseline, and 0.2%" in text
     assert (
         escaped("10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now") in text
     )
-    assert "- confirmed in turns&#58; 2 tests, 5 launches, 41 s\n- one &#60;test&#62; could not be run" in text
+    assert (
+        "- confirmed in turns with 3f2a91c&#58; 2 tests, 5 launches, 41 s\n- one &#60;test&#62; could not be run"
+        in text
+    )
 
 
 def test_names_are_names_and_nothing_else():

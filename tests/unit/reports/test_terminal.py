@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.analysis.findings import Confirmation, Rules
+from pytest_gpuperf.analysis.sides import Sides
+from pytest_gpuperf.cli.arguments import parse
 from pytest_gpuperf.reports.figures import counts, short
 from pytest_gpuperf.reports.tables import display_width
 from pytest_gpuperf.reports.terminal import explain, render_reference, render_table
@@ -133,7 +137,10 @@ def test_what_turns_decided_says_both_even_where_it_is_unchanged():
 @pytest.mark.parametrize(
     ("took", "said"),
     [
-        (Confirmation(tests=2, launches=5, seconds=41.2), ["confirmed in turns: 2 tests, 5 launches, 41 s"]),
+        (
+            Confirmation(tests=2, launches=5, seconds=41.2),
+            ["confirmed in turns: 2 tests, 5 launches, 41 s"],
+        ),
         (Confirmation(tests=1, sessions=2, seconds=9.8), ["confirmed: 1 test, 2 fresh sessions, 10 s"]),
         (
             Confirmation(tests=3, launches=1, sessions=2, seconds=3, remarks=("no git",)),
@@ -146,6 +153,12 @@ def test_what_turns_decided_says_both_even_where_it_is_unchanged():
 def test_what_confirming_took(took, said):
     lines = lines_of(render_table(comparison(finding(A), confirmation=took), run_of(A), 100))
     assert lines[lines.index("") + 1 :] == [*said, "intervals: 90%", "1 unchanged; 1 of 1 decided"]
+
+
+def test_what_suspects_took_turns_with():
+    took = Confirmation(tests=2, launches=5, seconds=41.2)
+    text = render_table(comparison(in_turns(A), in_turns(B, "unchanged"), confirmation=took), run_of(A, B), 100)
+    assert "\nconfirmed in turns with 3f2a91c: 2 tests, 5 launches, 41 s\n" in text
 
 
 def test_no_interval_where_there_is_none():
@@ -170,10 +183,11 @@ def test_hostile_names_change_nothing(width):
 def test_the_message_of_a_regressed_test():
     found = finding("tests/test_x.py::test[a b]", "regressed", notes=("the card throttled",))
     assert explain(found, "baselines/t4.json").split("\n") == [
-        "throughput regressed: tests/test_x.py::test[a b]",
+        "time per call regressed: tests/test_x.py::test[a b]",
         "  before    800.0 /s, 10.00 ms a call (5 sessions of the baseline)",
         "  now       727.3 /s, 11.00 ms a call (3 sessions)",
-        "  change    10.0% [8.9%, 11.1%] slower; the tolerance is 3% of throughput",
+        "  change    10.0% [8.9%, 11.1%] slower (intervals: 90%); the tolerance is 3%",
+        "            of throughput",
         "  reason    it is regressed by far",
         "  note      the card throttled",
         "  If the new figure is meant, accept it:",
@@ -188,8 +202,15 @@ def test_the_message_where_turns_decided():
         "  now       761.2 /s, 10.51 ms a call (here, in the same)",
     ]
     assert " ".join(" ".join(lines[3:6]).split()).startswith(
-        "change 10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now; the tol"
+        "change 10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now "
+        "(intervals: 90%); the tol"
     )
+    assert lines[-4:] == [
+        "  If the new figure is meant, accept it:",
+        f"    gpuperf calibrate --sessions 5 --into b.json -- {A}",
+        "  Else find the commit with git bisect, and at each step:",
+        f"    gpuperf ab 3f2a91c -- {A}",
+    ]
     assert short("main") == "main"
 
 
@@ -213,6 +234,35 @@ def test_the_next_step(found, step, command):
     lines = explain(found, "b.json").split("\n")
     assert lines[-2] == f"  {step}"
     assert lines[-1].startswith(f"    {command}")
+
+
+@pytest.mark.parametrize(
+    ("word", "headline"),
+    [("environment", "time per call is worse with other software"), ("machine", "time per call is worse on this mach")],
+)
+def test_the_headline_where_no_code_changed(word, headline):
+    assert explain(finding(A, word), "b.json").startswith(headline)
+
+
+def test_twice_as_slow_is_said_as_one_says_it():
+    slow = in_turns(A, ratio=2.5, screened=a_verdict("regressed", 2.2))
+    assert "2.20 times as slow as the baseline, and 2.50 times [2.48, 2.52] as slow as 3f2a91c in turns" in " ".join(
+        explain(slow, "b.json").split()
+    )
+
+
+def test_no_level_where_there_is_no_interval():
+    assert "change    10.0% slower; the tolerance" in explain(without_interval(finding(A, "regressed")), "b.json")
+
+
+@pytest.mark.parametrize("word", ["regressed", "inconclusive", "environment", "machine"])
+def test_the_command_line_takes_every_command_that_a_message_gives(word):
+    sides = Sides(base="main (1a2b3c4d5e)", head="HEAD", launches=5, seconds=9)
+    messages = explain(in_turns(A, word), "b.json"), explain(finding(A, word), "b.json", sides=sides)
+    commands = [line for text in messages for line in text.split("\n") if line.startswith("    gpuperf ")]
+    assert commands
+    for command in commands:
+        assert callable(parse(shlex.split(command)[1:]).run)
 
 
 def test_the_message_where_inconclusive_fails():
@@ -242,6 +292,6 @@ def test_what_has_moved_since_a_pinned_reference():
 def test_a_rate_of_energy_has_its_unit():
     energy = finding(A, "regressed", evidence="energy", metric="energy")
     assert "before    0.5000 J/item" in explain(energy, "b.json")
-    assert "change    10.0% [8.9%, 11.1%] more energy; the tolerance is 3% of energy" in explain(energy, "b.json")
+    assert "change    10.0% [8.9%, 11.1%] more energy (intervals: 90%)" in explain(energy, "b.json")
     time = finding(A, "regressed", metric="device_time")
     assert "now       11.00 ms (3 sessions)" in explain(time, "b.json")

@@ -118,3 +118,17 @@ def test_figures_that_are_compared_have_a_digit_more() -> None:
     assert format_seconds(0.0123456, 4) == "12.35 ms"
     assert format_bytes(1.1e9, 4) == "1.024 GiB"
     assert (format_rate(12345.0, 4), format_rate(1.5, 4)) == ("12.35 k/s", "1.500 /s")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ratio", "text"),
+    [
+        ("time", 1.054, "5.4% slower than the baseline"),
+        ("time", 0.979, "2.1% faster than the baseline"),
+        ("time", 2.3, "2.30 times as slow as the baseline"),
+        ("peak_memory", 1.12, "12.0% more memory than the baseline"),
+        ("energy", 2.5, "2.50 times the energy of the baseline"),
+    ],
+)
+def test_what_a_cost_is_compared_with(evidence: str, ratio: float, text: str) -> None:
+    assert cost_in_words(evidence, ratio, beside="the baseline") == text
