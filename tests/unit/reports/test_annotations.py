@@ -83,7 +83,7 @@ def test_what_the_machine_moved_is_a_warning_and_what_other_software_did_an_erro
     )
     assert (obeyed(warning)[0], obeyed(warning)[1]["title"]) == (
         "warning",
-        "throughput machine, 10.0% slower: test_b",
+        "time per call is worse on this machine, 10.0% slower: test_b",
     )
     allowed = judged(
         finding(A, "environment"), finding(B, "machine", waiver=WAIVER), rules=Rules(allow_environment=True)
