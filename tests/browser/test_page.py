@@ -7,6 +7,11 @@ import re
 import msgspec
 import pytest
 from page_suite import a_suite, written
+from verdicts import comparison, finding, in_turns, run_of
+
+from pytest_gpuperf.reports.html.rendering import write_html
+from pytest_gpuperf.reports.html.subject import Subject
+from pytest_gpuperf.reports.judged import Judged
 
 ROWS = "#table > tbody > tr.case"
 NONE = "\u2013"
@@ -35,7 +40,7 @@ def page(visit, report):
 def test_the_verdict_stands_first(page):
     assert page.locator("h1").text_content() == "6 of 110 compared cases regressed"
     assert page.locator(".state").text_content() == "failed"
-    assert page.locator(".worst .loss").text_content().startswith("12.")
+    assert re.match(r"12\.\d% \[.*%, .*%\] slower", page.locator(".worst .loss").text_content())
     assert total(page) == 112
     assert page.locator(ROWS).count() == 100
     assert set(texts(page, f"{ROWS}.regressed .word")) == {"▲ regressed"}
@@ -92,6 +97,32 @@ def test_sort_by_any_column_both_ways(page):
     assert names[1].startswith("test_model[convnext_tiny-autocast_fp16-eager-8]")  # numbers by size
 
 
+def test_one_row_speaks_of_one_measurement(page):
+    titles = "Before", "Now", "Change", "Throughput"
+    rows = list(zip(*(texts(page, f"{ROWS} td[data-title='{t}']") for t in titles), strict=True))
+    judged = [row for row in rows if row[0] != NONE]
+    assert len(judged) > 90
+    for before, now, change, rate in judged:
+        shown = 1 + float(re.match(r"[+-][\d.]+", change)[0]) / 100
+        assert seconds(now) / seconds(before) == pytest.approx(shown, abs=0.0016)
+        number, unit = rate.split(" ")
+        items = float(number) * {"/s": 1, "k/s": 1e3}[unit] * seconds(now)
+        assert min(abs(items / batch - 1) for batch in (1, 8, 16, 32)) < 0.006
+
+
+def test_what_it_rests_on_is_said_in_words(visit, tmp_path):
+    cases = "t.py::test_turns", "t.py::test_other", "t.py::test_machine"
+    found = in_turns(cases[0], ratio=1.051), finding(cases[1], "environment"), finding(cases[2], "machine")
+    judged = Judged(run_of(*cases), comparison(*found))
+    page = visit(write_html(tmp_path, Subject(run=judged.run, judged=judged))).page
+    assert texts(page, ".chips .chip") == ["1 regressed", "1 environment", "1 machine"]
+    page.locator(NAMES).first.click()
+    said = page.locator("tr.panel").text_content()
+    assert "5.1% [4.0%, 6.2%] slower" in said
+    assert "3f2a91c, 5 launches in turns" in said
+    assert "90%" in page.locator(".words").text_content()
+
+
 def test_what_was_not_measured_stands_last_either_way(page):
     head = page.get_by_role("columnheader", name="Change")
     for _ in range(2):
@@ -113,7 +144,7 @@ def test_a_case_opens_to_everything_that_is_known(page):
     assert texts(page, "tr.panel h4")[:3] == ["Why", "Verdict", "Distribution"]
     said = panel.text_content()
     for part in (
-        "tolerance 1% of time a call, unchanged below 3%",
+        "tolerance 1% of time per call, unchanged below 3%",
         "kernels ran in one call",
         "copy_ (contiguous)",
         "gpuperf calibrate",
@@ -142,7 +173,7 @@ def test_hovering_a_point_and_a_mark(page):
     page.locator("#charts g.s2 g.mark").first.hover()
     assert re.search(r"fp32 eager, batch 1.* to .*", page.locator(".tip").text_content())
     page.locator(".overview .case.regressed").first.hover()
-    assert "regressed: +" in page.locator(".tip").text_content()
+    assert re.search(r"regressed: .*%\] slower", page.locator(".tip").text_content())
 
 
 def test_a_mark_and_the_headline_lead_to_their_case(page):

@@ -6,6 +6,7 @@ import random
 
 from pytest_gpuperf.reports.html.rendering import asset
 from pytest_gpuperf.results.units import (
+    cost_in_words,
     format_bytes,
     format_change,
     format_percent,
@@ -37,7 +38,7 @@ def test_figures_are_the_terminal_s(chromium):
     page.evaluate(
         asset("units.js")
         + "; const compared = (value) => seconds(value, COMPARED)"
-        + "; Object.assign(window, { seconds, rate, bytes, change, significant, percent, compared })"
+        + "; Object.assign(window, { seconds, rate, bytes, change, significant, percent, compared, inWords })"
     )
     for name, python, given in (
         ("seconds", format_seconds, values),
@@ -51,4 +52,8 @@ def test_figures_are_the_terminal_s(chromium):
         said = page.evaluate(f"(values) => values.map((v) => {name}(v))", given)
         differing = [(v, a, python(v)) for v, a in zip(given, said, strict=True) if a != python(v)]
         assert differing == [], name
+    for evidence in ("time", "peak_memory", "energy"):
+        said = page.evaluate(f"(values) => values.map((v) => inWords('{evidence}', v, [v / 1.1, v * 1.1]))", ratios)
+        assert said == [cost_in_words(evidence, r, (r / 1.1, r * 1.1)) for r in ratios]
+        assert page.evaluate(f"inWords('{evidence}', 1.054)") == cost_in_words(evidence, 1.054)
     page.close()

@@ -2,7 +2,7 @@
 
 const FIGURES = {
   speed: [
-    { title: 'Latency', of: 'time a call', say: seconds, value: (e) => [e.time, ...e.range], before: (e) => e.middle },
+    { title: 'Latency', of: 'time per call', say: seconds, value: (e) => [e.time, ...e.range], before: (e) => e.middle },
     { title: 'Throughput', of: 'items a second', say: rate, value: (e) => [e.throughput, ...e.rates], before: (e) => (e.rateClock === e.clock ? e.items / e.middle : undefined) },
   ],
   cost: [

@@ -19,5 +19,5 @@ function unpacked(page) {
   return page;
 }
 
-const ofTime = (e) => e.judged.find((j) => METRICS[j.metric].cost === 'time a call');
+const ofTime = (e) => e.judged.find((j) => METRICS[j.metric].evidence === 'time');
 const hasBaseline = (e) => e.strips.some((strip) => strip.header.baseline);

@@ -20,9 +20,9 @@ function judgement(j, at) {
   const metric = METRICS[j.metric];
   const reach = `tolerance ${percent(j.tolerance)} of ${metric.cost}${j.margin ? `, unchanged below ${percent(j.margin)}` : ''}`;
   const sees = j.detectable === undefined ? '' : `; this evidence sees changes from ${change(1 + j.detectable)}`;
-  if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j.word, j.margin), ` ${metric.name} ${metric.say(j.now)}, `, h('span', { class: 'number' }, interval(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
+  if (brief && j.word === 'unchanged') return h('p', { class: 'finding' }, verdict(j.word, j.margin), ` ${metric.name} ${metric.say(j.now)}, `, h('span', { class: 'number' }, moved(j)), h('span', { class: 'muted small' }, ` · ${reach}`));
   return h('div', { class: `finding ${j.word}` },
-    h('p', {}, verdict(j.word, j.margin), ' ', h('strong', { class: 'number' }, interval(j)), ` ${metric.cost}`),
+    h('p', {}, verdict(j.word, j.margin), ' ', h('strong', { class: 'number' }, moved(j))),
     h('p', { class: 'number' }, metric === METRICS.throughput ? `${cost(j, 0)} → ${cost(j, 1)} a call; ` : '',
       `${metric.name} ${metric.say(j.before, COMPARED)} → ${metric.say(j.now, COMPARED)}`,
       h('span', { class: 'muted' }, j.turns ? ` · ${j.turns}` : ` · ${many(j.sessions[1], 'session')} against ${j.sessions[0]}`)),
@@ -38,7 +38,7 @@ const verdict = (word, margin) => h('span', { class: `word ${word}` }, h('span',
 function figures(entry) {
   const l = entry.latency || {};
   const rows = [
-    [`time a call (${entry.clock})`, `${seconds(entry.time)}, ${seconds(entry.range[0])} to ${seconds(entry.range[1])}`],
+    [`time per call (${entry.clock})`, `${seconds(entry.time)}, ${seconds(entry.range[0])} to ${seconds(entry.range[1])}`],
     [`throughput (${entry.rateClock})`, `${rate(entry.throughput)}, ${many(entry.items, 'item')} a call`],
     ['latency mean', l.mean && `${seconds(l.mean)} of ${many(l.count, 'single call')}`],
     ...['p50', 'p90', 'p95', 'p99'].map((p) => [`latency ${p}`, l[p] && seconds(l[p])]),

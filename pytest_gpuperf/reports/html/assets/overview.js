@@ -36,12 +36,12 @@ function overview(entries, open) {
       const mark = s('rect', { class: `case ${entry.word}`, x: left.toFixed(1), y: (OVER_TALL - (i + 1) * step).toFixed(2),
         width: size, height: Math.max(step - (step > 4 ? 2 : 0.3), 0.6).toFixed(2), onclick: () => open(entry) });
       const j = ofTime(entry);
-      mark.addEventListener('pointerenter', () => showTip([entry.id, `${entry.word}: ${interval(j)} time a call`], mark.getBoundingClientRect()));
+      mark.addEventListener('pointerenter', () => showTip([entry.id, `${entry.word}: ${moved(j)}`], mark.getBoundingClientRect()));
       mark.addEventListener('pointerleave', hideTip);
       chart.append(mark);
     });
   }
   const beyond = logs.filter((log) => Math.abs(log) > reach * 1.001).length;
-  return h('figure', { class: 'chart wide' }, h('figcaption', {}, 'Change of the time a call takes, one mark a case'), h('div', { class: 'scroll' }, chart),
+  return h('figure', { class: 'chart wide' }, h('figcaption', {}, 'Change of time per call, one mark a case'), h('div', { class: 'scroll' }, chart),
     beyond ? h('p', { class: 'muted small' }, `${many(beyond, 'case')} beyond the axis, drawn at its end.`) : null);
 }

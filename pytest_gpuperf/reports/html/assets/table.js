@@ -6,12 +6,12 @@ const missing = (value) => (value === undefined || value === null);
 
 const COLUMNS = [
   { key: 'case', title: 'Case', of: (e) => e.id, first: 1, cell: null },
-  { key: 'before', title: 'Before', hint: 'time of a call', of: (e) => ofTime(e)?.costs[0], first: -1, compared: true, number: true, cell: (e) => costOf(e, 0) },
-  { key: 'now', title: 'Now', hint: 'time of a call', of: (e) => ofTime(e)?.costs[1] ?? e.time, first: -1, compared: true, number: true, cell: (e) => costOf(e, 1) },
-  { key: 'change', title: 'Change', hint: 'of the time a call takes: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
+  { key: 'before', title: 'Before', hint: 'time per call', of: (e) => ofTime(e)?.costs[0], first: -1, compared: true, number: true, cell: (e) => costOf(e, 0) },
+  { key: 'now', title: 'Now', hint: 'time per call', of: (e) => ofTime(e)?.costs[1] ?? e.time, first: -1, compared: true, number: true, cell: (e) => costOf(e, 1) },
+  { key: 'change', title: 'Change', hint: 'of time per call, with its 90% interval: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
   { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, compared: true, cell: (e) => [verdict(e.word, ofTime(e)?.margin), elsewhere(e)] },
-  { key: 'time', title: 'Time a call', of: (e) => e.time, first: -1, compared: false, number: true, cell: (e) => seconds(e.time) },
-  { key: 'throughput', title: 'Throughput', of: (e) => e.throughput, first: -1, number: true, cell: (e) => rate(e.throughput) },
+  { key: 'time', title: 'Time per call', of: (e) => e.time, first: -1, compared: false, number: true, cell: (e) => seconds(e.time) },
+  { key: 'throughput', title: 'Throughput', of: (e) => rateOf(e), first: -1, number: true, cell: (e) => rate(rateOf(e)) },
   { key: 'latency', title: 'Latency p50', hint: 'of single calls, by the host’s clock', of: (e) => e.latency?.p50, first: -1, number: true, cell: (e) => said(e.latency?.p50, seconds) },
   { key: 'memory', title: 'Peak memory', of: (e) => e.memory, first: -1, number: true, cell: (e) => said(e.memory, bytes) },
   { key: 'energy', title: 'Energy', of: (e) => e.energy, first: -1, number: true, cell: (e) => said(e.energy, joules) },
@@ -25,11 +25,14 @@ function costOf(entry, at) {
   return at ? seconds(entry.time, COMPARED) : NONE;
 }
 
+// The throughput that goes with the time beside it: a row speaks of one measurement.
+const rateOf = (entry) => (ofTime(entry) ? entry.items / ofTime(entry).costs[1] : entry.throughput);
+
 const said = (value, say) => (missing(value) ? NONE : say(value));
 
 // The figure a verdict is about, where it is not time.
 function elsewhere(entry) {
-  const about = entry.judged.filter((j) => j.word === entry.word && METRICS[j.metric].cost !== 'time a call');
+  const about = entry.judged.filter((j) => j.word === entry.word && METRICS[j.metric].evidence !== 'time');
   const time = ofTime(entry);
   return about.length && time && time.word !== entry.word ? h('span', { class: 'muted small about' }, METRICS[about[0].metric].name) : null;
 }

@@ -34,15 +34,31 @@ function change(ratio) {
   return `${percent < 0 || Object.is(percent, -0) ? '' : '+'}${percent.toFixed(1)}%`;
 }
 
-const interval = (j) => change(j.ratio) + (j.low === undefined ? '' : ` [${change(j.low)}, ${change(j.high)}]`);
+const COSTS = {
+  time: ['slower', 'faster', 'as slow'],
+  peak_memory: ['more memory', 'less memory', 'the memory'],
+  energy: ['more energy', 'less energy', 'the energy'],
+};
+
+// A ratio of costs in words, with its interval: 5.1% [4.2%, 6.0%] slower.
+function inWords(evidence, ratio, interval) {
+  const [more, less, times] = COSTS[evidence];
+  const between = (ends, say) => (ends ? `[${ends.map(say).join(', ')}] ` : '');
+  if (ratio >= 2) return `${significant(ratio)} times ${between(interval, (r) => significant(r))}${times}`;
+  const way = ratio >= 1 ? 100 : -100;
+  const ends = interval && ratio < 1 ? [...interval].reverse() : interval;
+  return `${Math.abs((ratio - 1) * 100).toFixed(1)}% ${between(ends, (r) => `${((r - 1) * way + 0).toFixed(1)}%`)}${ratio >= 1 ? more : less}`;
+}
+
+const moved = (j) => inWords(METRICS[j.metric].evidence, j.ratio, j.low === undefined ? null : [j.low, j.high]);
 const many = (count, one, several = `${one}s`) => `${count.toLocaleString('en')} ${count === 1 ? one : several}`;
 
 const METRICS = {
-  throughput: { name: 'throughput', cost: 'time a call', say: rate, sayCost: seconds },
-  device_time: { name: 'device time', cost: 'time a call', say: seconds, sayCost: seconds },
-  latency: { name: 'latency', cost: 'time a call', say: seconds, sayCost: seconds },
-  peak_memory: { name: 'peak memory', cost: 'peak memory', say: bytes, sayCost: bytes },
-  energy: { name: 'energy', cost: 'energy an item', say: joules, sayCost: joules },
+  throughput: { name: 'throughput', evidence: 'time', cost: 'time per call', say: rate, sayCost: seconds },
+  device_time: { name: 'device time', evidence: 'time', cost: 'time per call', say: seconds, sayCost: seconds },
+  latency: { name: 'latency', evidence: 'time', cost: 'time per call', say: seconds, sayCost: seconds },
+  peak_memory: { name: 'peak memory', evidence: 'peak_memory', cost: 'peak memory', say: bytes, sayCost: bytes },
+  energy: { name: 'energy', evidence: 'energy', cost: 'energy per item', say: joules, sayCost: joules },
 };
 
 // What a judged figure cost before (0) and costs now (1): the two give the change beside them.
