@@ -114,7 +114,7 @@ function start() {
     absent(page),
     sessions(page),
     h('section', { class: 'words' }, h('h2', {}, 'Words'), h('dl', { class: 'pairs' }, WORDS.filter(([word]) => page.compared || word === UNVALIDATED).map(([word, text]) => h('div', {}, h('dt', {}, verdict(word)), h('dd', {}, text)))),
-      page.compared && h('p', { class: 'muted small' }, 'Changes are of a cost: of time per call, of bytes, of joules. Above zero is worse. Their intervals are 90%. Latency and throughput of a case are one evidence and are judged once.')),
+      page.compared && h('p', { class: 'muted small' }, 'Changes are of a cost: of time per call, of bytes, of joules. Above zero is worse. Latency and throughput of a case are one evidence and are judged once.')),
   ].filter(Boolean));
   bar.apply();
   document.querySelectorAll('a.case').forEach((link) => link.addEventListener('click', (event) => {

@@ -8,7 +8,7 @@ const COLUMNS = [
   { key: 'case', title: 'Case', of: (e) => e.id, first: 1, cell: null },
   { key: 'before', title: 'Before', hint: 'time per call', of: (e) => ofTime(e)?.costs[0], first: -1, compared: true, number: true, cell: (e) => costOf(e, 0) },
   { key: 'now', title: 'Now', hint: 'time per call', of: (e) => ofTime(e)?.costs[1] ?? e.time, first: -1, compared: true, number: true, cell: (e) => costOf(e, 1) },
-  { key: 'change', title: 'Change', hint: 'of time per call, with its 90% interval: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
+  { key: 'change', title: 'Change', hint: 'of time per call: above zero is slower', of: (e) => ofTime(e)?.ratio, first: -1, compared: true, cell: changed },
   { key: 'verdict', title: 'Verdict', of: (e) => GRAVITY.indexOf(e.word), first: 1, compared: true, cell: (e) => [verdict(e.word, ofTime(e)?.margin), elsewhere(e)] },
   { key: 'time', title: 'Time per call', of: (e) => e.time, first: -1, compared: false, number: true, cell: (e) => seconds(e.time) },
   { key: 'throughput', title: 'Throughput', of: (e) => rateOf(e), first: -1, number: true, cell: (e) => rate(rateOf(e)) },
