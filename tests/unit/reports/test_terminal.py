@@ -6,6 +6,7 @@ import pytest
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.analysis.findings import Confirmation, Rules
+from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.figures import counts, short
 from pytest_gpuperf.reports.tables import display_width
 from pytest_gpuperf.reports.terminal import explain, render_reference, render_table
@@ -179,6 +180,16 @@ def test_the_message_of_a_regressed_test():
         "  If the new figure is meant, accept it:",
         "    gpuperf calibrate --sessions 5 --into baselines/t4.json -- 'tests/test_x.py::test[a b]'",
     ]
+
+
+def test_the_message_of_two_revisions():
+    sides = Sides(base="main (1a2b3c4)", head="HEAD", launches=3, seconds=1.0)
+    lines = explain(finding(A, "regressed"), "main", sides=sides).split("\n")
+    assert lines[1:3] == [
+        "  base      800.0 /s, 10.00 ms a call (main (1a2b3c4))",
+        "  head      727.3 /s, 11.00 ms a call (HEAD)",
+    ]
+    assert lines[-2:] == ["  Look at it again, longer:", f"    gpuperf ab main --budget 1800 -- {A}"]
 
 
 def test_the_message_where_turns_decided():
