@@ -246,8 +246,12 @@ def test_what_has_moved_since_a_pinned_reference():
         f"{A} 10.00 ms 11.00 ms +10.0% [+8.9%, +11.1%] REGRESSED",
         f"{A} peak memory 953.7 MiB 858.3 MiB -10.0% [-10.9%, -9.1%] improved",
     ]
-    calm = comparison(finding(B), baseline="v1.json")
-    assert render_reference(calm, 80) == "Since the reference v1.json: 1 unchanged; 1 of 1 decided"
+    took = Confirmation(tests=1, launches=5, seconds=20)
+    calm = comparison(finding(B), baseline="v1.json", confirmation=took)
+    assert lines_of(render_reference(calm, 80)) == [
+        "Since the reference v1.json: 1 unchanged; 1 of 1 decided",
+        "confirmed in turns: 1 test, 5 launches, 20 s",
+    ]
 
 
 def test_a_rate_of_energy_has_its_unit():
