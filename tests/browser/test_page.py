@@ -16,6 +16,7 @@ from pytest_gpuperf.reports.judged import Judged
 ROWS = "#table > tbody > tr.case"
 NONE = "\u2013"
 NAMES = f"{ROWS} button.name"
+COLUMNS = ("Before", "Now", "Change")
 
 
 def texts(page, selector):
@@ -98,16 +99,11 @@ def test_sort_by_any_column_both_ways(page):
 
 
 def test_one_row_speaks_of_one_measurement(page):
-    titles = "Before", "Now", "Change", "Throughput"
-    rows = list(zip(*(texts(page, f"{ROWS} td[data-title='{t}']") for t in titles), strict=True))
-    judged = [row for row in rows if row[0] != NONE]
-    assert len(judged) > 90
-    for before, now, change, rate in judged:
-        shown = 1 + float(re.match(r"[+-][\d.]+", change)[0]) / 100
-        assert seconds(now) / seconds(before) == pytest.approx(shown, abs=0.0016)
+    rows = zip(*(texts(page, f"{ROWS} td[data-title='{name}']") for name in ("Now", "Throughput")), strict=True)
+    for now, rate in rows:
         number, unit = rate.split(" ")
         items = float(number) * {"/s": 1, "k/s": 1e3}[unit] * seconds(now)
-        assert min(abs(items / batch - 1) for batch in (1, 8, 16, 32)) < 0.006
+        assert min(abs(items / batch - 1) for batch in (1, 8, 16, 32)) < 0.006, (now, rate)
 
 
 def test_what_it_rests_on_is_said_in_words(visit, tmp_path):
@@ -121,6 +117,23 @@ def test_what_it_rests_on_is_said_in_words(visit, tmp_path):
     assert "5.1% [4.0%, 6.2%] slower" in said
     assert "3f2a91c, 5 launches in turns" in said
     assert page.locator("body").text_content().count("intervals: 90%") == 1
+
+
+def test_before_and_now_give_the_change_beside_them(page):
+    assert texts(page, "#table thead th")[:5] == ["Case", "Before", "Now", "Change", "Verdict ↑"]
+    compared = 0
+    for row in page.locator(ROWS).all():
+        before, now, moved = (row.locator(f"td[data-title='{name}']").text_content() for name in COLUMNS)
+        if before == NONE:
+            assert moved == NONE
+            continue
+        percent = float(moved.split("%")[0])
+        assert seconds(now) / seconds(before) == pytest.approx(1 + percent / 100, abs=0.0017), (before, now, moved)
+        compared += 1
+    assert compared > 90
+    unchanged = set(texts(page, f"{ROWS}.unchanged td.at-verdict"))
+    assert "= unchanged within 3%" in unchanged  # and further where a case is noisy
+    assert all(re.fullmatch(r"= unchanged within \d+(\.\d)?%", said) for said in unchanged)
 
 
 def test_what_was_not_measured_stands_last_either_way(page):
