@@ -29,12 +29,13 @@ from pytest_gpuperf.analysis import (
     block_medians,
     judge_paired,
     judge_suite,
-    needs_more_launches,
     suspects,
 )
+from pytest_gpuperf.analysis.confirmation import Confirmed, confirmed_verdicts
 from pytest_gpuperf.analysis.evidence import Canaries
-from pytest_gpuperf.analysis.gate import SUITE
-from pytest_gpuperf.analysis.paired import usual_spreads
+from pytest_gpuperf.analysis.findings import Confirmation
+from pytest_gpuperf.analysis.location import spread_between
+from pytest_gpuperf.analysis.paired import LOOKS, wanting_launches
 
 POLICY = Policy()
 PAIRED_POLICY = Policy(comparisons=48)
@@ -78,34 +79,29 @@ def suite(
     calm = [n for n in evidence if n not in again][:REFERENCES] if fresh else []
     for name in (*fresh, *calm):
         evidence[name] = replace(evidence[name], candidate=_observed(cases[name][1][: 1 + FRESH]))
-    words: dict[str, str] = {n: v.word for n, v in judge_suite(evidence, canaries, POLICY).items()}
-    words |= _in_turns(launches)
-    if launches and words.get(SUITE) == "regressed":
-        slower = sum(words[n] == "regressed" for n in launches)
-        words[SUITE] = "regressed" if 2 * slower > len(launches) else "inconclusive"
-    return words
+    verdicts = judge_suite(evidence, canaries, POLICY)
+    if launches:
+        known = {n: spread_between(evidence[n].baseline) for n in launches}
+        took = Confirmed(record=Confirmation(tests=len(launches), seconds=0), launches=_taken(launches, known))
+        verdicts = confirmed_verdicts(verdicts, took, {}, known)
+    return {n: v.word for n, v in verdicts.items()}
 
 
 def _observed(sessions: Sequence[Session]) -> list[Observed]:
     return [Observed(s["id"], block_medians(s["samples"]), s["time"], s["card"]) for s in sessions]
 
 
-def _in_turns(launches: Mapping[str, Sequence[Sides]]) -> dict[str, str]:
-    policy = Policy(comparisons=len(launches))
+def _taken(launches: Mapping[str, Sequence[Sides]], known: Mapping[str, float]) -> dict[str, list[Launch]]:
+    """The launches of each case, as many as the gate wants and `turns` gives."""
     made: dict[str, list[Launch]] = {name: [] for name in launches}
-    usual = usual_spreads(made)
-    wanted = set(launches)
-    while wanted:
+    policies = dict.fromkeys(launches, replace(POLICY, comparisons=len(launches) * len(LOOKS)))
+    while wanted := [
+        n for n in wanting_launches(made, policies, known, extended=True) if len(made[n]) < len(launches[n])
+    ]:
         for name in wanted:
             base, head = launches[name][len(made[name])]
             made[name].append(Launch([[m] for m in base], [[m] for m in head]))
-        usual = usual_spreads(made)
-        wanted = {
-            n
-            for n, took in made.items()
-            if len(took) < len(launches[n]) and needs_more_launches(took, policy, usual=usual[n])
-        }
-    return {n: judge_paired(took, policy, usual[n]).word for n, took in made.items()}
+    return made
 
 
 def ratio_rule(figure: Callable[[Any], float], baseline: Sessions, candidate: Sessions) -> str:

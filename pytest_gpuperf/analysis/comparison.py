@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
 from statistics import median
@@ -11,7 +11,7 @@ import msgspec
 
 from pytest_gpuperf.analysis import gate
 from pytest_gpuperf.analysis.confirmation import Confirmed, confirmed_verdicts
-from pytest_gpuperf.analysis.evidence import LEAST_MARGIN, Policy
+from pytest_gpuperf.analysis.evidence import LEAST_MARGIN, Observed, Policy
 from pytest_gpuperf.analysis.explaining import MOVED, explanations
 from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules, Turns
 from pytest_gpuperf.analysis.location import spread_between
@@ -57,8 +57,8 @@ def compare(
     policies = {name: case.policy or Policy() for name, case in joined.evidence["time"].items()}
     verdicts = dict(screened)
     if confirmed is not None:
-        known = {n: spread_between(joined.evidence["time"][n].baseline) for n in confirmed.launches}
-        verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, known)
+        spreads = spreads_of(baseline, confirmed.launches)
+        verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, spreads)
     day = _day(today)
     findings: list[Finding] = []
     for case, (accepted, current) in joined.pairs.items():
@@ -91,6 +91,15 @@ def compare(
 
 def _day(today: date | None) -> str:
     return (today or datetime.now(UTC).date()).isoformat()
+
+
+def spreads_of(baseline: Baseline, cases: Collection[str]) -> dict[str, float]:
+    """By how much the accepted sessions of these cases differ: their launches will not differ by less."""
+    return {
+        case.id: spread_between([Observed(s.session, s.medians) for s in case.series])
+        for case in baseline.cases
+        if case.id in cases
+    }
 
 
 def moved(findings: Iterable[Finding]) -> list[str]:

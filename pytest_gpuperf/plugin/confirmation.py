@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_gpuperf.analysis.comparison import spreads_of
 from pytest_gpuperf.analysis.confirmation import Confirmed
 from pytest_gpuperf.analysis.findings import Confirmation
 from pytest_gpuperf.errors import GpuPerfError
@@ -107,6 +108,7 @@ class Confirming:
                 confirming.Confirming(
                     revision=commit,
                     cases=cases,
+                    spreads={n: s for of in self.suspicions for n, s in spreads_of(of.baseline, cases).items()},
                     folder=config.invocation_params.dir,
                     rootdir=config.rootpath,
                     arguments=lambda tests, scratch: arguments_again(config, tests, scratch),

@@ -29,6 +29,7 @@ class Confirming:
 
     revision: str  # the commit
     cases: Mapping[str, str]  # that are wanted, and their tests
+    spreads: Mapping[str, float]  # by how much the baseline's sessions of each differ
     folder: Path  # where pytest was started
     rootdir: Path  # pytest's: node ids are relative to it
     arguments: Callable[[Sequence[str], str], Sequence[str]]  # of pytest, from test files and a scratch folder
@@ -129,7 +130,7 @@ class _Confirmation:
         self.started = time.monotonic()
         self.rootdir = asked.rootdir.resolve()
         self.absent: dict[str, str] = {}  # test -> why it cannot be run
-        self.gathered = Gathered(override=Rule(), extended=True, only=asked.cases)
+        self.gathered = Gathered(override=Rule(), extended=True, spreads=asked.spreads, only=asked.cases)
         arguments: dict[Name, list[str]] = {name: self._arguments(sides[name], place) for name in SIDES}
         self.launches = Launches(sides, place, arguments, self.gathered, limit=asked.limit)
         self.each = 0.0  # seconds that one test took in the last launch, its processes' start left out

@@ -47,6 +47,7 @@ class Gathered:
 
     override: Rule
     extended: bool  # more launches than the usual ones may follow, and each look is one more chance to be wrong
+    spreads: Mapping[str, float] = field(default_factory=dict[str, float])  # by how much a case differed before
     only: Mapping[str, str] | None = None  # the cases that are wanted, and their tests; None: all
     pairs: dict[str, Pair] = field(default_factory=dict[str, Pair])
     sessions: list[Session] = field(default_factory=list[Session])  # head's
@@ -119,7 +120,7 @@ class Gathered:
         """The tests with a case that another launch may decide."""
         judged = self.judged()
         launches = {name: pair.launches for name, pair in judged.items()}
-        undecided = wanting_launches(launches, self._policies(judged), extended=self.extended)
+        undecided = wanting_launches(launches, self._policies(judged), self.spreads, extended=self.extended)
         wanted = {judged[name].head[0].test for name in undecided}
         measured = {pair.head[0].test for pair in judged.values()}
         wanted |= {t for t in self.tests if t not in measured and t not in self.out and self._may_come(t)}
@@ -130,7 +131,7 @@ class Gathered:
         judged = self.judged()
         launches = {name: pair.launches for name, pair in judged.items()}
         policies = self._policies(judged)
-        return judge_paired_suite(launches, Policy(comparisons=self._comparisons(judged)), policies)
+        return judge_paired_suite(launches, Policy(comparisons=self._comparisons(judged)), policies, self.spreads)
 
     def _policies(self, judged: Mapping[str, Pair]) -> dict[str, Policy]:
         comparisons = self._comparisons(judged)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_gpuperf.analysis.days import CARD_SPREAD, DAY_SPREAD, HOUR, clusters, day_variance, unseen
+from pytest_gpuperf.analysis.days import CARD_SPREAD, DAY_SPREAD, HOUR, Unseen, clusters, day_variance, unseen
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Observed, Policy
 from pytest_gpuperf.analysis.gate import judge_suite
 
@@ -22,23 +22,23 @@ def test_sessions_no_more_than_an_hour_apart_are_one_cluster() -> None:
 
 
 def test_until_three_clusters_are_known_another_day_is_believed_to_differ() -> None:
-    assert unseen(at(0.0, 1.0), at(2.0), 1.0) == 0
-    assert unseen(at(0.0, 1.0), at(DAY), 1.0) == pytest.approx(2 * DAY_SPREAD**2)
-    assert unseen(at(0.0, DAY), at(2 * DAY), 1.0) == pytest.approx(1.5 * DAY_SPREAD**2)
-    assert unseen([Observed("s", (1.0,))], at(DAY), 1.0) == 0
+    assert unseen(at(0.0, 1.0), at(2.0)) == Unseen()
+    assert unseen(at(0.0, 1.0), at(DAY)).always == pytest.approx(2 * DAY_SPREAD**2)
+    assert unseen(at(0.0, DAY), at(2 * DAY)).always == pytest.approx(1.5 * DAY_SPREAD**2)
+    assert unseen([Observed("s", (1.0,))], at(DAY)) == Unseen()
 
 
 def test_from_three_clusters_on_the_data_say_how_much_days_differ() -> None:
     nightly = at(0.0, DAY, 2 * DAY)
-    assert unseen(nightly, at(3 * DAY), 1e-4) == 0  # each session had its own day: its variance holds that already
-    assert unseen(nightly, at(3 * DAY, 3 * DAY + 1), 1e-4) == pytest.approx(0.5e-4)
+    assert unseen(nightly, at(3 * DAY)).days == 0  # each session had its own day: its variance holds that already
+    assert unseen(nightly, at(3 * DAY, 3 * DAY + 1)).days == pytest.approx(0.5)
     twice = at(0.0, 1.0, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1)
-    assert unseen(twice, at(3 * DAY), 1e-4) == pytest.approx((1 / 3 - 1 / 6) * 1e-4)
+    assert unseen(twice, at(3 * DAY)).days == pytest.approx(1 / 3 - 1 / 6)
 
 
 def test_a_card_that_was_never_seen() -> None:
-    assert unseen(at(0.0, card="a"), at(1.0, card="b"), 0.0) == CARD_SPREAD**2
-    assert unseen(at(0.0, card="a"), at(1.0, card="a"), 0.0) == 0
+    assert unseen(at(0.0, card="a"), at(1.0, card="b")).always == CARD_SPREAD**2
+    assert unseen(at(0.0, card="a"), at(1.0, card="a")) == Unseen()
 
 
 def drawn(rng: np.random.Generator, days: float, cases: int = 60) -> tuple[np.ndarray, ...]:
@@ -77,4 +77,4 @@ def test_days_that_differ_widen_the_interval_of_one_day_more() -> None:
 
         return judge_suite({str(i): case() for i in range(20)}, None, Policy())["0"].high
 
-    assert judged(0.02) > judged(0.0) + 0.02
+    assert judged(0.02) > judged(0.0) + 0.01
