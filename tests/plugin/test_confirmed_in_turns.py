@@ -123,7 +123,7 @@ def test_where_no_code_changed_it_is_the_machine_or_its_software(repository):
     result.stdout.fnmatch_lines(
         [
             "*so other software does that (torch 0.1 -> *",
-            "gpuperf: 2 of 2 cases are slower by other versions of software*",
+            "gpuperf: 2 of 2 compared figures cost more with other versions of software (torch 0.1 -> *",
         ]
     )
     allowed = ("--gpuperf-allow-environment", "--gpuperf-csv", "report/figures.csv")
