@@ -181,5 +181,6 @@ def _remarks(judged: Judged) -> Iterator[str]:
 def _reference(page: Page, reference: Comparison | None) -> None:
     if reference is not None:
         page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
+        page.items(f"- {escaped(what)}" for what in confirmed(reference))
         moved: list[Finding] = [f for f in reference.findings if f.verdict.word in {"regressed", "environment"}]
         page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change_in_words(f))}" for f in moved)

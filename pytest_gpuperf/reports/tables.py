@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 Rows = Sequence[Sequence[str]]
 
 GAP = "  "
-NARROWEST = 16  # of the names' column: below it every name would stand above its figures
+NARROWEST = 12  # of the names' column: below it every name would stand above its figures
 
 
 def visible(text: str) -> str:

@@ -64,6 +64,7 @@ def render_reference(reference: Comparison, width: int) -> str:
         if f.verdict.word not in {"unchanged", "inconclusive", "reference"}
     ]
     told = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
+    told += _lines(confirmed(reference), width)
     return "\n".join([*told, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
 
 

@@ -11,6 +11,7 @@ from page_suite import a_suite, written
 ROWS = "#table > tbody > tr.case"
 NONE = "\u2013"
 NAMES = f"{ROWS} button.name"
+COLUMNS = ("Before", "Now", "Change")
 
 
 def texts(page, selector):
@@ -90,6 +91,23 @@ def test_sort_by_any_column_both_ways(page):
     names = texts(page, NAMES)
     assert names[0].startswith("test_model[convnext_tiny-autocast_fp16-eager-1]")
     assert names[1].startswith("test_model[convnext_tiny-autocast_fp16-eager-8]")  # numbers by size
+
+
+def test_before_and_now_give_the_change_beside_them(page):
+    assert texts(page, "#table thead th")[:5] == ["Case", "Before", "Now", "Change", "Verdict ↑"]
+    compared = 0
+    for row in page.locator(ROWS).all():
+        before, now, moved = (row.locator(f"td[data-title='{name}']").text_content() for name in COLUMNS)
+        if before == NONE:
+            assert moved == NONE
+            continue
+        percent = float(moved.split("%")[0])
+        assert seconds(now) / seconds(before) == pytest.approx(1 + percent / 100, abs=0.0017), (before, now, moved)
+        compared += 1
+    assert compared > 90
+    unchanged = set(texts(page, f"{ROWS}.unchanged td.at-verdict"))
+    assert "= unchanged within 3%" in unchanged  # and further where a case is noisy
+    assert all(re.fullmatch(r"= unchanged within \d+(\.\d)?%", said) for said in unchanged)
 
 
 def test_what_was_not_measured_stands_last_either_way(page):

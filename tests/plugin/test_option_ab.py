@@ -53,8 +53,8 @@ def test_a_slower_test_fails_and_the_others_pass_each_reported_once(slower, pyte
         [
             "gpuperf: launch 1: all tests (* s so far)",
             "throughput regressed: tests/test_perf.py::test_call[[]spin]",
-            "  base      * /s (base (*))",
-            "  head      * /s (HEAD (*+dirty))",
+            "  base      * /s, * a call (base (*))",
+            "  head      * /s, * a call (HEAD (*+dirty))",
             "  Look at it again, longer:",
             "    gpuperf ab base --budget 1800 -- 'tests/test_perf.py::test_call[[]spin]'",
             "case *base (*)  HEAD (*+dirty) * change  verdict",

@@ -61,7 +61,7 @@ def test_on_github_the_test_s_own_line_is_marked_and_the_job_has_a_summary(judge
     result = judged.run(*JUDGED)
     commands = [line for line in result.outlines if line.startswith("::")]
     assert commands[0].startswith("::error title=gpuperf on ")
-    start = f"::error file={judged.path.name}/test_perf.py,line=5,title=throughput regressed "
+    start = f"::error file={judged.path.name}/test_perf.py,line=5,title=throughput regressed%2C "
     assert [line for line in commands if line.startswith(start) and "test_spin[8]" in line]
     summary = (judged.path / "summary.md").read_text()
     assert summary.startswith("of an earlier step\n<!-- gpuperf: ")

@@ -144,6 +144,7 @@ def _remarks(subject: Subject) -> Iterator[str]:
     reference = subject.judged and subject.judged.reference
     if reference is not None:
         yield f"Since the reference {reference.baseline}: {counts(reference)}"
+        yield from confirmed(reference)
         moved = (f for f in reference.findings if word(f) in {"regressed", "environment", "improved"})
         yield from (f"{word(f)} since the reference: {f.case}, {change_in_words(f)}" for f in moved)
 

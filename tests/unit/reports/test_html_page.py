@@ -167,7 +167,9 @@ def test_what_stands_beside_the_verdict():
         subject(
             finding(A, "regressed", waiver=WAIVER),
             run=run_of(A, B, evidence=unproven),
-            reference=msgspec.structs.replace(reference, baseline="pinned.json"),
+            reference=msgspec.structs.replace(
+                reference, baseline="pinned.json", confirmation=Confirmation(tests=1, launches=5, seconds=20)
+            ),
             changes=("torch 2.13.0 -> 2.15.0",),
             suite=msgspec.structs.replace(SUITE, word="unchanged"),
             rules=Rules(min_decided=0),
@@ -181,6 +183,7 @@ def test_what_stands_beside_the_verdict():
         "intervals: 90%",
         "2 cases unvalidated: which device did the work is not proven",
         "Since the reference pinned.json: 1 improved, 1 regressed; 2 of 2 decided",
+        "confirmed in turns: 1 test, 5 launches, 20 s",
         f"regressed since the reference: {A}, 10.0% [8.9%, 11.1%] slower",
         f"improved since the reference: {B}, 10.0% faster",
     )

@@ -184,7 +184,12 @@ def test_everything_a_reviewer_must_know():
             unmeasured={"x": "skipped: no GPU"},
             expired={"y": WAIVER},
             changes=("torch 2.13.0 -> 2.15.0",),
-            reference=comparison(finding(A, "regressed"), finding(B), baseline="v1.json"),
+            reference=comparison(
+                finding(A, "regressed"),
+                finding(B),
+                baseline="v1.json",
+                confirmation=Confirmation(tests=1, launches=5, seconds=20),
+            ),
         )
     )
     items = [line.removeprefix("- ") for line in text.split("\n") if line.startswith("- ")]
@@ -192,6 +197,7 @@ def test_everything_a_reviewer_must_know():
     assert any(item.endswith("(waived until 2031-01-31: the &#60;new&#62; kernel &#124; known)") for item in items)
     assert [c for c in plain if c] == ["x", A, B, "y", A]
     assert "changed: torch 2.13.0 -&#62; 2.15.0" in items
+    assert "confirmed in turns&#58; 1 test, 5 launches, 20 s" in items
     assert "**Since the reference <code>v1.json</code>**: 1 unchanged, 1 regressed&#59; 2 of 2 decided." in text
     calm = judged(finding(A), reference=comparison(finding(A)))
     assert render_markdown(calm).count("\n- ") == 0

@@ -6,6 +6,7 @@ import pytest
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.analysis.findings import Confirmation, Rules
+from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.figures import counts, short
 from pytest_gpuperf.reports.tables import display_width
 from pytest_gpuperf.reports.terminal import explain, render_reference, render_table
@@ -181,6 +182,16 @@ def test_the_message_of_a_regressed_test():
     ]
 
 
+def test_the_message_of_two_revisions():
+    sides = Sides(base="main (1a2b3c4)", head="HEAD", launches=3, seconds=1.0)
+    lines = explain(finding(A, "regressed"), "main", sides=sides).split("\n")
+    assert lines[1:3] == [
+        "  base      800.0 /s, 10.00 ms a call (main (1a2b3c4))",
+        "  head      727.3 /s, 11.00 ms a call (HEAD)",
+    ]
+    assert lines[-2:] == ["  Look at it again, longer:", f"    gpuperf ab main --budget 1800 -- {A}"]
+
+
 def test_the_message_where_turns_decided():
     lines = explain(in_turns(A, ratio=1.051), "b.json").split("\n")
     assert lines[1:3] == [
@@ -235,8 +246,12 @@ def test_what_has_moved_since_a_pinned_reference():
         f"{A} 10.00 ms 11.00 ms +10.0% [+8.9%, +11.1%] REGRESSED",
         f"{A} peak memory 953.7 MiB 858.3 MiB -10.0% [-10.9%, -9.1%] improved",
     ]
-    calm = comparison(finding(B), baseline="v1.json")
-    assert render_reference(calm, 80) == "Since the reference v1.json: 1 unchanged; 1 of 1 decided"
+    took = Confirmation(tests=1, launches=5, seconds=20)
+    calm = comparison(finding(B), baseline="v1.json", confirmation=took)
+    assert lines_of(render_reference(calm, 80)) == [
+        "Since the reference v1.json: 1 unchanged; 1 of 1 decided",
+        "confirmed in turns: 1 test, 5 launches, 20 s",
+    ]
 
 
 def test_a_rate_of_energy_has_its_unit():
