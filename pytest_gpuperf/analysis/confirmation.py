@@ -90,8 +90,8 @@ def _whole(screened: Verdict | None, confirmed: Confirmed, policies: Mapping[str
 
 
 def _same_code(verdict: Verdict, revision: str, software: Sequence[str]) -> Verdict:
-    if verdict.word not in _OPEN:
-        return verdict
+    if verdict.word not in _OPEN or (software and verdict.word == "inconclusive"):
+        return verdict  # other software may fail a session, so it takes proof like code does
     word: Word = "environment" if software else "machine"
     cause = f"other software does that ({', '.join(software)})" if software else "the machine does that"
     reason = f"no code changed since {revision}, so {cause}: {verdict.reason}"

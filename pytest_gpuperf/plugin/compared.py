@@ -116,7 +116,7 @@ class Compared:
         sides = comparison.sides
         assert sides is not None
         for finding in comparison.findings:
-            if finding.fails or (comparison.rules.strict and finding.verdict.word == "inconclusive"):
+            if comparison.is_failure(finding):
                 text = explain(finding, comparison.baseline, sides=sides)
                 before = found.get(finding.test)
                 said = f"{before[2]}\n\n{text}" if before else text

@@ -15,6 +15,7 @@ from pytest_gpuperf.analysis.paired import (
     judge_paired_suite,
     needs_more_launches,
     usual_spreads,
+    wanting_launches,
 )
 
 POLICY = Policy()
@@ -164,3 +165,26 @@ def test_neither_the_unit_nor_the_order_of_launches_matters(seed, scale):
     scaled = [Launch([[s * scale for s in x] for x in d.a], [[s * scale for s in x] for x in d.b]) for d in drawn]
     for other in (judge_paired(scaled, POLICY), judge_paired(drawn[::-1], POLICY)):
         assert (other.word, other.ratio) == (first.word, pytest.approx(first.ratio, rel=1e-9))
+
+
+def test_many_launches_find_what_few_cannot_and_two_odd_ones_at_each_end_decide_nothing():
+    rng = np.random.default_rng(10)
+    slow = launches(rng, 1.03, 20, sd=0.02)
+    few, many = (judge_paired(slow[:count], POLICY) for count in (5, 20))
+    assert [few.word, many.word] == ["inconclusive", "regressed"]
+    assert many.detectable < few.detectable
+    odd = [launch(rng, r) for r in (0.5, 0.6, 1.5, 1.6)]
+    assert judge_paired([*odd, *launches(rng, 1.0, 12)], POLICY).word == "unchanged"
+    assert judge_paired([*odd, *launches(rng, 1.05, 12)], POLICY).word == "regressed"
+
+
+def test_an_open_case_gets_launches_up_to_the_next_look_and_a_plain_one_none():
+    rng = np.random.default_rng(11)
+    noisy, plain = [launch(rng, r) for r in (0.93, 1.09, 0.97, 1.12, 1.02) * 4], launches(rng, sd=0.001)
+    policies = {"noisy": POLICY, "plain": POLICY}
+
+    def wanted(count, *, extended=True):
+        return wanting_launches({"noisy": noisy[:count], "plain": plain[:2]}, policies, extended=extended)
+
+    assert [wanted(count) for count in (2, 5, 6, 7)] == [{"noisy"}] * 4
+    assert wanted(5, extended=False) == wanted(20) == set()
