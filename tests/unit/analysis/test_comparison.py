@@ -220,6 +220,19 @@ def test_memory_is_judged_on_a_gpu_and_where_a_test_asks_for_it():
     assert len(judged(run(asked), baseline(*known)).findings) == 2
 
 
+def test_sessions_in_another_state_leave_every_figure_open_and_the_accepted_one_shown():
+    known = [accepted(A, 1e-3, peak_memory=100 * 2**20)]
+    hot = case(A, *[1.5e-3] * 3, state="thermal slow-down", peak_memory=200 * 2**20)
+    comparison = judged(run(hot, environment=GPU), baseline(*known, environment=GPU))
+    assert [(f.evidence, f.verdict.word) for f in comparison.findings] == [
+        ("time", "inconclusive"),
+        ("peak_memory", "inconclusive"),
+    ]
+    time, memory = comparison.findings
+    assert time.baseline == time.current == pytest.approx(4 / 1e-3, rel=0.01)
+    assert memory.baseline == memory.current == 100 * 2**20
+
+
 def test_energy_is_judged_where_both_have_it():
     known = baseline(accepted(A, 1e-3, energy=1.0))
     comparison = judged(run(case(A, *[1e-3] * 3, energy=1.5)), known)
