@@ -15,12 +15,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import sqrt
 from typing import Any
 
 import gate_draws as draws
 import numpy as np
 
+from pytest_gpuperf.analysis.error_rates import wilson
 from pytest_gpuperf.analysis.evidence import Canaries, CaseEvidence, Observed, Policy
 from pytest_gpuperf.analysis.gate import SUITE, judge_suite, suspects
 from pytest_gpuperf.analysis.paired import Launch, judge_paired, needs_more_launches
@@ -105,12 +105,6 @@ def judged(
 
 def seeded(*what: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(what).encode()))
-
-
-def wilson(bad: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    p = bad / count
-    middle, half = p + z * z / 2 / count, z * sqrt(p * (1 - p) / count + z * z / 4 / count / count)
-    return max(0.0, (middle - half) / (1 + z * z / count)), min(1.0, (middle + half) / (1 + z * z / count))
 
 
 def share(hits: int, count: int) -> str:

@@ -13,7 +13,7 @@ from pytest_gpuperf.analysis.paired import LOOKS, Launch, judge_paired_suite, ju
 from pytest_gpuperf.analysis.suite import SUITE
 from pytest_gpuperf.analysis.view import SUITE_FROM
 from pytest_gpuperf.results.records import Verdict, Word
-from pytest_gpuperf.results.units import in_words
+from pytest_gpuperf.results.units import cost_in_words
 
 _OPEN = frozenset({"regressed", "improved", "inconclusive"})  # words that the machine, or other software, may explain
 
@@ -82,7 +82,8 @@ def _whole(screened: Verdict | None, confirmed: Confirmed, policies: Mapping[str
         )
         if turned is not None:
             count = len(confirmed.launches)
-            reason = f"the middle of {count} cases is {in_words(screened.ratio)} than the baseline; {turned.reason}"
+            seen = cost_in_words("time", screened.ratio, beside="the baseline")
+            reason = f"the middle of {count} cases is {seen}; {turned.reason}"
             return msgspec.structs.replace(turned, reason=reason)
     if confirmed.same_code and not confirmed.launches:
         return _same_code(screened, next(iter(confirmed.same_code.values())), confirmed.software)

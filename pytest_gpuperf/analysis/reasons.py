@@ -11,7 +11,7 @@ import numpy as np
 from pytest_gpuperf.analysis.arrays import Floats, Indices
 from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.results.records import SESSIONS_KEPT, Verdict, Word
-from pytest_gpuperf.results.units import in_words
+from pytest_gpuperf.results.units import cost_in_words, in_words
 
 PUBLISHED = 0.25  # beyond it a published figure convicts
 FRESH = 3  # candidate sessions after a confirmation
@@ -131,7 +131,7 @@ def published(case: CaseEvidence) -> Verdict:
         low=ratio,
         high=ratio,
         before=before,
-        reason=f"{in_words(ratio)} than a published figure, which has no variance: "
+        reason=f"{cost_in_words('time', ratio, beside='a published figure')}, which has no variance: "
         + (f"more than {PUBLISHED:.0%} slower" if slower else f"only a loss beyond {PUBLISHED:.0%} would count"),
         detectable=PUBLISHED,
     )
