@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from pytest_gpuperf.results.records import KERNELS_KEPT, Kernel, Profile
-from pytest_gpuperf.traces.capture import Activity, Capture, from_events, quietly
+from pytest_gpuperf.traces.capture import Activity, Capture, from_events, leaving, quietly
 from pytest_gpuperf.traces.kernel_names import shortened
 from pytest_gpuperf.traces.operators import outermost, short, units
 from pytest_gpuperf.traces.settings import torch_settings
@@ -51,7 +51,8 @@ def profile_of(
     pieces: list[Piece] = []
     least = inf
     with quietly():
-        with _profiler(cuda=cuda):  # the first one of a process makes the first operator in it slower
+        # The first profile of a process makes the first operator in it slower.
+        with leaving(synchronize, cuda=cuda), _profiler(cuda=cuda):
             synchronize()
         for _ in range(1 if cuda else _TRIES):
             wall, trace = _traced(call, synchronize, cuda=cuda)
@@ -75,7 +76,7 @@ def profile_of(
 
 def _traced(call: Callable[[], object], synchronize: Callable[[], None], *, cuda: bool) -> tuple[float, Any]:
     """Seconds of the call on the host, and torch's trace of it."""
-    with _profiler(cuda=cuda) as profiler:
+    with leaving(synchronize, cuda=cuda), _profiler(cuda=cuda) as profiler:
         start = perf_counter()
         call()
         synchronize()

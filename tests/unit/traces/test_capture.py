@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from pytest_gpuperf.traces.capture import Activity, Capture, capture, from_events, sees_kernels
+from pytest_gpuperf.traces.capture import Activity, Capture, capture, from_events, leaving, sees_kernels
 
 
 def event(name: str, start: float, end: float, where: str = "CUDA", parent: object = None, **more: Any) -> Any:
@@ -77,3 +78,27 @@ def test_nothing_was_seen() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here the profiler sees kernels")
 def test_a_machine_without_cuda_sees_no_kernels() -> None:
     assert not sees_kernels(0)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "set_by_user", "asked"),
+    [("13.0", None, "1"), ("12.6", None, "1"), ("12.4", None, None), (None, None, None), ("13.0", "0", "0")],
+)
+def test_cudas_profiling_library_is_asked_to_leave_after_a_profile(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, set_by_user: str | None, asked: str | None
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.delenv("TEARDOWN_CUPTI", raising=False)
+    if set_by_user is not None:
+        monkeypatch.setenv("TEARDOWN_CUPTI", set_by_user)
+    steps: list[str] = []
+    with leaving(lambda: steps.append("synchronized"), cuda=True):
+        assert os.environ.get("TEARDOWN_CUPTI") == asked
+        steps.append("profiled")
+    assert steps == ["profiled", "synchronized", "synchronized"]  # it leaves at the end of a call of CUDA
+
+
+def test_a_profile_of_the_processor_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEARDOWN_CUPTI", raising=False)
+    capture(lambda: torch.ones(1) + 1, lambda: None, cuda=False)
+    assert "TEARDOWN_CUPTI" not in os.environ
