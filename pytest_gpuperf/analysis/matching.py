@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from math import expm1
 
 from pytest_gpuperf.analysis.compaction import block_medians
-from pytest_gpuperf.analysis.evidence import DEFAULT_TOLERANCE, CaseEvidence, Observed, Policy
+from pytest_gpuperf.analysis.evidence import DEFAULT_TOLERANCE, MARGIN_CAP, CaseEvidence, Observed, Policy
 from pytest_gpuperf.results.records import (
     Accepted,
     Baseline,
@@ -121,6 +121,7 @@ def merged(rule: Rule, override: Rule) -> Rule:
     return Rule(
         tolerance=kept | override.tolerance,
         margin=rule.margin if override.margin is None else override.margin,
+        margin_cap=rule.margin_cap if override.margin_cap is None else override.margin_cap,
     )
 
 
@@ -137,7 +138,8 @@ def stated(rule: Rule, kind: EvidenceKind) -> tuple[str, float]:
 def policy_of(rule: Rule, kind: EvidenceKind) -> Policy:
     """How a rule has an evidence judged."""
     metric, fraction = stated(rule, kind)
-    return Policy(tolerance=expm1(log_tolerance(metric, fraction)), margin=rule.margin)
+    cap = MARGIN_CAP if rule.margin_cap is None else rule.margin_cap
+    return Policy(tolerance=expm1(log_tolerance(metric, fraction)), margin=rule.margin, margin_cap=cap)
 
 
 def _evidence(

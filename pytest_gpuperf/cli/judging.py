@@ -26,6 +26,12 @@ def add_rules(parser: ArgumentParser) -> None:
         metavar="METRIC=3%",
         help="how much worse a metric may become; may be repeated; goes above what the tests say",
     )
+    parser.add_argument(
+        "--margin",
+        default="auto",
+        metavar="5%%",
+        help="in which a case is unchanged: 5%%, or what its sessions can tell, up to a cap (auto:10%%)",
+    )
 
 
 def add_stored(parser: ArgumentParser) -> None:
@@ -49,7 +55,7 @@ def rules_of(options: Namespace) -> tuple[Rules, Rule]:
     """What decides the outcome, and what goes above the tests' own rules."""
     from pytest_gpuperf.analysis.findings import Rules
     from pytest_gpuperf.results.records import Rule
-    from pytest_gpuperf.results.tolerances import one_each, parse_share, parse_tolerance
+    from pytest_gpuperf.results.tolerances import one_each, parse_margin, parse_share, parse_tolerance
 
     what = "--tolerance"
     rules = Rules(
@@ -58,7 +64,8 @@ def rules_of(options: Namespace) -> tuple[Rules, Rule]:
         allow_environment=options.allow_environment,
         min_decided=parse_share(options.min_decided, "--min-decided"),
     )
-    return rules, Rule(tolerance=one_each([parse_tolerance(text, what) for text in options.tolerance], what))
+    tolerance = one_each([parse_tolerance(text, what) for text in options.tolerance], what)
+    return rules, Rule(tolerance=tolerance, **parse_margin(options.margin, "--margin"))
 
 
 def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: tuple[str, ...] = ()) -> Judged:

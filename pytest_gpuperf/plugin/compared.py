@@ -93,7 +93,7 @@ class Compared:
                 rules=Rules(
                     strict=settings.strict, allow_missing=settings.allow_missing, min_decided=settings.min_decided
                 ),
-                override=Rule(tolerance=dict(settings.tolerance_said)),
+                override=Rule(tolerance=dict(settings.tolerance_said), **settings.margin_said),
                 progress=self._say(),
             )
         )

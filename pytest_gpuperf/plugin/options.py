@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.results.tolerances import parse_margin, parse_share, parse_tolerance
 from pytest_gpuperf.results.tolerances import parse_seconds as seconds
-from pytest_gpuperf.results.tolerances import parse_share, parse_tolerance
 
 
 def _text(value: str, _what: str) -> str:
@@ -67,6 +67,14 @@ OPTIONS = (
         "how much worse a metric may become: throughput=3%",
         parse_tolerance,
         metavar="METRIC=PERCENT",
+    ),
+    Option(
+        "margin",
+        "value",
+        "in which a case is unchanged: 5%, or what its sessions can tell, up to a cap (auto:10%)",
+        parse_margin,
+        "auto",
+        "PERCENT",
     ),
     Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),
     Option("require-proof", "flag", "let a result fail whose device is not proven to have done the work"),

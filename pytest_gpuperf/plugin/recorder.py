@@ -91,7 +91,7 @@ class Recorder:
             test=item.nodeid,
             line=None if line is None else line + 1,
             parameters=parameters_of(item),
-            rule=Rule(tolerance=dict(settings.tolerance), margin=settings.margin),
+            rule=Rule(tolerance=dict(settings.tolerance), margin=settings.margin, margin_cap=settings.margin_cap),
             measurements=measurements,
         )
 

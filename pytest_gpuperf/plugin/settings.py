@@ -11,7 +11,7 @@ import pytest
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.plugin.options import OPTIONS, Option, seconds
-from pytest_gpuperf.results.tolerances import known_metric, one_each, parse_tolerance
+from pytest_gpuperf.results.tolerances import known_metric, one_each, parse_margin, parse_tolerance
 from pytest_gpuperf.results.units import METRICS, parse_fraction
 
 _INI_TYPES: Mapping[str, Literal["string", "bool", "linelist"]] = {
@@ -36,6 +36,8 @@ class Settings:
     csv: Path | None
     tolerance: Mapping[str, float]
     tolerance_said: Mapping[str, float]  # the command line's part, which goes above markers
+    margin: Mapping[str, float]  # fields of a rule
+    margin_said: Mapping[str, float]  # the command line's part
     require_gpu: bool
     require_proof: bool
     strict: bool
@@ -63,6 +65,7 @@ class TestSettings:
 
     tolerance: Mapping[str, float]
     margin: float | None
+    margin_cap: float | None
     budget: float
     cache: Literal["warm", "flush", "rotate"]
     energy: bool
@@ -105,6 +108,8 @@ def resolve(config: pytest.Config) -> Settings:
         csv=_path(config, value["csv"]),
         tolerance=over(said, inis),
         tolerance_said=said,
+        margin=value["margin"],
+        margin_said=value["margin"] if config.getoption("gpuperf_margin") is not None else {},
         require_gpu=value["require-gpu"],
         require_proof=value["require-proof"],
         strict=value["strict"],
@@ -170,13 +175,18 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
     energy = marked.get("energy", False)
     if not isinstance(energy, bool):
         raise UsageError(f"{what}: energy is True or False, not {energy!r}.")
+    margin = dict(settings.margin)
+    if "margin" in marked:
+        margin |= parse_margin(str(marked["margin"]), f"{what} margin")
+    margin |= settings.margin_said
     budget = settings.budget
     if "budget" in marked:
         wanted = seconds(str(marked["budget"]), f"{what} budget")
         budget = settings.budget if settings.budget_said else wanted
     return TestSettings(
         tolerance=over(settings.tolerance_said, over(own, settings.tolerance)),
-        margin=parse_fraction(str(marked["margin"]), f"{what} margin") if "margin" in marked else None,
+        margin=margin.get("margin"),
+        margin_cap=margin.get("margin_cap"),
         budget=budget,
         cache=cache,
         energy=energy,

@@ -87,7 +87,8 @@ class Rule(Record, frozen=True, kw_only=True):
     """The policy a test carries; what it leaves out, the session's settings decide."""
 
     tolerance: dict[Name, Fraction] = {}  # metric -> fraction
-    margin: Fraction | None = None
+    margin: Fraction | None = None  # in which a case is unchanged; None: what its sessions can tell ...
+    margin_cap: Fraction | None = None  # ... up to this
 
 
 class Summary(Record, frozen=True, kw_only=True):

@@ -36,6 +36,14 @@ def one_each(tolerances: Iterable[tuple[str, float]], what: str) -> dict[str, fl
     return dict(by_evidence.values())
 
 
+def parse_margin(text: str, what: str) -> dict[str, float]:
+    """``5%`` -> that margin; ``auto:15%`` -> what a case's sessions can tell, up to that. As fields of a rule."""
+    auto, colon, cap = text.strip().partition(":")
+    if auto != "auto":
+        return {"margin": parse_fraction(text, what)}
+    return {"margin_cap": parse_fraction(cap, what)} if colon else {}
+
+
 def parse_share(text: str, what: str) -> float:
     """``80%`` -> 0.8, and all of it is a share too."""
     return 1.0 if text.strip() == "100%" else parse_fraction(text, what)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_gpuperf.analysis.comparison import compare, suspects
 from pytest_gpuperf.analysis.findings import Rules
-from pytest_gpuperf.analysis.matching import covers, merged, stated
+from pytest_gpuperf.analysis.matching import covers, merged, policy_of, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.records import (
     Accepted,
@@ -250,6 +250,14 @@ def test_a_command_lines_tolerance_replaces_the_tests():
         run(case(A, *[1.2e-3] * 3)), baseline(accepted(A, 1e-3)), override=Rule(tolerance={"latency": 0.5})
     )
     assert words(tolerant)[A] != "regressed"
+
+
+def test_a_margin_that_is_given_is_kept_and_a_cap_is_how_far_it_may_go():
+    assert policy_of(Rule(), "time").margins == (0.03, 0.1)
+    assert policy_of(Rule(margin_cap=0.15), "time").margins == (0.03, 0.15)
+    assert policy_of(Rule(margin=0.05, margin_cap=0.15), "time").margins == (0.05, 0.05)
+    assert merged(Rule(margin_cap=0.2), Rule()).margin_cap == 0.2
+    assert merged(Rule(margin_cap=0.2), Rule(margin_cap=0.15)).margin_cap == 0.15
 
 
 def test_a_rule_is_shown_in_the_metric_it_names():

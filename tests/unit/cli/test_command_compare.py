@@ -72,6 +72,15 @@ def test_too_little_decided(files):
     assert gpuperf("compare", "young.json", "noisy.json", "--strict", cwd=files).returncode == 1
 
 
+def test_a_margin_on_the_command_line_decides_within_what_a_case_is_unchanged(files):
+    assert "unchanged within 3%" in compare(files, "same").stdout
+    assert "unchanged within 7%" in compare(files, "same", "--margin", "7%").stdout
+    assert "unchanged within 3%" in compare(files, "same", "--margin", "auto:15%").stdout  # a cap is no aim
+    done = compare(files, "same", "--margin", "wide")
+    assert (done.returncode, done.stderr.partition(":")[0]) == (4, "gpuperf")
+    assert "--margin: 'wide' is not a percentage" in done.stderr
+
+
 def test_a_tolerance_on_the_command_line_goes_above_the_test_s(files):
     many = ("a", "b", "c", "d", "e")
     write_baseline(files / "base.json", a_baseline(*range(10), cases=many))
