@@ -147,7 +147,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             what = f"{slower} of {total} compared figures cost" if slower else "The suite as a whole costs"
             versions = f" ({', '.join(self.changes)})" if self.changes else ""
             record = f"gpuperf calibrate --sessions 5 --into {self.baseline} -- PYTEST-ARGUMENTS"
-            allow = "pytest --gpuperf-allow-environment, gpuperf compare --allow-environment"
+            allow = "--gpuperf-allow-environment (gpuperf compare: --allow-environment)"
             why = f"{what} more with other versions of software{versions}; no code changed."
             found.append((1, f"{why} If they are meant, record the baseline with them: {record}; or allow it: {allow}"))
         moved = sum(f.verdict.word == "machine" and f.waiver is None for f in self.findings)
@@ -159,10 +159,15 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     @property
     def _advice(self) -> str:
-        """What lets more cases be decided on this machine."""
+        """Which case least is known of, and what lets more cases be decided on this machine."""
+        told = {f.case: f.verdict.detectable for f in self.timed if f.verdict.word == "inconclusive"}
+        widths = {case: width for case, width in told.items() if width is not None}
+        worst = max(widths, key=widths.__getitem__, default=None) if len(told) > 1 else None
+        known = f"Least is known of {worst}: no change below {widths[worst]:.0%} could be told. " if worst else ""
         if self.sides:
-            return "Let more launches tell: --budget SECONDS; or give noisy cases a margin."
-        return "Each inconclusive case says what would decide it."
+            base, *_ = self.sides.base.split()
+            return f"{known}Let more launches tell: gpuperf ab {base} --budget 1800 -- PYTEST-ARGUMENTS"
+        return f"{known}Each inconclusive case says what would decide it."
 
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []

@@ -29,7 +29,7 @@ def add_rules(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--margin",
         default="auto",
-        metavar="5%%",
+        metavar="PERCENT",
         help="in which a case is unchanged: 5%%, or what its sessions can tell, up to a cap (auto:10%%)",
     )
 

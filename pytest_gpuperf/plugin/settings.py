@@ -155,17 +155,17 @@ def over(upper: Mapping[str, float], lower: Mapping[str, float]) -> dict[str, fl
     return {m: t for m, t in lower.items() if METRICS[m].evidence not in taken} | dict(upper)
 
 
-_MARKER_KEYS = ("tolerance", "margin", "budget", "cache", "energy")
+MARKER_KEYS = ("tolerance", "margin", "budget", "cache", "energy")
 
 
 def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
     """The session's settings under the test's ``gpuperf`` markers (the closest wins, key by key)."""
     marked: dict[str, Any] = {}
     for marker in item.iter_markers("gpuperf"):
-        unknown = set(marker.kwargs) - set(_MARKER_KEYS)
+        unknown = set(marker.kwargs) - set(MARKER_KEYS)
         if marker.args or unknown:
             wrong = ", ".join(sorted(unknown)) or repr(marker.args[0])
-            raise UsageError(f"{item.nodeid}: @gpuperf does not take {wrong}. It takes: {', '.join(_MARKER_KEYS)}.")
+            raise UsageError(f"{item.nodeid}: @gpuperf does not take {wrong}. It takes: {', '.join(MARKER_KEYS)}.")
         marked = dict(marker.kwargs) | marked
     what = f"{item.nodeid}: @gpuperf"
     own = one_each(_marked_tolerances(marked.get("tolerance", {}), what), what)

@@ -309,3 +309,21 @@ def test_too_little_decided_says_what_to_type_next():
     some = judged(run(case(A, 1e-3, ended="cap", interval=0.2), case(B, 1e-3)), known)
     assert some.problems[0].startswith("1 of 2 compared cases got a verdict; ")
     assert (none.exit_code, some.exit_code) == (7, 7)
+
+
+def spreading(test: str, step: float) -> Accepted:
+    """A case whose every session is slower than the one before."""
+    known = accepted(test, 1e-3)
+    series = (
+        msgspec.structs.replace(s, medians=tuple(m * (1 + step * n) for m in s.medians))
+        for n, s in enumerate(known.series)
+    )
+    return msgspec.structs.replace(known, series=tuple(series))
+
+
+def test_too_little_decided_names_the_case_of_which_least_is_known():
+    known = baseline(spreading(A, 0.1), spreading(B, 0.3))
+    comparison = judged(run(case(A, 1.25e-3), case(B, 1.7e-3)), known)
+    assert words(comparison) == {A: "inconclusive", B: "inconclusive"}
+    (problem,) = comparison.problems
+    assert f"Least is known of {B}: no change below " in problem
