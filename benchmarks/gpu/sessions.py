@@ -1,0 +1,244 @@
+"""Steps that run the product as its users do: through pytest and the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+
+from rows import Row, impossible, judged
+
+HERE = Path(__file__).resolve().parent
+ROOT, PLANTED = HERE.parent.parent, HERE / "planted"
+GPUPERF = (sys.executable, "-m", "pytest_gpuperf")
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+AS_USERS_DO = ("-W", "default")  # warnings of what is installed there are shown, and are no errors
+
+
+def told(command: Sequence[str], *, cwd: Path = ROOT, **more: str) -> tuple[int, str, float]:
+    """Exit code, what it said, seconds. All of it is in the step's log."""
+    start = time.monotonic()
+    environment = os.environ | more
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    took = time.monotonic() - start
+    print(f"$ {' '.join(command)}\n{done.stdout}\n-> {done.returncode} after {took:.1f} s\n", flush=True)
+    return done.returncode, done.stdout, took
+
+
+def identity(device: str, into: Path) -> Iterator[Row]:
+    """`gpuperf doctor` beside nvidia-smi."""
+    code, said, took = told([*GPUPERF, "doctor", "--device", device])
+    lacks = [line.split(None, 1)[1][:160] for line in said.splitlines() if line.startswith("LACK")]
+    yield judged(f"gpuperf doctor --device {device}", f"exit code {code}, {took:.0f} s", "0", holds=code == 0)
+    yield Row("what it says is lacking", "; ".join(lacks) or "nothing")
+    yield Row("its conclusion", " ".join(said.strip().splitlines()[-3:])[-300:])
+    if shutil.which("nvidia-smi") is None:
+        yield impossible("nvidia-smi", "is not there")
+        return
+    fields = "name,uuid,pci.bus_id,driver_version,memory.total,compute_cap,power.limit,enforced.power.limit"
+    fields += ",persistence_mode,ecc.mode.current,compute_mode,mig.mode.current,clocks.sm,clocks.max.sm,temperature.gpu"
+    _, said, _ = told(["nvidia-smi", f"--query-gpu={fields}", "--format=csv"])
+    yield Row("nvidia-smi", re.sub(r"GPU-[0-9a-f-]+", "GPU-...", said.strip().splitlines()[-1]))
+    told(["nvidia-smi", "-q"])
+    script = (
+        "from pytest_gpuperf.device.choice import choose_device as c; d = c('cuda'); n = d.sensors.card\n"
+        "print(d.device, d.card, {k: v for k, v in d.software.items()})\n"
+        "print('NVML', n and (n.name, n.pci, n.capability, n.power_limit(), n.persistence(), n.ecc(), n.exclusive(), "
+        "n.mig_enabled(), n.pcie(), n.max_pcie(), n.nvlinks(), n.ecc_errors(), n.max_sm_clock()))\n"
+        "from pytest_gpuperf.device import processes\n"
+        "print('processes', n and (n.processes(), processes.foreign(n), processes.own_memory(n)))\n"
+    )
+    if device == "cuda":
+        code, said, _ = told([sys.executable, "-c", script])
+        yield judged("what the plugin makes of the card", said.strip()[-700:], "exit code 0", holds=code == 0)
+
+
+def quick(device: str, into: Path) -> Iterator[Row]:
+    """The quick part of the suite, as its users run it."""
+    arguments = ["-m", "quick", "tests/perf", f"--gpuperf-device={device}", "--gpuperf-budget=2", "-q"]
+    yield from _suite("quick", arguments, into)
+
+
+def compiled(device: str, into: Path) -> Iterator[Row]:
+    """One batch through graphs and compilers."""
+    which = "(cudagraph and not onnx and -1) or (resnet50-fp32-compile and -1)"
+    scale = "full" if device == "cuda" else "smoke"
+    which = " and ".join([f"({which})", *([] if scale == "full" else ["cudagraph"])])
+    arguments = ["-k", which, "tests/perf", f"--gpuperf-device={device}", "--gpuperf-budget=2", "-q"]
+    yield from _suite("compiled", arguments, into)
+
+
+def _suite(name: str, arguments: Sequence[str], into: Path) -> Iterator[Row]:
+    from pytest_gpuperf.results.files import read_run
+
+    saved, xml = into / f"run-{name}.json", into / f"{name}.xml"
+    code, said, took = told([*PYTEST, *AS_USERS_DO, *arguments, f"--gpuperf-save={saved}", f"--junit-xml={xml}"])
+    yield judged("exit code", f"{code} after {took:.0f} s", "0", holds=code == 0)
+    yield from _failures(xml)
+    if not saved.exists():
+        yield Row("results", f"none: {said[-300:]}", word="fails")
+        return
+    for case in read_run(saved).cases:
+        found = case.measurements[-1]
+        evidence = found.evidence
+        verdict = "unknown" if evidence is None else evidence.verdict
+        samples = sorted(found.samples)
+        shown = (
+            f"{samples[len(samples) // 2] * 1e3:.3f} ms, {found.throughput:.0f}/s, {found.clock}, ended {found.ended}, "
+            f"+-{found.interval:.2%}, {len(found.samples)} spans of {found.span_calls}, first {found.first_call:.1f} s,"
+            f" SM {found.sm_clock} MHz, {verdict}; {'; '.join(found.notes)}"
+        )
+        yield judged(case.id.rpartition("::")[2], shown, "proven, steady", holds=verdict == "proven")
+
+
+def _failures(xml: Path) -> Iterator[Row]:
+    if not xml.exists():
+        return
+    for case in ET.parse(xml).iter("testcase"):
+        for kind in ("failure", "error"):
+            for found in case.iter(kind):
+                yield Row(f"{case.get('name')}: {kind}", (found.get("message") or found.text or "")[:400], word="fails")
+        for found in case.iter("skipped"):
+            yield Row(f"{case.get('name')}: skipped", (found.get("message") or "")[:200])
+
+
+def parity(device: str, into: Path) -> Iterator[Row]:
+    """Every back end and precision of one model computes what the model computes."""
+    xml = into / "parity.xml"
+    which = "resnet50 and not max-autotune and not tensorrt"
+    code, said, took = told(
+        [*PYTEST, *AS_USERS_DO, "tests/correctness", "-k", which, "-q", "-rA", f"--junit-xml={xml}"]
+    )
+    summary = said.strip().splitlines()[-1] if said.strip() else ""
+    yield judged("tests/correctness, resnet50", f"{summary} (exit code {code}, {took:.0f} s)", "0", holds=code == 0)
+    yield from _failures(xml)
+
+
+FAILS_ON_PURPOSE = {"test_a_leak_of_600_mib_is_found", "test_out_of_memory"}
+
+
+def memory(device: str, into: Path) -> Iterator[Row]:
+    """A planted leak, a real out-of-memory, and what comes after; the fixture `gpu` on a real card."""
+    folder, xml = _planted("test_memory.py"), into / "memory.xml"
+    told([*PYTEST, f"--gpuperf-device={device}", "--gpuperf-budget=1", "-rA", f"--junit-xml={xml}"], cwd=folder)
+    if not xml.exists():
+        yield Row("pytest", "wrote no results", word="fails")
+        return
+    for case in ET.parse(xml).iter("testcase"):
+        found = [f for kind in ("failure", "error", "skipped") for f in case.iter(kind)]
+        name = case.get("name") or ""
+        shown = (found[0].get("message") or found[0].text or "")[:300] if found else "passed"
+        wanted = name in FAILS_ON_PURPOSE
+        on_purpose = wanted and bool(found) and ("not released" in shown or "memory" in shown)
+        yield judged(name, shown, "fails" if wanted else "passes", holds=on_purpose if wanted else not found)
+
+
+def _planted(*names: str) -> Path:
+    """A folder of its own with some of the planted tests."""
+    folder = Path(mkdtemp(prefix="gpuperf-check-"))
+    for name in names:
+        shutil.copy(PLANTED / name, folder)
+    return folder
+
+
+def _work(folder: Path, share: float, only: str = "") -> None:
+    (folder / "share.py").write_text(f'SHARE, ONLY = {share}, "{only}"\n')
+
+
+def gate(device: str, into: Path) -> Iterator[Row]:
+    """A stored baseline of five processes: unchanged code passes, 3% slower fails."""
+    folder = _planted("test_work.py", "work.py")
+    common = [f"--gpuperf-device={device}", "--gpuperf-budget=1", "-q"]
+    _work(folder, 0.0)
+    baseline = folder / "baseline.json"
+    code, said, took = told(
+        [*GPUPERF, "calibrate", "--sessions", "5", "--into", str(baseline), "--", "test_work.py", *common], cwd=folder
+    )
+    yield judged("calibrate in five processes", f"exit code {code}, {took:.0f} s; {_end(said)}", "0", holds=code == 0)
+    if not baseline.exists():
+        return
+    shutil.copy(baseline, into / "gate-baseline.json")
+    _, said, _ = told([*GPUPERF, "show", str(baseline)], cwd=folder)
+    again = [*PYTEST, "test_work.py", *common, f"--gpuperf-compare={baseline}", "--gpuperf-confirm=process"]
+    for number in range(1):
+        code, said, took = told(again, cwd=folder)
+        yield judged(
+            f"unchanged, run {number + 1}", f"exit code {code}, {took:.0f} s; {_verdicts(said)}", "0", holds=code == 0
+        )
+    for share in (0.03,):
+        _work(folder, share)
+        code, said, took = told(again, cwd=folder)
+        yield judged(f"{share:.0%} slower", f"exit code {code}, {took:.0f} s; {_verdicts(said)}", "1", holds=code == 1)
+
+
+def revisions(device: str, into: Path) -> Iterator[Row]:
+    """Two revisions in turns: one of three cases is 3% slower."""
+    if shutil.which("git") is None:
+        yield impossible("two revisions in turns", "there is no git")
+        return
+    folder = _planted("test_work.py", "work.py")
+    git = ["git", "-C", str(folder), "-c", "user.name=check", "-c", "user.email=check@example.com"]
+
+    def commit(said: str) -> None:
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", said], check=True)
+
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    _work(folder, 0.0)
+    commit("as it was")
+    _work(folder, 0.03, only="test_product")
+    commit("one of three is 3% slower")
+    command = [*GPUPERF, "ab", "--tests", "each", "--budget", "40", "HEAD~1", "HEAD~0", "--", "test_work.py"]
+    code, said, took = told([*command, f"--gpuperf-device={device}", "--gpuperf-budget=1"], cwd=folder)
+    shared = "shared GPU" in said
+    yield judged(
+        "one of three is 3% slower", f"exit code {code}, {took:.0f} s; {_verdicts(said)}", "1", holds=code == 1
+    )
+    yield judged("the two sides, taken for strangers", "yes" if shared else "no", "no", holds=not shared)
+
+
+def _end(said: str) -> str:
+    return " / ".join(line.strip() for line in said.strip().splitlines()[-3:])[:400]
+
+
+def _verdicts(said: str) -> str:
+    """The verdicts of a table, or the last lines."""
+    words = r"(regressed|unchanged|inconclusive|improved|machine|environment|unstable)\b"
+    lines = [line.strip() for line in said.splitlines() if re.search(r"\d.*%.*" + words, line)]
+    return "; ".join(re.sub(r"\s{2,}", " ", line) for line in lines)[:700] or _end(said)
+
+
+def server(device: str, into: Path) -> Iterator[Row]:
+    """The torch server on the card, under load."""
+    folder, xml = _planted("test_served.py"), into / "server.xml"
+    arguments = [f"--gpuperf-device={device}", "--gpuperf-budget=4", "-rA", "-s", f"--junit-xml={xml}"]
+    code, said, took = told([*PYTEST, *arguments], cwd=folder)
+    yield judged("pytest", f"exit code {code}, {took:.0f} s", "0", holds=code == 0)
+    for line in said.splitlines():
+        if line.startswith(("LOAD", "LATENCY", "EVIDENCE", "INFO", "BREAKDOWN", "NOTES")):
+            what, _, shown = line.partition(" ")
+            yield Row(what.lower(), shown[:900])
+    yield from _failures(xml)
+
+
+def baseline(device: str, into: Path) -> Iterator[Row]:
+    """A baseline of the quick suite in five fresh processes, and one run judged by it."""
+    path = into / "baseline.json"
+    suite = [*AS_USERS_DO, "-m", "quick", "tests/perf", f"--gpuperf-device={device}", "--gpuperf-budget=2"]
+    code, said, took = told([*GPUPERF, "calibrate", "--sessions", "5", "--into", str(path), "--", *suite])
+    yield judged("calibrate in five processes", f"exit code {code}, {took:.0f} s; {_end(said)}", "0", holds=code == 0)
+    if not path.exists():
+        return
+    told([*GPUPERF, "show", str(path)])
+    told([*GPUPERF, "ratios", str(path)])
+    code, said, took = told([*PYTEST, *suite, "-q", f"--gpuperf-compare={path}", "--gpuperf-confirm=off"])
+    yield judged("unchanged", f"exit code {code}, {took:.0f} s; {_verdicts(said)}", "0", holds=code == 0)
