@@ -7,7 +7,8 @@ from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.results.records import Device, EvidenceKind, Record, Verdict, Waiver
 from pytest_gpuperf.results.units import many
 
-DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine"})
+# "reference": a publication decides no more than that nothing is grossly slower, and that it does decide.
+DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine", "reference"})
 
 
 class Turns(Record, frozen=True, kw_only=True):

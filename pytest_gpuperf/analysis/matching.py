@@ -175,7 +175,7 @@ def _add_scalar(
     baseline = [when.observed(s, (v,)) for s in accepted.series if (v := scalar(s, kind))]
     candidate = [when.observed(m, (v,)) for m in case.measurements if (v := scalar(m, kind))]
     if baseline and candidate:
-        found[name] = CaseEvidence(baseline, candidate, policy_of(rule, kind), published)
+        found[name] = CaseEvidence(baseline, candidate, policy_of(rule, kind), published, kind)
 
 
 def scalar(record: Series | Measurement, kind: EvidenceKind) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pytest_gpuperf.device import cuda, identity
@@ -66,9 +65,7 @@ def _cuda(index: int | None) -> Chosen:  # pragma: no cover - needs a GPU
     from pytest_gpuperf.device.sensors import card_sensors  # noqa: PLC0415
     from pytest_gpuperf.device.visible import visible_devices  # noqa: PLC0415
 
-    with ExitStack() as opening:
-        for visible in known(visible_devices()) or ():
-            opening.enter_context(processes.opening(visible))
+    with processes.opening(*(known(visible_devices()) or ())):
         card = cuda.open_card(index)
     sensors = card_sensors(card.uuid, card.pci)
     nvml = sensors.card

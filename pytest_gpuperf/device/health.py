@@ -1,4 +1,6 @@
-"""Whether a card runs as it can: looked at before and after each block.
+"""Whether a card runs as it can: its limits are looked at around each block, the rest about ten times a second.
+
+Every look is a call into the driver while the card idles, so one serves two blocks that follow each other at once.
 
 A reading of the moment misses what came and went in between, so the seconds that each limit has held the clock down are
 compared too. A software power cap is ordinary under load and is noted; a thermal or hardware slow-down makes a block
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -35,13 +38,24 @@ _THERMAL, _POWER, _BOARD = 1, 0, 3  # policies of the violation times
 _SPAN_SHARE = 0.01  # of a block that a limit must have held, to count
 
 
+_SAME_MOMENT = 0.05  # seconds between two blocks that one look serves
+_BETWEEN_READINGS = 0.1  # seconds: what NVML tells of these moves no faster
+_BETWEEN_NEIGHBOURS = 1.0  # seconds between two looks at who else uses the card
+
+
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a card says of itself at one moment."""
+class Limits:
+    """What holds a card's clock down, at one moment."""
 
     at: float
     reasons: int
     violations: dict[int, float]  # policy -> seconds so far
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """How a card runs, at one moment."""
+
     temperature: int | None
     sm_clock: int | None
     watts: float | None
@@ -56,7 +70,7 @@ class Health:
     temperature: int | None = None  # the highest, degrees Celsius
     sm_clock: int | None = None  # the median, MHz
     watts: float | None = None  # the highest at the end of a block
-    utilizations: tuple[int, ...] = ()  # percent, at the end of each block
+    utilizations: tuple[int, ...] = ()  # percent, at the ends of blocks
     notes: tuple[str, ...] = ()
 
 
@@ -82,30 +96,46 @@ class CardWatch:
     def __init__(self, device: NvmlDevice, now: Callable[[], float] = monotonic) -> None:
         self._device = device
         self._now = now
-        self._before: Conditions | None = None
-        self._seen: list[Conditions] = []
+        self._before: Limits | None = None
+        self._seen: list[Readings] = []
+        self._read_at = self._neighbours_at = -inf
         self._capped = 0
         self._limited = 0
         self._blocks = 0
         self._others: set[int] = set()
 
     def before_block(self) -> None:
-        """Look at the card."""
-        self._before = conditions(self._device, self._now())
+        """Look at the card, unless the block before has just ended."""
+        now = self._now()
+        if self._before is None or now - self._before.at > _SAME_MOMENT:
+            self._before = limits(self._device, now)
 
     def after_block(self) -> str | None:
         """The slow-down that the block ran in; None where there was none."""
-        after = conditions(self._device, self._now())
+        after = limits(self._device, self._now())
         before = self._before or after
-        self._seen.append(after)
+        self._look_further(after.at)
         self._blocks += 1
         self._capped += bool((before.reasons | after.reasons) & _POWER_CAP_BIT) or _held(before, after, _POWER)
         self._limited += _held(before, after, _BOARD)
+        state = slowdown(before, after)
+        self._before = after if state is None else None  # the next block is not to answer for this one
+        return state
+
+    def _look_further(self, now: float) -> None:
+        if now - self._read_at >= _BETWEEN_READINGS:
+            self._seen.append(readings(self._device))
+            self._read_at = now
+        if now - self._neighbours_at >= _BETWEEN_NEIGHBOURS:
+            self._look_for_neighbours()
+            self._neighbours_at = now
+
+    def _look_for_neighbours(self) -> None:
         self._others.update(known(processes.foreign(self._device)) or ())
-        return slowdown(before, after)
 
     def health(self, state: str | None) -> Health:
         """How the card ran, given the state that persisted."""
+        self._look_for_neighbours()  # who came last
         clocks = [c.sm_clock for c in self._seen if c.sm_clock is not None]
         temperatures = [c.temperature for c in self._seen if c.temperature is not None]
         notes: list[str] = []
@@ -126,14 +156,20 @@ class CardWatch:
         )
 
 
-def conditions(device: NvmlDevice, at: float) -> Conditions:
-    """Look at a card once; a card that is gone ends the measurement."""
+def limits(device: NvmlDevice, at: float) -> Limits:
+    """What holds the clock down now; a card that is gone ends the measurement."""
     reasons = _present(device.clock_reasons())
     violations = {policy: _present(device.violation(policy)) for policy in (_THERMAL, _POWER, _BOARD)}
-    return Conditions(
+    return Limits(
         at=at,
         reasons=reasons or 0,
         violations={policy: seconds for policy, seconds in violations.items() if seconds is not None},
+    )
+
+
+def readings(device: NvmlDevice) -> Readings:
+    """How the card runs now; a card that is gone ends the measurement."""
+    return Readings(
         temperature=_present(device.temperature()),
         sm_clock=_present(device.sm_clock()),
         watts=known(device.power()),
@@ -141,7 +177,7 @@ def conditions(device: NvmlDevice, at: float) -> Conditions:
     )
 
 
-def slowdown(before: Conditions, after: Conditions) -> str | None:
+def slowdown(before: Limits, after: Limits) -> str | None:
     """The slow-down in effect at either moment, or long enough between them."""
     bits = before.reasons | after.reasons
     names = {name for bit, name in _SLOWDOWNS.items() if bits & bit}
@@ -164,7 +200,7 @@ def settings(device: NvmlDevice) -> dict[str, str]:
     return {name: words[value] for name, value in switches.items() if not isinstance(value, Missing)}
 
 
-def _held(before: Conditions, after: Conditions, policy: int) -> bool:
+def _held(before: Limits, after: Limits, policy: int) -> bool:
     if policy not in before.violations or policy not in after.violations:
         return False
     held = after.violations[policy] - before.violations[policy]

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from pytest_gpuperf.device import nvml, processes
 from pytest_gpuperf.device.edges import probe_period
-from pytest_gpuperf.device.health import conditions, slowdown
+from pytest_gpuperf.device.health import limits, readings, slowdown
 from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing, Reading, known
 from pytest_gpuperf.device.sensors import sensors_of
@@ -107,10 +107,10 @@ def _of_one(device: NvmlDevice) -> Sequence[Check]:
 
 def _health(device: NvmlDevice) -> Check:
     try:
-        seen = conditions(device, 0.0)
+        seen, held = readings(device), limits(device, 0.0)
     except DeviceLostError as error:
         return Check("health", False, str(error), "sudo nvidia-smi --gpu-reset")
-    state = slowdown(seen, seen)
+    state = slowdown(held, held)
     heat = "temperature unknown" if seen.temperature is None else f"{seen.temperature} C"
     return Check(
         "health",

@@ -2,12 +2,14 @@
 
 NVML counts processes as the host does. Inside a container ours have other numbers there, and no file tells which. So
 a process that opens a card looks at the list before and after: what is new is itself. What was learned is written
-where the whole family finds it, one file a card in a folder that the environment names.
+where the whole family finds it, one file a card in a folder that the environment names. Whoever starts several
+processes makes that folder first: two siblings find each other nowhere else.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
@@ -25,22 +27,31 @@ FAMILY = "GPUPERF_FAMILY"  # names the folder; children inherit it
 
 
 def family_folder() -> Path:
-    """Where this family of processes writes down its numbers; the first process makes it and removes it."""
-    if FAMILY not in os.environ:
-        os.environ[FAMILY] = tempfile.mkdtemp(prefix="gpuperf-family-")
-        atexit.register(shutil.rmtree, os.environ[FAMILY], ignore_errors=True)
-    return Path(os.environ[FAMILY])
+    """Where this family of processes writes down its numbers; the process that makes it removes it at its end."""
+    inherited = os.environ.get(FAMILY)
+    if inherited is not None and Path(inherited).is_dir():  # gone, where this process outlived the one that made it
+        return Path(inherited)
+    made = os.environ[FAMILY] = tempfile.mkdtemp(prefix="gpuperf-family-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 @contextmanager
-def opening(device: NvmlDevice) -> Generator[None]:
-    """Learn what this process is called on a card, while it opens the card."""
-    before = _pids(device)
-    yield
-    new = _pids(device) - before
-    # More than one: somebody else came in the same moment, and which one is ours cannot be told.
-    if len(new) == 1:
-        register(device, new.pop())
+def opening(*devices: NvmlDevice) -> Generator[None]:
+    """Learn what this process is called on the cards, while it opens one of them.
+
+    One of the family at a time: two that came in the same moment could not be told apart.
+    """
+    with (family_folder() / "opening").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed
+        before = [_pids(device) for device in devices]
+        yield
+        for device, known_before in zip(devices, before, strict=True):
+            register(device, os.getpid())  # enough where NVML counts as we do
+            new = _pids(device) - known_before
+            # More than one: a stranger came in the same moment, and which one is ours cannot be told.
+            if len(new) == 1:
+                register(device, new.pop())
 
 
 def register(device: NvmlDevice, pid: int) -> None:

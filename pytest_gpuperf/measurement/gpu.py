@@ -17,7 +17,7 @@ from pytest_gpuperf.results.units import MiB, format_bytes
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
-    from pytest_gpuperf.device.health import Conditions
+    from pytest_gpuperf.device.health import Limits
     from pytest_gpuperf.results.records import Device
 
 Ts = TypeVarTuple("Ts")
@@ -37,7 +37,7 @@ class Gpu:
         chosen.memory.reset()
         self._memory_at_start = chosen.sensors.memory_in_use()
         self._before = self._prover.memory_before(chosen.memory)
-        self._conditions_at_start = self._conditions()
+        self._limits_at_start = self._limits()
 
     @property
     def device(self) -> Device:
@@ -116,15 +116,16 @@ class Gpu:
     def assert_not_throttled(self) -> None:
         """No thermal or hardware slow-down since the test began."""
         __tracebackhide__ = True
-        from pytest_gpuperf.device.health import slowdown  # noqa: PLC0415 - it loads NVML
+        from pytest_gpuperf.device.health import readings, slowdown  # noqa: PLC0415 - it loads NVML
 
-        before, now = self._conditions_at_start, self._conditions()
-        if before is None or now is None:
+        card, before, now = self._chosen.sensors.card, self._limits_at_start, self._limits()
+        if card is None or before is None or now is None:
             raise UnavailableError(f"the clock's state is not available: {self._why_no_card()}")
         state = slowdown(before, now)
         if state is not None:
+            seen = readings(card)
             raise AssertionError(
-                f"{self.name} was in a {state} since this test began: {now.sm_clock} MHz, {now.temperature} C. "
+                f"{self.name} was in a {state} since this test began: {seen.sm_clock} MHz, {seen.temperature} C. "
                 f"See: nvidia-smi -q -d PERFORMANCE"
             )
 
@@ -157,13 +158,13 @@ class Gpu:
         if not check.good:
             raise AssertionError(f"The GPUs are not of one kind: {check.found}.")
 
-    def _conditions(self) -> Conditions | None:
+    def _limits(self) -> Limits | None:
         card = self._chosen.sensors.card
         if card is None:
             return None
-        from pytest_gpuperf.device.health import conditions  # noqa: PLC0415
+        from pytest_gpuperf.device.health import limits  # noqa: PLC0415
 
-        return conditions(card, monotonic())
+        return limits(card, monotonic())
 
     def _why_no_card(self) -> str:
         missing = self._chosen.sensors.missing

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
+from pytest_gpuperf.analysis.reasons import PUBLISHED
 from pytest_gpuperf.results.records import Case, Measurement, Run, Verdict
 from pytest_gpuperf.results.units import (
     METRICS,
@@ -166,8 +167,8 @@ def tolerance(finding: Finding) -> str:
 
 
 def has_interval(verdict: Verdict) -> bool:
-    """Whether there was evidence enough for one."""
-    return verdict.low > 0 and verdict.high < math.inf
+    """Whether there was evidence enough for one: a publication's figure has none."""
+    return 0 < verdict.low < verdict.high < math.inf
 
 
 def change(verdict: Verdict) -> str:
@@ -257,6 +258,16 @@ def confirmed(comparison: Comparison) -> Iterator[str]:
         how = f"confirmed in turns{f' with {bases}' if bases else ''}" if took.launches else "confirmed"
         yield f"{how}: {', '.join(counted)}, {took.seconds:.0f} s"
     yield from took.remarks
+
+
+def published(comparison: Comparison) -> Iterator[str]:
+    """What a publication decided, and how measured figures take its place; nothing beside measured ones."""
+    count = sum(f.verdict.word == "reference" for f in comparison.timed)
+    if count:
+        yield (
+            f"{many(count, 'case')} at most {PUBLISHED:.0%} slower than a publication says, which tells no more. "
+            f"Measured figures take its place: gpuperf calibrate --into {comparison.baseline} -- PYTEST-ARGUMENTS"
+        )
 
 
 def sessions(count: int) -> str:

@@ -16,6 +16,7 @@ from pytest_gpuperf.reports.figures import (
     counts,
     lines,
     metric_name,
+    published,
     reason,
     rows,
     suite_line,
@@ -175,7 +176,7 @@ def _remarks(judged: Judged) -> Iterator[str]:
     yield from (f"- changed: {escaped(what)}" for what in comparison.changes)
     yield from (f"- {escaped(what)}" for what in (comparison.sides.remarks if comparison.sides else ()))
     yield from (f"- unchanged: {code(f.case)}: {escaped(reason(f))}" for f in acquitted(comparison))
-    yield from (f"- {escaped(what)}" for what in confirmed(comparison))
+    yield from (f"- {escaped(what)}" for what in (*confirmed(comparison), *published(comparison)))
     unvalidated = (c.id for c in judged.run.cases if any(m.unvalidated for m in c.measurements))
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
 

@@ -22,6 +22,7 @@ from pytest_gpuperf.reports.figures import (
     lines,
     metric_name,
     origins,
+    published,
     reason,
     rows,
     short,
@@ -152,7 +153,9 @@ def _waivers(comparison: Comparison) -> Iterator[str]:
 def _reasons(comparison: Comparison) -> Iterator[str]:
     """Why a case is not simply unchanged; what many cases share is said once."""
     yield from _shared(
-        (f"{word(f)}: {reason(f)}", f.case) for f in comparison.findings if f.verdict.word != "unchanged" or f.turns
+        (f"{word(f)}: {reason(f)}", f.case)
+        for f in comparison.findings
+        if f.verdict.word not in {"unchanged", "reference"} or f.turns
     )
 
 
@@ -178,6 +181,7 @@ def _outcome(comparison: Comparison) -> Iterator[str]:
     yield from (f"changed: {change}" for change in comparison.changes)
     yield from comparison.sides.remarks if comparison.sides else ()
     yield from confirmed(comparison)
+    yield from published(comparison)
     if tells_intervals(comparison):
         yield INTERVALS
     if comparison.suite:

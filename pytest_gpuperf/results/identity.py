@@ -8,6 +8,7 @@ from pytest_gpuperf.results.records import Device
 from pytest_gpuperf.results.units import format_bytes
 
 MEMORY_SLACK = 0.05  # drivers and firmware reserve a little more or less of the same card
+POWER_SLACK = 0.01  # the same limit is told as 70 W, 70.001 W or 69.99 W
 
 
 def device_differences(a: Device, b: Device) -> list[str]:
@@ -27,11 +28,9 @@ def device_differences(a: Device, b: Device) -> list[str]:
         )
         if before != now
     ]
-    if None not in (a.power_limit, b.power_limit) and a.power_limit != b.power_limit:
+    if a.power_limit and b.power_limit and _differ(a.power_limit, b.power_limit, POWER_SLACK):
         found.append(f"power limit in watts {_shown(a.power_limit)}, here {_shown(b.power_limit)}")
-    if a.memory is None or b.memory is None:
-        return found
-    if abs(a.memory - b.memory) > MEMORY_SLACK * max(a.memory, b.memory):
+    if a.memory and b.memory and _differ(a.memory, b.memory, MEMORY_SLACK):
         found.append(f"memory {format_bytes(a.memory)}, here {format_bytes(b.memory)}")
     return found
 
@@ -43,6 +42,10 @@ def software_changes(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
         for name in sorted({*a, *b})
         if a.get(name) != b.get(name)
     ]
+
+
+def _differ(a: float, b: float, slack: float) -> bool:
+    return abs(a - b) > slack * max(a, b)
 
 
 def _shown(value: object) -> str:

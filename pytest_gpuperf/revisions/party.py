@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_gpuperf.device.processes import FAMILY
 from pytest_gpuperf.revisions.messages import Channel, Gone, Said, Told, said
 from pytest_gpuperf.revisions.side import Name, Side
 from pytest_gpuperf.sessions.order import VARIABLE, Order, Turns
@@ -37,12 +38,17 @@ class Party:
         self.name: Name = side.name
         ours, theirs = socket.socketpair()
         turns = Turns(socket=theirs.fileno(), tree=str(side.tree.resolve()), names=side.importable)
-        order = Order(turns=turns).environment()[VARIABLE]
+        order = Order(turns=turns).environment()
         self._output = (place / f"{side.name}.txt").open("w+b")
         self.process = subprocess.Popen(  # noqa: S603 - the user's own pytest
             side.command([*arguments, *_OURS]),
             cwd=side.tree / side.working,
-            env={"PYTHONHASHSEED": str(hash_seed), **side.environment(place), VARIABLE: order},
+            env={
+                "PYTHONHASHSEED": str(hash_seed),
+                **side.environment(place),
+                VARIABLE: order[VARIABLE],
+                FAMILY: order[FAMILY],
+            },
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pytest_gpuperf.measurement.diagnosis import Request, diagnose_server
 from pytest_gpuperf.measurement.evidence import verdict_of
 from pytest_gpuperf.results.load import Load
-from pytest_gpuperf.results.records import Evidence, Rating, Witness
+from pytest_gpuperf.results.records import Evidence, Proof, Rating, Witness
 from pytest_gpuperf.results.units import format_bytes, format_seconds
 from pytest_gpuperf.serving.exchange import exchange, fetched
 from pytest_gpuperf.serving.processes import processor_seconds
@@ -24,6 +24,7 @@ _TIMEOUT = 10.0
 _BUSY = 0.25  # processor seconds in a second of computing: instances wait for memory and for each other
 _GPU_METRIC = re.compile(r'^nv_gpu_(\w+)\{gpu_uuid="([^"]*)"\}\s+(\S+)', re.MULTILINE)
 _TOLD = re.compile(r"gpuperf: (?:instance )?(\S+) serves on (cpu|cuda:\d+), ([^\n\"]*)")
+_STATEMENTS = frozenset({"start-up log", "instance kind"})  # what it was told to do, or says that it does
 _LOG = 2000  # lines: what it said at its start
 
 
@@ -91,10 +92,17 @@ def judge(expected: Expected, before: Look, after: Look, latency: float | None) 
         gpu_share=_gpu_share(before.info, after.info, work),
     )
     return Evidence(
-        verdict=verdict_of(tuple(witnesses)),
+        verdict=_verdict(tuple(witnesses)),
         witnesses=tuple(witnesses),
         diagnosis=diagnose_server(request) if idle else None,
     )
+
+
+def _verdict(witnesses: tuple[Witness, ...]) -> Proof:
+    """Statements contradict, and agree with what was observed; however many there are, alone they prove nothing."""
+    found = verdict_of(witnesses)
+    observed = any(w.rating in {"supports", "proves"} for w in witnesses if w.name not in _STATEMENTS)
+    return found if observed or found != "proven" else "unknown"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import os
 
 import msgspec
 
+from pytest_gpuperf.device.processes import family_folder
+
 VARIABLE = "GPUPERF_SESSION"
 
 
@@ -38,6 +40,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     def environment(self) -> dict[str, str]:
         """The environment of the process that gets this order."""
+        family_folder()  # inherited, so that all that are started here know each other on a card
         return {**os.environ, VARIABLE: msgspec.json.encode(self).decode()}
 
 

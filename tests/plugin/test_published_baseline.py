@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -80,16 +81,46 @@ def test_the_suite_measures_every_case_of_it():
 )
 def test_a_t4_is_held_against_it_roughly(tmp_path, slower, word, code):
     write_run(tmp_path / "run.json", a_t4_run(slower))
-    done = gpuperf("compare", T4, "run.json", "--min-decided", "0%", cwd=tmp_path, bare=True)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert f"\n5 {word}; " in done.stdout
-
-
-def test_a_reference_is_no_verdict(tmp_path):
-    write_run(tmp_path / "run.json", a_t4_run())
     done = gpuperf("compare", T4, "run.json", cwd=tmp_path, bare=True)
-    assert done.returncode == 7
-    assert "0 of 5 decided" in done.stdout
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f"\n5 {word}; 5 of 5 decided" in done.stdout
+
+
+def test_one_line_says_what_a_publication_decides_and_what_takes_its_place(tmp_path):
+    write_run(tmp_path / "run.json", a_t4_run(1.1))
+    done = gpuperf("compare", T4, "run.json", cwd=tmp_path, bare=True, COLUMNS="250")
+    assert (
+        "\n5 cases at most 25% slower than a publication says, which tells no more. Measured figures take its place: "
+        f"gpuperf calibrate --into {T4} -- PYTEST-ARGUMENTS\n"
+    ) in done.stdout
+    assert "reference:" not in done.stdout  # what it says of each case is in the table
+    assert re.search(r"resnet50-fp32-eager-32\] .* \+10\.\d% +reference\n", done.stdout), done.stdout
+    assert "intervals" not in done.stdout  # there are none
+
+
+SUITE = """
+    @pytest.mark.gpuperf(tolerance={"peak_memory": "1%"})
+    def test_spin(gpuperf):
+        gpuperf(spin, 1)
+"""
+
+
+@pytest.mark.parametrize(("slower", "word", "code"), [(1.1, "reference", 0), (1.4, "REGRESSED", 1)])
+def test_pytest_passes_beside_a_publication_unless_a_test_is_much_slower(story, slower, word, code):
+    story.suite(SUITE)
+    story.record()
+    story.baseline(faster=slower, sessions=1)
+    known = story.read()
+    (case,) = known.cases
+    (series,) = case.series
+    series = msgspec.structs.replace(series, peak_memory=series.peak_memory // 2)  # shown, and not judged
+    cases = (msgspec.structs.replace(case, series=(series,)),)
+    story.change_baseline(provenance="published", source="a study", cases=cases)
+    result = story.run("--gpuperf-compare", "base.json")
+    assert result.ret == code
+    result.assert_outcomes(passed=1 - code, failed=code)
+    result.stdout.fnmatch_lines([f"*test_spin *{word}", "*peak memory *reference"])
+    assert "1 of 1 decided" in result.stdout.str()
 
 
 def test_measured_sessions_take_its_place(tmp_path):

@@ -16,6 +16,7 @@ from pytest_gpuperf.reports.figures import (
     confirmed,
     costs,
     counts,
+    published,
     reason,
     suite_line,
     tells_intervals,
@@ -137,6 +138,7 @@ def _remarks(subject: Subject) -> Iterator[str]:
         yield from (f"Waived until {w.until}: {case} ({w.reason})" for case, w in waivers.items())
         yield from (f"Unchanged: {f.case}: {reason(f)}" for f in acquitted(comparison))
         yield from confirmed(comparison)
+        yield from published(comparison)
         yield f"All verdicts: {counts(comparison)}"
         if tells_intervals(comparison):
             yield INTERVALS

@@ -115,6 +115,12 @@ class Machine:
         """Seconds since it started: the time of traces."""
         return time.monotonic() - self.start
 
+    @property
+    def calls(self) -> int:
+        """How often this process has called the library since it opened it."""
+        library: Any = pynvml.nvmlLib
+        return library.standin_calls()
+
     def change(self, index: int = 0, **values: Any) -> None:
         """Another value from now on. A number for a trace is its value from now on."""
         gpu = self.gpus[index]

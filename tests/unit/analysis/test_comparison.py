@@ -202,7 +202,27 @@ def test_a_publication_is_a_reference_and_decides_only_what_is_gross():
     known = baseline(accepted(A, 1e-3), accepted(B, 1e-3), provenance="published", source="a paper")
     comparison = judged(run(case(A, 1.1e-3), case(B, 1.5e-3)), known)
     assert words(comparison) == {A: "reference", B: "regressed"}
-    assert comparison.decided == 1
+    assert comparison.decided == 2
+
+
+def test_what_a_publication_says_of_memory_is_shown_and_fails_nobody():
+    known = [accepted(A, 1e-3, peak_memory=100 * 2**20)]
+    paper = baseline(*known, provenance="published", source="a paper", environment=GPU)
+    comparison = judged(run(case(A, 1e-3, peak_memory=200 * 2**20), environment=GPU), paper)
+    shown = comparison.findings[1]
+    assert (shown.evidence, shown.verdict.word, shown.verdict.ratio) == ("peak_memory", "reference", 2)
+    assert shown.verdict.reason == "2.00 times the memory of a published figure, which is shown and not judged"
+    assert comparison.exit_code == 0
+
+
+def test_beside_a_publication_nothing_is_measured_again():
+    paper = baseline(accepted(A, 1e-3), provenance="published", source="a paper")
+    wide = case(A, 1e-3)
+    (only,) = wide.measurements
+    capped = msgspec.structs.replace(only, ended="cap", interval=0.2)
+    wide = msgspec.structs.replace(wide, measurements=(capped,))
+    assert suspects(run(wide), paper)["time"] == set()
+    assert suspects(run(wide), baseline(accepted(A, 1e-3)))["time"] == {A}
 
 
 def test_memory_is_judged_on_a_gpu_and_where_a_test_asks_for_it():

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 import pytest
 from nvml.standin import LOST, NO_PERMISSION, UNSUPPORTED, Machine
 
 from pytest_gpuperf.device import nvml
-from pytest_gpuperf.device.health import CardWatch, conditions, identified, settings
+from pytest_gpuperf.device.health import CardWatch, identified, limits, readings, settings
 from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.errors import DeviceLostError
@@ -24,13 +22,14 @@ def card() -> NvmlDevice:
 
 
 class Steps:
-    """A clock that goes on by a second each time it is read."""
+    """A clock that goes on by a second, or so, each time it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: float = 1.0) -> None:
         self.time = 0.0
+        self.step = step
 
     def __call__(self) -> float:
-        self.time += 1.0
+        self.time += self.step
         return self.time
 
 
@@ -67,6 +66,45 @@ def test_a_slowdown_between_two_looks_is_seen_by_the_time_it_took(machine: Machi
     assert block(watch) is None  # it is over
 
 
+def test_one_look_serves_two_blocks_that_follow_each_other_and_misses_nothing_between(machine: Machine) -> None:
+    watch = CardWatch(card(), Steps(0.003))
+    assert block(watch) is None
+    machine.restart(ago=20)
+    machine.change(violations=((THERMAL, 10.0, 10.5),))  # after one block, and before the next
+    assert block(watch) == "thermal slow-down"
+    assert block(watch) is None  # looked at anew after a slowed block
+
+
+def test_a_slowed_block_leaves_no_mark_on_the_next(machine: Machine) -> None:
+    watch = CardWatch(card(), Steps(0.003))
+    watch.before_block()
+    machine.change(reasons=0x40)
+    assert watch.after_block() == "thermal slow-down"
+    machine.change(reasons=0)
+    assert block(watch) is None
+
+
+def test_short_blocks_cost_few_calls(machine: Machine) -> None:
+    """It was 17 a block, while the card idled: a block of 3 ms was mostly spent asking."""
+    watch = CardWatch(card(), Steps(0.003))
+    block(watch)
+    before = machine.calls
+    for _ in range(1000):  # 6 s
+        block(watch)
+    assert (machine.calls - before) / 1000 == pytest.approx(4, abs=0.3)
+    assert len(watch.health(None).utilizations) == pytest.approx(60, abs=3)
+
+
+def test_a_neighbour_that_came_and_went_within_the_measurement_is_named(machine: Machine) -> None:
+    watch = CardWatch(card(), Steps(0.3))
+    block(watch)
+    machine.change(processes=((2**22 + 1, 1),))
+    for _ in range(2):
+        block(watch)
+    machine.change(processes=())
+    assert f"process {2**22 + 1} used this GPU meanwhile" in watch.health(None).notes[0]
+
+
 def test_a_slowdown_too_short_to_matter_is_let_pass(machine: Machine) -> None:
     watch = CardWatch(card(), Steps())
     watch.before_block()
@@ -88,7 +126,7 @@ def test_ordinary_limits_are_noted(machine: Machine) -> None:
 
 
 def test_health_tells_how_the_card_ran(machine: Machine) -> None:
-    watch = CardWatch(card())
+    watch = CardWatch(card(), Steps())
     for clock, heat in ((1410, 50), (1290, 61), (1300, 60)):
         machine.change(sm_clock=clock, temperature=heat, utilization=heat, power=heat)
         block(watch)
@@ -134,7 +172,7 @@ def test_settings_and_identity_come_from_the_card(machine: Machine) -> None:
     assert identified(device, card()).power_limit is None
 
 
-def test_conditions_are_of_one_moment(machine: Machine) -> None:
-    seen = conditions(card(), monotonic())
+def test_what_is_looked_at(machine: Machine) -> None:
+    seen = readings(card())
     assert (seen.temperature, seen.sm_clock, seen.watts, seen.utilization) == (45, 1410, 60.0, 0)
-    assert set(seen.violations) == {THERMAL, POWER, BOARD}
+    assert set(limits(card(), 0.0).violations) == {THERMAL, POWER, BOARD}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from nvml.standin import GIB, NO_PERMISSION, Machine
@@ -13,6 +14,7 @@ from nvml.standin import GIB, NO_PERMISSION, Machine
 from pytest_gpuperf.device import nvml, processes
 from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing
+from pytest_gpuperf.sessions.order import Order
 
 STRANGER = 2**22 + 1  # above the kernel's largest process number
 
@@ -60,6 +62,57 @@ def test_two_that_came_at_once_cannot_be_told_apart(machine: Machine, card: Nvml
     assert processes.foreign(card) == (STRANGER, STRANGER + 1)
 
 
+def test_of_a_family_one_opens_the_card_at_a_time(machine: Machine, card: NvmlDevice) -> None:
+    opened: list[int] = []
+
+    def opens(pid: int) -> None:
+        with processes.opening(card):
+            opened.append(pid)
+            machine.change(processes=tuple((pid, GIB) for pid in opened))
+
+    other = Thread(target=opens, args=(STRANGER + 1,))
+    with processes.opening(card):
+        other.start()
+        other.join(0.1)
+        assert not opened  # it waits
+        opened.append(STRANGER)
+        machine.change(processes=((STRANGER, GIB),))
+    other.join()
+    assert opened == [STRANGER, STRANGER + 1]
+    assert processes.foreign(card) == ()
+
+
+SIDE = """
+import os
+from pytest_gpuperf.device import nvml, processes
+(card,) = nvml.gpus()
+with processes.opening(card):
+    pass
+print(os.getpid(), flush=True)
+input()
+print(*processes.foreign(card), flush=True)
+"""
+
+
+def test_two_that_one_process_starts_do_not_take_each_other_for_strangers(
+    machine: Machine, nvml_library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(processes.FAMILY, "")  # so that it is unset again afterwards
+    monkeypatch.delenv(processes.FAMILY)
+    environments = [{**Order().environment(), **machine.environment(nvml_library)} for _ in range(2)]
+    sides = [
+        subprocess.Popen([sys.executable, "-c", SIDE], env=e, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for e in environments
+    ]
+    try:
+        pids = [int(side.stdout.readline()) for side in sides if side.stdout is not None]
+        machine.change(processes=tuple((pid, GIB) for pid in (*pids, STRANGER)))
+        assert [side.communicate("\n")[0].split() for side in sides] == [[str(STRANGER)]] * 2
+    finally:
+        for side in sides:
+            side.kill()
+
+
 def test_children_find_what_was_written_down(machine: Machine, card: NvmlDevice) -> None:
     processes.register(card, STRANGER)
     machine.change(processes=((STRANGER, GIB),))
@@ -79,6 +132,13 @@ def test_the_first_of_a_family_makes_the_folder_and_removes_it() -> None:
     folder, existed = done.stdout.split()
     assert existed == "True"
     assert not Path(folder).exists()
+
+
+def test_a_folder_that_is_gone_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(processes.FAMILY, str(tmp_path / "gone"))
+    made = processes.family_folder()
+    assert made.is_dir()
+    assert processes.family_folder() == made
 
 
 def test_memory_that_nobody_tells_is_no_zero(machine: Machine, card: NvmlDevice) -> None:

@@ -17,6 +17,7 @@ from pytest_gpuperf.results.identity import device_differences, software_changes
         ({"capability": "8.9"}, "compute capability 7.5, here 8.9"),
         ({"mig": "3g.40gb"}, "MIG profile none, here 3g.40gb"),
         ({"power_limit": 60.0}, "power limit in watts 70, here 60"),
+        ({"power_limit": 69.0}, "power limit in watts 70, here 69"),
         ({"cores": 4}, "cores none, here 4"),
         ({"memory": 14 * 2**30}, "memory 15.0 GiB, here 14.0 GiB"),
     ],
@@ -30,6 +31,12 @@ def test_another_kind_of_device(change: dict[str, object], said: str) -> None:
 @pytest.mark.parametrize("share", [0.951, 1.0, 1.049])
 def test_a_little_more_or_less_memory_is_the_same_kind(share: float) -> None:
     other = msgspec.structs.replace(DEVICE, memory=int(15 * 2**30 * share))
+    assert device_differences(DEVICE, other) == device_differences(other, DEVICE) == []
+
+
+@pytest.mark.parametrize("watts", [69.4, 69.99, 70.001, 70.7])
+def test_the_same_power_limit_told_a_little_otherwise_is_the_same_kind(watts: float) -> None:
+    other = msgspec.structs.replace(DEVICE, power_limit=watts)
     assert device_differences(DEVICE, other) == device_differences(other, DEVICE) == []
 
 

@@ -41,6 +41,29 @@ def test_turns_are_strict_and_their_order_is_flipped(project, compared, tmp_path
     assert len(turns) <= sum(count + 3 for count in rounds)
 
 
+# Every process notes which family it is of.
+FAMILY = """
+    import os
+    import work
+
+    def test_one(gpuperf):
+        with open(os.environ["FAMILIES"], "a") as families:
+            families.write(os.environ["GPUPERF_FAMILY"] + "\\n")
+        gpuperf(work.spin)
+"""
+
+
+def test_both_sides_are_of_one_family(project, compared, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAMILIES", str(tmp_path / "families"))
+    monkeypatch.setenv("GPUPERF_FAMILY", "")  # so that it is unset again afterwards
+    monkeypatch.delenv("GPUPERF_FAMILY")
+    project.two_commits(suite=FAMILY)
+    compared()
+    families = (tmp_path / "families").read_text().splitlines()
+    assert len(families) >= 4
+    assert len(set(families)) == 1
+
+
 def test_a_slower_head_is_found_and_both_revisions_are_named(project, compared):
     project.two_commits(1.0, 1.2)
     said = []

@@ -49,7 +49,9 @@ def verdict(expected, after, before=BEFORE):
         ("cuda", TRITON_GPU, "proven"),  # told to, and its host waited meanwhile
         ("cuda", replace(BUSY_HOST, kinds=("KIND_GPU",)), "unknown"),
         ("cuda", replace(BUSY_HOST, kinds=("KIND_CPU",)), "contradicted"),
-        ("cuda", replace(BUSY_HOST, kinds=("KIND_GPU",), said=(("cuda:0", "torch"),)), "proven"),
+        # Two statements of how it was set up, and nothing that was observed of its work.
+        ("cuda", replace(BUSY_HOST, kinds=("KIND_GPU",), said=(("cuda:0", "torch"),)), "unknown"),
+        ("cuda", replace(TRITON_GPU, said=(("cuda:0", "torch"),)), "proven"),
         ("cuda", replace(TRITON_GPU, said=(("cuda:0", "a"), ("cpu", "b"))), "contradicted"),
         ("cuda", replace(IDLE_HOST, kinds=("KIND_AUTO",)), "unknown"),
         ("cuda", Look(), "unknown"),  # a remote server that tells nothing

@@ -94,7 +94,7 @@ const WORDS = [
   ['unchanged', 'with 95% confidence less than so much slower'],
   ['inconclusive', 'neither: the evidence says too little. It is not a pass'],
   ['waived', 'regressed, and tolerated until a day'],
-  ['reference', 'beside a published figure, which has no variance'],
+  ['reference', 'beside a published figure, which has no variance: not grossly slower, and no more can be told'],
   ['new', 'the baseline does not know it, so nothing was judged'],
   ['unvalidated', 'it is not proven which device did the work'],
 ];
