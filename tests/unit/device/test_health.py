@@ -71,8 +71,9 @@ def test_one_look_serves_two_blocks_that_follow_each_other_and_misses_nothing_be
     assert block(watch) is None
     machine.restart(ago=20)
     machine.change(violations=((THERMAL, 10.0, 10.5),))  # after one block, and before the next
-    assert block(watch) == "thermal slow-down"
-    assert block(watch) is None  # looked at anew after a slowed block
+    states = [block(watch) for _ in range(20)]  # 120 ms
+    assert states.count("thermal slow-down") == 1
+    assert states.index("thermal slow-down") * 0.006 <= 0.05
 
 
 def test_a_slowed_block_leaves_no_mark_on_the_next(machine: Machine) -> None:
@@ -85,13 +86,13 @@ def test_a_slowed_block_leaves_no_mark_on_the_next(machine: Machine) -> None:
 
 
 def test_short_blocks_cost_few_calls(machine: Machine) -> None:
-    """It was 17 a block, while the card idled: a block of 3 ms was mostly spent asking."""
+    """It was 17 a block, while the card idled: a block of 3 ms took as long again to be asked about."""
     watch = CardWatch(card(), Steps(0.003))
     block(watch)
     before = machine.calls
     for _ in range(1000):  # 6 s
         block(watch)
-    assert (machine.calls - before) / 1000 == pytest.approx(4, abs=0.3)
+    assert (machine.calls - before) / 1000 == pytest.approx(1.6, abs=0.1)
     assert len(watch.health(None).utilizations) == pytest.approx(60, abs=3)
 
 
