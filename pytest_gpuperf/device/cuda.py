@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata, util
@@ -18,6 +19,11 @@ from pytest_gpuperf.device.events import CudaEventClock, Event
 from pytest_gpuperf.device.memory import AllocatorMemory, MemoryMeter
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.records import Device
+
+_CYCLES = 5_000_000  # 2.5 ms at 2 GHz
+_WAKING = 0.3  # seconds of spinning: a card that idled goes from 345 to 1980 MHz meanwhile
+_LONGEST_WAKING = 2.0
+_AGREES = 0.02
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,18 @@ def _bus_id(properties: Any) -> str | None:  # pragma: no cover - needs a GPU
     return f"{properties.pci_domain_id:08X}:{properties.pci_bus_id:02X}:{properties.pci_device_id:02X}.0"
 
 
+def spin_rate(spun: Callable[[int], float]) -> float:
+    """Cycles of the spin kernel in a second, once the card is awake: it answers faster for a while until it is.
+
+    `spun` runs so many cycles, and says how many seconds they took.
+    """
+    last, seconds, total = 0.0, 1.0, 0.0
+    while total < _WAKING or (abs(last - seconds) > _AGREES * seconds and total < _LONGEST_WAKING):
+        last, seconds = seconds, spun(_CYCLES)
+        total += seconds
+    return _CYCLES / seconds
+
+
 class _TorchDriver:  # pragma: no cover - needs a GPU
     """One card, through torch. Events are recorded on the stream that is current when a span starts and ends."""
 
@@ -154,16 +172,12 @@ class _TorchDriver:  # pragma: no cover - needs a GPU
         return perf_counter_ns()
 
     def _rate(self) -> float:
-        """Cycles of the spin kernel in a second; a card that is waking up is asked until two answers agree."""
-        cycles = 5_000_000
-        last, seconds = 0.0, 1.0
-        for _ in range(20):
+        def spun(cycles: int) -> float:
             start, end = self.event(), self.event()
             start.record()
             self._torch.cuda._sleep(cycles)  # noqa: SLF001
             end.record()
             end.synchronize()
-            last, seconds = seconds, start.elapsed_time(end) * 1e-3
-            if abs(last - seconds) < 0.02 * seconds:
-                break
-        return cycles / seconds
+            return start.elapsed_time(end) * 1e-3
+
+        return spin_rate(spun)

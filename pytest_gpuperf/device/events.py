@@ -1,14 +1,16 @@
 """Timing by events on the device, and when not to believe them.
 
 An event is a mark in a stream: it says when the work before it was done. Marks on one stream know nothing of work on
-another, and marks on an idle stream time the host's launching rather than the device's work.
+another, and marks on an idle stream time the host's launching rather than the device's work. So a span is queued behind
+a kernel that spins, and its lead is proven: when its end was queued, the device had not come to its start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from math import ceil
 from statistics import median
 from typing import Protocol
 
@@ -17,12 +19,17 @@ from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock
 _QUEUED = 64  # event pairs in flight: launch queues are bounded
 _LONGEST_SPIN = 0.05
 _SPIN_MARGIN = 20e-6
+_TRIES = 4  # for a span whose lead was too short, each with twice the lead
+_PROVEN = 0.5  # of a few spans: a call of which fewer have a lead will hardly ever have one
+_WAITED = 0.5  # of a lead that a call can only have lost by waiting for the device
+_BACK_TO_BACK = 5e-3  # seconds of calls that throughput is taken over, or ...
+_BACK_TO_BACK_CALLS = 10
 _PROBE_SECONDS = 1e-3
 _PROBE_CALLS = 1024
 _PROBES = 3
 _SLACK = 0.05  # of the synchronised time, and
 _SLACK_SECONDS = 50e-6  # one synchronisation of a busy machine
-_LEAST_SHARE = 0.1  # of the synchronised time that events must account for
+_LEAST_SHARE = 0.02  # of the synchronised time that events must account for: a slow host leaves its device 10 %
 
 
 class Event(Protocol):
@@ -34,6 +41,10 @@ class Event(Protocol):
 
     def synchronize(self) -> object:
         """Wait until the stream has come to the mark."""
+        ...
+
+    def query(self) -> bool:
+        """Whether the stream has come to the mark."""
         ...
 
     def elapsed_time(self, end_event: Event) -> float:
@@ -69,6 +80,14 @@ class Launching:
     device_bound: bool  # the device takes longer over it than the host: the queue fills by itself
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Seconds a call, and whether the device had not begun it when all of it was queued."""
+
+    seconds: float
+    is_led: bool
+
+
 _UNKNOWN_CALL = Launching(100e-6, device_bound=False)
 
 
@@ -80,6 +99,7 @@ class CudaEventClock:
     def __init__(self, driver: Driver, launching: Launching = _UNKNOWN_CALL) -> None:
         self._driver = driver
         self._launching = launching
+        self._longer = 1.0  # than the lead should have to be: doubled where it was too short
         self._pairs: list[tuple[Event, Event]] = []  # reused: making an event costs more than recording it
         self._host = HostClock(driver.synchronize, driver.ticks)
 
@@ -94,11 +114,21 @@ class CudaEventClock:
 
         A call's launches and its work on the device, one after the other, are the longest that synchronised time may
         be: where it is longer, work ran that no event saw. A call that waits for another stream itself hides that work
-        in its launching; then the events see next to nothing.
+        in its launching; then the events see next to nothing. A call that waits for the device has the host's gaps
+        between its events, and so has one whose launches the device overtakes.
         """
         launching, synchronized, calls = self._probe(call)
+        if self._waits(call, launching):
+            return self._host, "The call waits for the device before it returns. Timed by the host's clock instead."
         clock = CudaEventClock(self._driver, Launching(launching, device_bound=False))
-        device = median(clock._queued(call, _PROBES, calls, None))
+        spans = clock._led(call, _PROBES, calls, None)
+        if sum(span.is_led for span in spans) < _PROVEN * len(spans):
+            note = (
+                "The device overtook the host within the call, whatever its head start: events would time the "
+                "host's gaps too. Timed by the host's clock instead."
+            )
+            return self._host, note
+        device = median(span.seconds for span in spans)
         unseen = synchronized - launching - device
         if unseen > _SLACK * synchronized + _SLACK_SECONDS / calls or device < _LEAST_SHARE * synchronized:
             note = (
@@ -111,10 +141,16 @@ class CudaEventClock:
     def block(self, call: Call, spans: int, calls: int, before_span: Call | None = None) -> Block:
         samples: list[float] = []
         for first in range(0, spans, _QUEUED):
-            samples += self._queued(call, min(_QUEUED, spans - first), calls, before_span)
+            led = self._led(call, min(_QUEUED, spans - first), calls, before_span)
+            samples += [span.seconds for span in led]
         # Back-to-back calls without a head start for the host: what throughput is. They would be warm ones.
-        wall = None if before_span is not None else self._wall(call, max(calls, spans * calls // 4))
+        wall = None if before_span is not None else self._wall(call, max(spans * calls // 4, self._enough(samples)))
         return Block(tuple(samples), wall)
+
+    def _enough(self, samples: Sequence[float]) -> int:
+        """Calls back to back beside which one synchronisation counts little."""
+        each = max(median(samples), self._launching.seconds)
+        return min(_BACK_TO_BACK_CALLS, ceil(_BACK_TO_BACK / each))
 
     def latencies(self, call: Call, count: int, before_call: Call | None = None) -> tuple[float, ...]:
         return self._host.latencies(call, count, before_call)
@@ -132,7 +168,27 @@ class CudaEventClock:
 
         return stop
 
-    def _queued(self, call: Call, spans: int, calls: int, before_span: Call | None) -> list[float]:
+    def _led(self, call: Call, spans: int, calls: int, before_span: Call | None) -> list[_Span]:
+        """Spans, of which those without a lead are taken again; one that never had it is at most too long."""
+        longer = self._longer
+        found = self._queued(call, spans, calls, before_span, longer)
+        first = wanting = [number for number, span in enumerate(found) if not span.is_led]
+        for _ in range(_TRIES):
+            if not wanting:
+                break
+            longer *= 2
+            again = self._queued(call, len(wanting), calls, before_span, longer)
+            for number, span in zip(wanting, again, strict=True):
+                found[number] = span
+            wanting = [number for number in wanting if not found[number].is_led]
+        if 2 * len(first) > spans:  # else the machine held the host up once, and need not do so again
+            self._longer = longer
+        return found
+
+    def _lead(self, calls: int, longer: float) -> float:
+        return min(_LONGEST_SPIN, _SPIN_MARGIN + longer * 1.25 * calls * self._launching.seconds)
+
+    def _queued(self, call: Call, spans: int, calls: int, before_span: Call | None, longer: float) -> list[_Span]:
         """Spans behind a short spin kernel: the host stays ahead, so that no span holds a wait for the host.
 
         The spin ends by itself: a workload that synchronises inside waits for it and cannot deadlock.
@@ -140,7 +196,8 @@ class CudaEventClock:
         while len(self._pairs) < spans:
             self._pairs.append((self._driver.event(), self._driver.event()))
         pairs = self._pairs[:spans]
-        lead = min(_LONGEST_SPIN, _SPIN_MARGIN + 1.25 * calls * self._launching.seconds)
+        lead = self._lead(calls, longer)
+        led: list[bool] = []
         self.synchronize()
         for number, (start, end) in enumerate(pairs):
             if before_span is not None:
@@ -151,14 +208,28 @@ class CudaEventClock:
             for _ in repeat(None, calls):
                 call()
             end.record()
+            led.append(not start.query())
         self.synchronize()
-        return [_seconds(start, end) / calls for start, end in pairs]
+        return [_Span(_seconds(*pair) / calls, had) for pair, had in zip(pairs, led, strict=True)]
 
     def _wall(self, call: Call, calls: int) -> float:
         stop = self._host.span()
         for _ in repeat(None, calls):
             call()
         return stop() / calls
+
+    def _waits(self, call: Call, launching: float) -> bool:
+        """Whether the call waits for the device: behind a spin it returns as much later as it had to wait."""
+        lead = min(_LONGEST_SPIN, _PROBE_SECONDS + 2 * launching)
+        held: list[float] = []
+        for _ in range(_PROBES):
+            self.synchronize()
+            self._driver.spin(lead)
+            start = self.now()
+            call()
+            held.append(self.now() - start - launching)
+            self.synchronize()
+        return min(held) > max(_WAITED * (lead - launching), _WAITED / 2 * lead)
 
     def _probe(self, call: Call) -> tuple[float, float, int]:
         """Seconds a call takes to return, seconds until its work is done, and how many calls that was measured with."""

@@ -5,6 +5,7 @@ What it cannot show is how a real device behaves: docs/validation/README.md.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,10 @@ class Mark:
     def synchronize(self) -> None:
         self.gpu.now = max(self.gpu.now, self.at)
 
+    def query(self) -> bool:
+        self.gpu.now += US
+        return self.at <= self.gpu.now
+
     def elapsed_time(self, end_event: Mark) -> float:
         assert max(self.at, end_event.at) <= self.gpu.now, "read before the stream came to it"
         return (end_event.at - self.at) / 1e6
@@ -42,6 +47,8 @@ class Gpu:
     events: int = 0
     synchronizations: int = 0
     spins: list[float] = field(default_factory=list)
+    spin_share: float = 1.0  # of the time asked for that a spin lasts
+    ends: deque[int] = field(default_factory=lambda: deque(maxlen=1024))  # of what is in the launch queue
 
     def ticks(self) -> int:
         self.now += 20
@@ -57,7 +64,7 @@ class Gpu:
 
     def spin(self, seconds: float) -> None:
         self.spins.append(seconds)
-        self.run(seconds * 1e6)
+        self.run(self.spin_share * seconds * 1e6)
 
     def stream_end(self, stream: str = "current") -> int:
         self.streams[stream] = max(self.streams[stream], self.now)
@@ -66,7 +73,10 @@ class Gpu:
     def run(self, us: float, stream: str = "current", launch: int = LAUNCH) -> None:
         """Launch a kernel: the host goes on, the stream is busy."""
         self.now += launch
+        if len(self.ends) == self.ends.maxlen:  # the queue is full until the oldest kernel has ended
+            self.now = max(self.now, self.ends[0])
         self.streams[stream] = self.stream_end(stream) + int(us * US)
+        self.ends.append(self.streams[stream])
 
     def wait(self, stream: str) -> None:
         self.now = max(self.now, self.streams[stream])
@@ -151,14 +161,94 @@ def test_work_on_another_stream_that_the_call_waits_for_is_not_believed(gpu):
     assert note
 
 
-def test_a_call_that_waits_for_its_own_stream_is_believed(gpu):
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_call_that_waits_for_the_device_is_timed_by_the_host(gpu, after):
+    """As `.item()` does, and ONNX Runtime with a graph: the next kernel is launched only when the last has ended."""
+
     def call() -> None:
-        gpu.run(250)
+        gpu.run(30)
         gpu.wait("current")
+        for _ in range(after):
+            gpu.run(10)
 
     clock, note = CudaEventClock(gpu).fitted(call)
+    assert clock.name == "host"
+    assert note
+    assert "waits for the device" in note
+
+
+@pytest.mark.parametrize("seconds", [1e-3, 0.02])
+def test_a_call_that_is_launched_for_long_does_not_wait(gpu, seconds):
+    call = gpu.call(*[10] * 100, launch=int(seconds * 1e9 / 100))
+    clock, note = CudaEventClock(gpu).fitted(call)
     assert (clock.name, note) == ("cuda-event", None)
-    assert clock.block(call, 3, 1).samples == pytest.approx([250e-6] * 3, rel=0.05)
+    assert clock.block(call, 3, 1).samples == pytest.approx([1e-3] * 3, rel=0.01)
+
+
+def test_a_call_that_no_lead_is_long_enough_for_is_timed_by_the_host(gpu):
+    call = gpu.call(*[200] * 100, launch=US * 1000)  # a tenth of a second
+    clock, note = CudaEventClock(gpu).fitted(call)
+    assert clock.name == "host"
+    assert note
+    assert "overtook the host" in note
+
+
+def test_a_span_whose_lead_was_too_short_is_taken_again_with_a_longer_one(gpu):
+    """As on a card that was asleep when the spin was measured: the spin lasts a fifth of what it should."""
+    call = gpu.call(*[2] * 30)
+    clock, _ = CudaEventClock(gpu).fitted(call)
+    gpu.spin_share = 0.2
+    gpu.spins.clear()
+    block = clock.block(call, spans=6, calls=10)
+    assert block.samples == pytest.approx([60e-6] * 6, rel=0.01)
+    assert max(gpu.spins) > 3 * min(gpu.spins)
+    before = len(gpu.spins)
+    clock.block(call, spans=6, calls=10)
+    assert len(gpu.spins) - before < before  # it has learned
+
+
+def test_a_host_that_was_held_up_once_makes_no_later_lead_longer(gpu):
+    call = gpu.call(*[2] * 30)
+    clock, _ = CudaEventClock(gpu).fitted(call)
+    held = iter([True])
+
+    def once() -> None:
+        if next(held, False):
+            gpu.now += 10_000 * US
+        call()
+
+    assert clock.block(once, spans=6, calls=10).samples == pytest.approx([60e-6] * 6, rel=0.01)
+    gpu.spins.clear()
+    clock.block(call, spans=6, calls=10)
+    assert max(gpu.spins) == min(gpu.spins) < 3e-3
+
+
+@pytest.mark.parametrize("launch", [5, 20, 50, 200])
+@pytest.mark.parametrize("kernels", [1, 20, 200])
+@pytest.mark.parametrize("each", [2, 30, 500, 20_000])
+@pytest.mark.parametrize("spin_share", [1.0, 0.2])
+def test_spans_hold_the_devices_time(gpu, launch, kernels, each, spin_share):
+    calls = max(1, 500 // (kernels * each))
+    if kernels * each > 1_000_000 or 50 * each < launch or 1.25 * calls * kernels * launch > 50_000 * spin_share:
+        pytest.skip("a call of a second, next to nothing on the device, or more launches than a spin can cover")
+    gpu.spin_share = spin_share
+    call = gpu.call(*[each] * kernels, launch=launch * US)
+    clock, _ = CudaEventClock(gpu).fitted(call)
+    assert clock.name == "cuda-event"
+    samples = clock.block(call, 6, calls).samples
+    assert samples == pytest.approx([kernels * each * 1e-6] * 6, rel=0.01, abs=1e-6 / calls)
+
+
+def test_throughput_is_that_of_calls_back_to_back(gpu):
+    """Of a call of 0.5 ms, one synchronised call was taken for it."""
+    call = gpu.call(500, launch=100 * US)
+    clock, _ = CudaEventClock(gpu).fitted(call)
+    assert clock.block(call, spans=6, calls=1).wall == pytest.approx(500e-6, rel=0.03)
+    slow = gpu.call(100_000)
+    clock, _ = CudaEventClock(gpu).fitted(slow)
+    before = gpu.now
+    clock.block(slow, spans=1, calls=1)
+    assert gpu.now - before < 250_000 * US  # one more call is enough
 
 
 def test_half_the_work_on_another_stream_is_not_believed(gpu):
