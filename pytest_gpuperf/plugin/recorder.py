@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gpuperf.device.canaries import Canaries
+from pytest_gpuperf.device.faults import lost
 from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.counting import counted
@@ -73,7 +74,14 @@ class Recorder:
         """Time the fixed work once more: at the start, between cases and at the end."""
         if self.canaries is None:
             self.canaries = Canaries(self.chosen)
-        for name, seconds in self.canaries.read().items():
+        try:
+            readings = self.canaries.read()
+        except RuntimeError as error:
+            gone = lost(error)
+            if gone is None:
+                raise
+            raise gone from error
+        for name, seconds in readings.items():
             self.readings.setdefault(name, []).append(seconds)
 
     def id_of(self, item: pytest.Item, name: str | None, settings: TestSettings) -> str:
