@@ -128,9 +128,10 @@ class Gpu:
         kept = after - before - max(0, tensors)
         if kept > tolerance:
             by_whom = "" if held is None else f" {_KEPT_BY_LIBRARIES}"
+            by_tensors = f" ({format_bytes(tensors)} more by tensors)" if tensors > 0 else ""
             raise AssertionError(
                 f"{format_bytes(kept)} were not released: {format_bytes(before)} in use when the test began, "
-                f"{format_bytes(after)} now; {format_bytes(tolerance)} are tolerated.{by_whom}"
+                f"{format_bytes(after)} now{by_tensors}; {format_bytes(tolerance)} are tolerated.{by_whom}"
             )
 
     def _release(self) -> None:
