@@ -19,7 +19,7 @@ from pytest_gpuperf.measurement.counting import counted
 from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.sampler import measure
-from pytest_gpuperf.measurement.truth import Truth
+from pytest_gpuperf.measurement.truth import Truth, charged
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
 
@@ -123,7 +123,9 @@ class Recorder:
 
         def told(measured: Measurement, health: Health | None) -> Measurement:
             held = (fn, arguments)
-            return self.truth.told(measured, workload.call, held, health, self.memory_before, energy=settings.energy)
+            before, allocated = self.memory_before, self.chosen.memory.allocated()
+            full = self.truth.told(measured, workload.call, held, health, before, energy=settings.energy)
+            return charged(full, allocated, before, held)
 
         measured = measure(
             workload,

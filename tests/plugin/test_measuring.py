@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 import numpy as np
 
+from pytest_gpuperf.device import choice
+from pytest_gpuperf.device.choice import Chosen, choose_device
+from pytest_gpuperf.device.memory import AllocatorMemory
 from pytest_gpuperf.results.files import read_run
 
 
@@ -133,6 +139,32 @@ def test_a_device_that_is_lost_leaves_what_was_measured_before(story, monkeypatc
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     (case,) = read_run(story.path / "run.json").cases
     assert case.test.endswith("test_before")
+
+
+def test_a_test_is_not_charged_for_what_another_left(story, monkeypatch):
+    """The allocator of a card holds what the suite says that it left."""
+    monkeypatch.setenv("LEFT", "0")
+
+    def left() -> int:
+        return int(os.environ["LEFT"])
+
+    def choose(request: str) -> Chosen:
+        meter = AllocatorMemory(lambda: None, lambda: left() + 30, left, lambda: None)
+        return replace(choose_device(request), memory=meter)
+
+    monkeypatch.setattr(choice, "choose_device", choose)
+    story.suite("""
+        import os
+
+        def test_first(gpuperf):
+            assert gpuperf(spin, 0.1).peak_memory == 30
+            os.environ["LEFT"] = "70"
+
+        def test_second(gpuperf):
+            m = gpuperf(spin, 0.1)
+            assert (m.peak_memory, m.peak_allocated) == (30, 100)
+    """)
+    story.run().assert_outcomes(passed=2)
 
 
 def test_a_workload_that_takes_no_time_is_measured_all_the_same(story):
