@@ -8,7 +8,7 @@ GpuPerfError
 │   ├── WorkloadError                 the workload raised
 │   ├── OutOfMemoryError              the workload needs more memory than the device has
 │   ├── ContradictedError             the evidence says that another device did the work
-│   ├── DeviceLostError               the GPU is gone, in the middle of a session
+│   ├── DeviceLostError               the GPU is gone, or lost to this process, in the middle of a session
 │   ├── UnavailableError              a figure that was asked for cannot be measured here
 │   └── ServerError                   a model server did not start, died, hung or answered wrongly
 ├── MissingError             exit 4   a model or back end needs what is not here; a suite skips with this reason
@@ -61,7 +61,7 @@ class ContradictedError(MeasurementError):
 
 
 class DeviceLostError(MeasurementError):
-    """The GPU is gone, in the middle of a session."""
+    """The GPU is gone, or lost to this process, in the middle of a session."""
 
 
 class UnavailableError(MeasurementError):

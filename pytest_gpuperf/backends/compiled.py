@@ -40,4 +40,10 @@ class Compiled:
         with torch.inference_mode():  # as it will be called: compiled code is guarded by it
             for _ in range(_WARM_CALLS):
                 compiled(*job.inputs)
-        return Made(compiled)
+        return Made(compiled, close=_forget)
+
+
+def _forget() -> None:
+    """Give back what "reduce-overhead" captured: its graphs' memory would be the next case's burden."""
+    torch.compiler.reset()
+    torch.cuda.empty_cache()  # does nothing where CUDA is not in use

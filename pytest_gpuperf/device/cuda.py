@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata, util
@@ -16,7 +18,7 @@ from typing import Any
 from pytest_gpuperf.device import identity
 from pytest_gpuperf.device.clocks import Clock
 from pytest_gpuperf.device.events import CudaEventClock, Event
-from pytest_gpuperf.device.memory import AllocatorMemory, MemoryMeter
+from pytest_gpuperf.device.memory import AllocatorMemory, MemoryMeter, is_out_of_memory
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.records import Device
 
@@ -66,18 +68,34 @@ def _driver_library() -> bool:
     return True  # pragma: no cover - needs a GPU
 
 
-def _why_torch_sees_none() -> str | None:  # pragma: no cover - needs a GPU
+def _why_torch_sees_none() -> str | None:
     import torch  # noqa: PLC0415
 
-    if torch.cuda.is_available():
-        return None
-    if torch.version.cuda is None:
-        return "the installed torch is not built for CUDA. Install one that is: pip install --force-reinstall torch."
-    try:
-        torch.cuda.init()
-    except (RuntimeError, AssertionError) as error:
-        return f"torch {torch.__version__} cannot use CUDA: {error}. See what is wrong: nvidia-smi."
+    with _warnings_shown():
+        if torch.cuda.is_available():
+            return None
+        if torch.version.cuda is None:
+            return (
+                "the installed torch is not built for CUDA. Install one that is: pip install --force-reinstall torch."
+            )
+        try:
+            torch.cuda.init()
+        except (RuntimeError, AssertionError) as error:
+            return f"torch {torch.__version__} cannot use CUDA: {_first_line(error)}. See what is wrong: nvidia-smi."
     return f"torch {torch.__version__} sees no CUDA device. See what is wrong: nvidia-smi."
+
+
+@contextmanager
+def _warnings_shown() -> Generator[None]:
+    """What torch says of an old driver or card is to be read; where warnings are errors, it would end the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    """Without the advice of many lines that torch gives with every error of CUDA."""
+    return str(error).partition("\n")[0].rstrip(". ")
 
 
 def visible_count() -> int:  # pragma: no cover - needs a GPU
@@ -87,8 +105,30 @@ def visible_count() -> int:  # pragma: no cover - needs a GPU
     return torch.cuda.device_count()
 
 
-def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
+def open_card(index: int | None) -> Card:
     """Make a card the current one. None: the one that torch would take."""
+    try:
+        with _warnings_shown():
+            return _open(index)
+    except DeviceError:
+        raise
+    except Exception as error:
+        card = "The GPU" if index is None else f"GPU {index}"
+        raise DeviceError(
+            f"{card} cannot be opened: {_first_line(error)}. {_likely_cause(error)} "
+            f"To measure on the processor: --gpuperf-device cpu."
+        ) from error
+
+
+def _likely_cause(error: Exception) -> str:
+    if "busy or unavailable" in str(error):
+        return "Its compute mode lets one process in, and another one uses it. See which: nvidia-smi."
+    if is_out_of_memory(error):
+        return "Other processes hold its memory. See which: nvidia-smi."
+    return "See what is wrong: nvidia-smi."
+
+
+def _open(index: int | None) -> Card:
     import torch  # noqa: PLC0415
 
     count = torch.cuda.device_count()
@@ -129,7 +169,7 @@ def open_card(index: int | None) -> Card:  # pragma: no cover - needs a GPU
     )
 
 
-def _bus_id(properties: Any) -> str | None:  # pragma: no cover - needs a GPU
+def _bus_id(properties: Any) -> str | None:
     """As NVML writes it; older torch does not tell it."""
     if not hasattr(properties, "pci_bus_id"):
         return None
@@ -148,7 +188,7 @@ def spin_rate(spun: Callable[[int], float]) -> float:
     return _CYCLES / seconds
 
 
-class _TorchDriver:  # pragma: no cover - needs a GPU
+class _TorchDriver:
     """One card, through torch. Events are recorded on the stream that is current when a span starts and ends."""
 
     def __init__(self, index: int) -> None:

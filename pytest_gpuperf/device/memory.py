@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 _OUT_OF_MEMORY = frozenset({"torch.cuda.OutOfMemoryError", "torch.OutOfMemoryError"})
+# What says it in words only: CUDA past torch's allocator, its libraries, Triton, torch on a processor, ONNX Runtime.
+_SAYS_OUT_OF_MEMORY = re.compile(
+    r"CUDA( driver)? error: out of memory|CUDA out of memory|Triton Error \[CUDA\]: out of memory"
+    r"|CU[A-Z]+_STATUS_(\w+_)?ALLOC(ATION)?_FAILED|CUFFT_ALLOC_FAILED"
+    r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"|CUDA failure 2: out of memory|BFCArena.* Failed to allocate memory",
+    re.DOTALL,
+)
 
 
 class MemoryMeter(Protocol):
@@ -95,7 +104,11 @@ class AllocatorMemory:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a workload failed for want of memory. By name: torch is not imported to ask."""
-    return isinstance(error, MemoryError) or any(
-        f"{kind.__module__}.{kind.__qualname__}" in _OUT_OF_MEMORY for kind in type(error).__mro__
-    )
+    """Whether a workload failed for want of memory. By name: no library is imported to ask."""
+    if isinstance(error, MemoryError):
+        return True
+    kinds = type(error).__mro__
+    if any(f"{kind.__module__}.{kind.__qualname__}" in _OUT_OF_MEMORY for kind in kinds):
+        return True
+    may_say = isinstance(error, RuntimeError) or any(kind.__module__.startswith("onnxruntime.") for kind in kinds)
+    return may_say and _SAYS_OUT_OF_MEMORY.search(str(error)) is not None

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from pytest_gpuperf.device.memory import is_out_of_memory
 from pytest_gpuperf.errors import MeasurementError
 from pytest_gpuperf.results.records import Ceiling, Measurement
 
@@ -27,12 +28,19 @@ class Counted(Protocol):
 
 
 def counted(measured: Measurement, workload: object) -> Measurement:
-    """A measurement with what its workload counts. More than the device can do was not measured but missed."""
-    if not isinstance(workload, Counted):
-        return measured
+    """A measurement with what its workload counts. More than the device can do was not measured but missed.
+
+    Counting and the ceiling need memory and operators of their own. Where they fail, what was measured stands.
+    """
     rate = share = 0.0
     for _ in range(_LOOKS):
-        measured = msgspec.structs.replace(measured, flops=workload.flops, ceiling=workload.ceiling())
+        try:
+            if not isinstance(workload, Counted):  # Python 3.11 reads its properties to know
+                return measured
+            measured = msgspec.structs.replace(measured, flops=workload.flops)
+            measured = msgspec.structs.replace(measured, ceiling=workload.ceiling())
+        except Exception as error:  # noqa: BLE001 - by a workload of anybody's
+            return msgspec.structs.replace(measured, notes=(*measured.notes, _uncounted(measured, error)))
         rate, share = measured.flops_per_second or 0.0, measured.ceiling_share or 0.0
         if share <= 1:
             return measured
@@ -42,3 +50,10 @@ def counted(measured: Measurement, workload: object) -> Measurement:
         f"Winograd's method do with less than is counted, a quarter at least. If that is it, measure it uncounted: "
         f"gpuperf(network.made.run, *network.inputs).)"
     )
+
+
+def _uncounted(measured: Measurement, error: Exception) -> str:
+    what = "floating-point operations were not counted" if measured.flops is None else "the ceiling is not known"
+    if is_out_of_memory(error):
+        return f"{what}: the device had no memory left for that"
+    return f"{what}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"

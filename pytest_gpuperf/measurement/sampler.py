@@ -11,6 +11,7 @@ from typing import Literal
 
 from pytest_gpuperf.analysis.summaries import median_half_width
 from pytest_gpuperf.device.clocks import Block, Call, Clock
+from pytest_gpuperf.device.faults import lost
 from pytest_gpuperf.device.health import Health, Watch
 from pytest_gpuperf.device.memory import MemoryMeter, is_out_of_memory
 from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
@@ -85,7 +86,8 @@ def measure(
                 f"The workload needs more memory than the device has: {error}. Measure a smaller batch, or require "
                 f"more: @pytest.mark.gpu(min_memory=BYTES)."
             ) from error
-        raise WorkloadError(f"The workload raised {type(error).__name__}: {error}") from error
+        failed = f"The workload raised {type(error).__name__}: {error}"
+        raise (lost(error) or WorkloadError(failed)) from error
 
 
 def _measure(

@@ -89,6 +89,23 @@ class Truth:
         )
 
 
+def charged(measurement: Measurement, allocated: int | None, before: Memory, held: tuple[object, ...]) -> Measurement:
+    """The measurement with a peak that does not depend on what ran before; `allocated` is what tensors hold now.
+
+    A model that a fixture made before the test began counts in full, because the call uses it.
+    """
+    if measurement.peak_memory is None or allocated is None or before.allocated_before is None:
+        return measurement
+    reached = reach(*held)
+    used = reached.parameters.get("cuda", 0) + reached.tensors.get("cuda", 0)
+    others = max(0, min(before.allocated_before, allocated - used))
+    return structs.replace(
+        measurement,
+        peak_memory=max(0, measurement.peak_memory - others),
+        peak_allocated=measurement.peak_memory,
+    )
+
+
 def unvalidated(evidence: Evidence) -> tuple[str, ...]:
     """What every report says beside a figure of which nobody knows what did the work."""
     if evidence.verdict == "proven":

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gpuperf.device.canaries import Canaries
+from pytest_gpuperf.device.faults import lost
 from pytest_gpuperf.device.slowdown import slowed
 from pytest_gpuperf.measurement.cache import workload_call
 from pytest_gpuperf.measurement.counting import counted
 from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.sampler import measure
-from pytest_gpuperf.measurement.truth import Truth
+from pytest_gpuperf.measurement.truth import Truth, charged
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
 
@@ -73,7 +74,14 @@ class Recorder:
         """Time the fixed work once more: at the start, between cases and at the end."""
         if self.canaries is None:
             self.canaries = Canaries(self.chosen)
-        for name, seconds in self.canaries.read().items():
+        try:
+            readings = self.canaries.read()
+        except RuntimeError as error:
+            gone = lost(error)
+            if gone is None:
+                raise
+            raise gone from error
+        for name, seconds in readings.items():
             self.readings.setdefault(name, []).append(seconds)
 
     def id_of(self, item: pytest.Item, name: str | None, settings: TestSettings) -> str:
@@ -115,7 +123,9 @@ class Recorder:
 
         def told(measured: Measurement, health: Health | None) -> Measurement:
             held = (fn, arguments)
-            return self.truth.told(measured, workload.call, held, health, self.memory_before, energy=settings.energy)
+            before, allocated = self.memory_before, self.chosen.memory.allocated()
+            full = self.truth.told(measured, workload.call, held, health, before, energy=settings.energy)
+            return charged(full, allocated, before, held)
 
         measured = measure(
             workload,

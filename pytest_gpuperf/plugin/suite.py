@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_gpuperf.errors import FileError, GpuPerfError
+from pytest_gpuperf.errors import DeviceLostError, FileError, GpuPerfError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.agreement import refuse_wrong
 from pytest_gpuperf.plugin.described import describe
@@ -309,7 +310,8 @@ class Suite:
     def _close(self, *, interrupted: bool) -> None:
         """The main loop has ended: confirm, judge, report what was withheld, save."""
         if self.recorder.cases and not self.settings.disable:
-            self.recorder.read_canaries()
+            with suppress(RuntimeError, DeviceLostError):  # what was measured before the device was lost is kept
+                self.recorder.read_canaries()
         self.run = self.recorder.run(collection.scope(self.config))
         try:
             if self.gate is not None:

@@ -139,7 +139,8 @@ class Measurement(Record, frozen=True, kw_only=True):
     first_call: Seconds | None = None
     warmup_calls: Annotated[int, Meta(ge=0)] = 0
     warmup_seconds: Annotated[float, Meta(ge=0)] = 0.0
-    peak_memory: Bytes | None = None
+    peak_memory: Bytes | None = None  # without what tensors held before the test began that are no part of the call
+    peak_allocated: Bytes | None = None  # with it: what torch's allocator had handed out at most
     memory_source: str | None = None  # "torch allocator" or "RSS"
     energy: Joules | None = None  # joules per item
     energy_above_idle: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None  # without what an idle device takes

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from pytest_gpuperf.device import choice
+from pytest_gpuperf.device.choice import Chosen, choose_device
+from pytest_gpuperf.device.memory import AllocatorMemory
+from pytest_gpuperf.results.files import read_run
+
 
 def test_a_measurement_can_be_asserted_on(story):
     story.suite("""
@@ -102,6 +112,59 @@ def test_a_workload_out_of_memory_fails_its_own_test(story):
     result = story.run()
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*OutOfMemoryError*"])
+
+
+def test_a_device_that_is_lost_leaves_what_was_measured_before(story, monkeypatch):
+    """What fails for good is numpy's product here, which the canaries need; on a GPU it is every call."""
+    monkeypatch.setattr(np, "matmul", np.matmul)  # put back what the suite breaks
+    story.suite("""
+        import numpy as np
+
+        def lost(*args, **kwargs):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        def test_before(gpuperf):
+            gpuperf(spin, 0.1)
+
+        def test_loses_it(gpuperf):
+            np.matmul = lost
+            gpuperf(np.matmul)
+
+        def test_after(gpuperf):
+            gpuperf(spin, 0.1)
+    """)
+    result = story.run("--gpuperf-save", "run.json")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*DeviceLostError: The GPU does nothing more for this process: CUDA error: an ill*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    (case,) = read_run(story.path / "run.json").cases
+    assert case.test.endswith("test_before")
+
+
+def test_a_test_is_not_charged_for_what_another_left(story, monkeypatch):
+    """The allocator of a card holds what the suite says that it left."""
+    monkeypatch.setenv("LEFT", "0")
+
+    def left() -> int:
+        return int(os.environ["LEFT"])
+
+    def choose(request: str) -> Chosen:
+        meter = AllocatorMemory(lambda: None, lambda: left() + 30, left, lambda: None)
+        return replace(choose_device(request), memory=meter)
+
+    monkeypatch.setattr(choice, "choose_device", choose)
+    story.suite("""
+        import os
+
+        def test_first(gpuperf):
+            assert gpuperf(spin, 0.1).peak_memory == 30
+            os.environ["LEFT"] = "70"
+
+        def test_second(gpuperf):
+            m = gpuperf(spin, 0.1)
+            assert (m.peak_memory, m.peak_allocated) == (30, 100)
+    """)
+    story.run().assert_outcomes(passed=2)
 
 
 def test_a_workload_that_takes_no_time_is_measured_all_the_same(story):

@@ -73,6 +73,59 @@ def test_out_of_memory_is_known_by_name():
     assert not is_out_of_memory(RuntimeError("out of memory"))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported at some other API call",
+        "CUDA driver error: out of memory",
+        "Triton Error [CUDA]: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to",
+    ],
+)
+def test_out_of_memory_is_known_by_the_words_of_errors_that_are_of_no_kind(said):
+    import torch
+
+    assert is_out_of_memory(RuntimeError(said))
+    assert is_out_of_memory(getattr(torch, "AcceleratorError", RuntimeError)(said))  # since torch 2.8
+    assert not is_out_of_memory(AssertionError(said)), "a test that speaks of it"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+    ],
+)
+def test_other_errors_of_cuda_are_not_for_want_of_memory(said):
+    assert not is_out_of_memory(RuntimeError(said))
+
+
+def test_onnx_runtime_out_of_memory():
+    """Its own error, of a tensor of 256 TiB; and that of its CUDA provider, which has the same class."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    helper, float_ = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Expand", ["x", "shape"], ["y"])],
+        "greedy",
+        [helper.make_tensor_value_info("x", float_, [1])],
+        [helper.make_tensor_value_info("y", float_, None)],
+        [helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [2**20, 2**26])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    with pytest.raises(state.Fail) as caught:
+        session.run(None, {"x": np.ones(1, np.float32)})
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(state.RuntimeException("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size)"))
+    assert not is_out_of_memory(state.RuntimeException("CUDA failure 700: an illegal memory access was encountered"))
+
+
 def test_asking_does_not_import_torch():
     code = (
         "import sys; from pytest_gpuperf.device.memory import is_out_of_memory; "

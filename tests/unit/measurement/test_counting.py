@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 
 from pytest_gpuperf.errors import MeasurementError
 from pytest_gpuperf.measurement.counting import counted
@@ -49,3 +50,37 @@ def test_more_than_the_device_can_do_is_refused():
 
 def test_a_machine_that_was_busy_is_asked_again():
     assert counted(MEASURED, Counting(500, [40_000.0, 100_000.0])).ceiling_share == 0.5
+
+
+class Failing:
+    """A workload whose counting, or whose ceiling, fails."""
+
+    def __init__(self, flops: int | Exception, ceiling: Ceiling | Exception) -> None:
+        self._flops, self._ceiling = flops, ceiling
+
+    @property
+    def flops(self) -> int:
+        if isinstance(self._flops, Exception):
+            raise self._flops
+        return self._flops
+
+    def ceiling(self) -> Ceiling:
+        if isinstance(self._ceiling, Exception):
+            raise self._ceiling
+        return self._ceiling
+
+
+def test_a_ceiling_that_finds_no_memory_leaves_the_measurement_and_its_operations():
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 256.00 MiB")
+    known = counted(MEASURED, Failing(500, full))
+    assert (known.flops, known.ceiling, known.samples) == (500, None, MEASURED.samples)
+    assert known.notes == ("the ceiling is not known: the device had no memory left for that",)
+
+
+def test_operations_that_cannot_be_counted_leave_the_measurement():
+    unknown = NotImplementedError("aten::mine on meta tensors\nand much advice")
+    known = counted(MEASURED, Failing(unknown, Ceiling(product=1e5, copy=1e9)))
+    assert (known.flops, known.ceiling) == (None, None)
+    assert known.notes == (
+        "floating-point operations were not counted: NotImplementedError: aten::mine on meta tensors",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from time import perf_counter, sleep
+from weakref import finalize
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from msgspec import structs
 from nvml.standin import GIB, LOST, NO_PERMISSION, Gpu, Machine
 
 from pytest_gpuperf.device.choice import Chosen, choose_device
+from pytest_gpuperf.device.memory import AllocatorMemory
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.device.sensors import card_sensors
 from pytest_gpuperf.errors import DeviceLostError, UnavailableError
@@ -112,6 +114,75 @@ def test_assert_memory_released(machine: Machine) -> None:
         gpu.assert_memory_released()
     machine.fails("*", NO_PERMISSION)
     with pytest.raises(UnavailableError, match="memory in use is not available"):
+        gpu.assert_memory_released()
+
+
+class Torch:
+    """torch's allocator on the scripted card: what tensors hold, what it keeps for later, and what others hold."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.tensors = self.cached = 0
+        self.libraries = GIB  # the context, to begin with
+        self.meter = AllocatorMemory(lambda: None, lambda: self.tensors, lambda: self.tensors, self.empty_cache)
+
+    def change(self, **bytes_: int) -> None:
+        vars(self).update(bytes_)
+        held = self.libraries + self.tensors + self.cached
+        self.machine.change(processes=((os.getpid(), held),))
+
+    def empty_cache(self) -> None:
+        self.change(cached=0)
+
+    def fixture(self) -> Fixture:
+        return Fixture(replace(with_card(self.machine), memory=self.meter))
+
+
+def test_a_tensor_that_stays_is_found_where_the_cache_was_full_before(machine: Machine) -> None:
+    device = Torch(machine)
+    device.change(cached=700 * MiB)
+    gpu = device.fixture()
+    device.change(tensors=600 * MiB, cached=100 * MiB)
+    with pytest.raises(
+        AssertionError, match=r"^600 MiB of tensors were not released: tensors held 0 B when .* 600 MiB n"
+    ):
+        gpu.assert_memory_released()
+    device.change(tensors=0, cached=700 * MiB)
+    gpu.assert_memory_released(0)
+
+
+def test_what_a_cycle_held_when_the_test_began_hides_no_leak(machine: Machine) -> None:
+    class Model:
+        """Refers to itself, as models with hooks do."""
+
+    device = Torch(machine)
+    left = Model()
+    left.itself = left
+    finalize(left, lambda: device.change(tensors=0))
+    device.change(tensors=600 * MiB)
+    del left
+    gpu = device.fixture()
+    device.change(tensors=600 * MiB)
+    with pytest.raises(AssertionError, match="600 MiB of tensors were not released"):
+        gpu.assert_memory_released()
+
+
+def test_what_libraries_keep_is_not_held_against_tensors(machine: Machine) -> None:
+    device = Torch(machine)
+    gpu = device.fixture()
+    device.change(libraries=GIB + 40 * MiB, tensors=32 * MiB)  # kernels that were loaded, and cuBLAS's workspace
+    gpu.assert_memory_released()
+    with pytest.raises(AssertionError, match=r"32\.0 MiB of tensors were not released"):
+        gpu.assert_memory_released(8 * MiB)
+    device.change(libraries=GIB + 300 * MiB)
+    with pytest.raises(
+        AssertionError,
+        match=r"300 MiB were not released.*now \(32\.0 MiB more by tensors\).*kept by libraries, not by tensors",
+    ):
+        gpu.assert_memory_released()
+    device.change(libraries=GIB, tensors=600 * MiB)
+    machine.fails("*", NO_PERMISSION)
+    with pytest.raises(AssertionError, match="600 MiB of tensors were not released"):
         gpu.assert_memory_released()
 
 

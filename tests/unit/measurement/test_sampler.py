@@ -13,7 +13,7 @@ import pytest
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock
 from pytest_gpuperf.device.memory import ResidentMemory
-from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
+from pytest_gpuperf.errors import DeviceLostError, MeasurementError, OutOfMemoryError, UsageError, WorkloadError
 from pytest_gpuperf.measurement.cache import Workload
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
@@ -377,6 +377,19 @@ def test_out_of_memory_frees_what_the_workload_held():
         measure(workload, items=1, plan=Plan(), clock=HostClock(), memory=meter, session="s")
     assert meter.asked == ["release"]
     assert isinstance(caught.value.__cause__, torch.cuda.OutOfMemoryError)
+
+
+def test_a_gpu_that_is_lost_to_the_process_is_named():
+    import torch
+
+    kind = getattr(torch, "AcceleratorError", RuntimeError)  # since torch 2.8
+
+    def workload() -> None:
+        raise kind("CUDA error: unspecified launch failure\nCUDA kernel errors might be ...")
+
+    with pytest.raises(DeviceLostError, match=r"for this process: CUDA error: unspecified launch failure\.") as caught:
+        measure(workload, items=1, plan=Plan(), clock=HostClock(), memory=Meter(), session="s")
+    assert isinstance(caught.value.__cause__, kind)
 
 
 @pytest.mark.parametrize("items", [0, -3])

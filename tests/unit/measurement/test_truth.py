@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from examples import a_measurement
 from nvml.standin import LOST, Machine
 
 from pytest_gpuperf.device.choice import Chosen, choose_device
@@ -16,7 +17,7 @@ from pytest_gpuperf.errors import DeviceLostError
 from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Plan
 from pytest_gpuperf.measurement.sampler import measure
-from pytest_gpuperf.measurement.truth import Truth
+from pytest_gpuperf.measurement.truth import Truth, charged
 from pytest_gpuperf.results.records import Measurement
 
 SHORT = Plan(budget=0.5, min_timed=0.02, min_samples=8, slowdown_waits=(0.01, 0.02))
@@ -115,3 +116,44 @@ def test_a_gpu_lost_in_the_middle_ends_the_measurement(machine: Machine, chosen:
 
     with pytest.raises(DeviceLostError, match="The GPU was lost while it was being measured"):
         measured(chosen, partial(fails))
+
+
+class OnCard:
+    """Something with so many bytes on a GPU, as any library's array."""
+
+    dtype = "fp32"
+    shape = (1,)
+    device = "cuda:0"
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+
+
+def test_a_case_is_charged_alike_whatever_ran_before() -> None:
+    """A model of 500 bytes that a module's fixture makes, a call that takes 30 more, and what others left: 0 or 70."""
+    model = OnCard(500)
+
+    def peak(left: int, made_before: int) -> tuple[int | None, int | None]:
+        measured = a_measurement(0, peak_memory=left + 500 + 30)
+        known = charged(measured, left + 500, Memory(allocated_before=left + made_before), (lambda: model, ()))
+        return known.peak_memory, known.peak_allocated
+
+    first, later = 0, 500  # of the tests that use the fixture
+    assert peak(0, first) == (530, 530)
+    assert peak(70, first) == (530, 600)
+    assert peak(0, later) == (530, 530)
+    assert peak(70, later) == (530, 600)
+
+
+def test_what_the_case_captured_for_itself_is_its_own() -> None:
+    measured = a_measurement(0, peak_memory=70 + 500 + 200)
+    known = charged(measured, 70 + 500 + 200, Memory(allocated_before=70), (OnCard(500),))
+    assert (known.peak_memory, known.peak_allocated) == (700, 770)
+
+
+@pytest.mark.parametrize(("peak", "allocated", "before"), [(None, 1, 1), (9, None, 1), (9, 1, None)])
+def test_a_peak_of_which_less_is_known_stays_as_it_is(
+    peak: int | None, allocated: int | None, before: int | None
+) -> None:
+    measured = a_measurement(0, peak_memory=peak)
+    assert charged(measured, allocated, Memory(allocated_before=before), ()) is measured
