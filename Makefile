@@ -19,6 +19,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 perf: $(INSTALLED)
 	@mkdir -p .gpuperf; \
 	device=$$($(BIN)/python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")'); \
+	if [[ $$device = cpu && "$${CUDA_VISIBLE_DEVICES-all}" != @(|-1) && $$(nvidia-smi -L 2> /dev/null) = "GPU "* ]]; then \
+	  $(BIN)/gpuperf doctor --device cuda || true; \
+	  echo "Stopped: there is an NVIDIA card, and torch cannot use it (see above)."; \
+	  echo "To measure on the CPU all the same: CUDA_VISIBLE_DEVICES= make perf"; \
+	  exit 1; \
+	fi; \
 	baseline=.gpuperf/baseline-$$device.json; report=.gpuperf/report.txt; \
 	suite="-m quick tests/perf --gpuperf-device $$device --gpuperf-budget 2"; \
 	if [ $$device = cpu ]; then \

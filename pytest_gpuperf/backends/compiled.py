@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from dataclasses import dataclass
 from importlib import util
 
@@ -37,7 +38,9 @@ class Compiled:
         """Compile now: what it takes is told apart from what a call takes."""
         torch.compiler.reset()  # forget the cases before this one: limits on recompiling add up over a process
         compiled = torch.compile(lower(job.module, job.precision, job.device), mode=self.mode, dynamic=False)
-        with torch.inference_mode():  # as it will be called: compiled code is guarded by it
+        with torch.inference_mode(), warnings.catch_warnings():  # as it will be called: compiled code is guarded by it
+            # inductor warns of what the precision has chosen; under ``-W error`` no model could be compiled.
+            warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
             for _ in range(_WARM_CALLS):
                 compiled(*job.inputs)
         return Made(compiled, close=_forget)

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from pytest_gpuperf.errors import MissingError
+
 _FILE = "model.onnx"
 _MADE_BY = ("torch", "onnx", "onnxscript", "onnxruntime-gpu", "onnxruntime")
 
@@ -24,8 +26,17 @@ def exported(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], *, quant
     """The ONNX file of a module; its inputs' first dimension is the batch, and free."""
     path = folder() / _key(module, inputs, quantised=quantised) / _FILE
     if not path.exists():
+        if reason := why_impossible():
+            raise MissingError(reason)
         _make(path, lambda into: _export(module, inputs, into, quantised=quantised))
     return path
+
+
+def why_impossible() -> str | None:
+    """Why this torch cannot export; None where it can. Its exporter takes a free batch from torch 2.5 on."""
+    if "dynamic_shapes" in inspect.signature(torch.onnx.export).parameters:
+        return None
+    return f"exporting to ONNX needs torch 2.5 or newer, and {torch.__version__} is installed: pip install 'torch>=2.5'"
 
 
 def folder() -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from pytest_gpuperf.backends import onnx_providers
-from pytest_gpuperf.backends.onnx_export import exported, folder
+from pytest_gpuperf.backends.onnx_export import exported, folder, why_impossible
 from pytest_gpuperf.backends.onnx_providers import CPU, CUDA, TENSORRT
 from pytest_gpuperf.backends.protocol import Job, Made
 
@@ -39,6 +39,8 @@ class OnnxRuntime:
         for module, package in wants.items():
             if util.find_spec(module) is None:
                 return f"{self.name} needs {module}, which is not installed. Install it with: pip install '{package}'"
+        if reason := why_impossible():
+            return f"{self.name}: {reason}"
         if device.type == "cuda":  # pragma: no cover - needs a GPU
             return self._lacks_provider()
         return None

@@ -88,12 +88,55 @@ def _quantised(module: torch.nn.Module) -> torch.nn.Module:
 
 @contextmanager
 def arithmetic(precision: Precision) -> Generator[None]:
-    """Allow TF32, or forbid it, for as long as this lasts: a setting of the process, put back afterwards."""
-    matmul: Any = torch.backends.cuda.matmul
-    convolution: Any = torch.backends.cudnn
-    before = matmul.allow_tf32, convolution.allow_tf32
-    matmul.allow_tf32 = convolution.allow_tf32 = precision.tf32
+    """Allow TF32, or forbid it, for as long as this lasts: a setting of the process, put back afterwards.
+
+    From torch 2.9 on there are two sets of switches, and reading an older one raises where a newer one says otherwise.
+    Both are set: kernels go by the newer ones, and inductor reads the older ones.
+    """
+    before = {switch: str(switch.fp32_precision) for switch in _newer_switches()}
+    with _without_deprecations():
+        older = _older_switches(tuple(before))
+        _set_older_switches("high" if precision.tf32 else "highest", precision.tf32)
+        for switch in before:
+            switch.fp32_precision = "tf32" if precision.tf32 else "ieee"
     try:
         yield
     finally:
-        matmul.allow_tf32, convolution.allow_tf32 = before
+        with _without_deprecations():
+            _set_older_switches(*older)
+        for switch, value in before.items():
+            switch.fp32_precision = "none"  # what it inherits it keeps inheriting
+            if switch.fp32_precision != value:
+                switch.fp32_precision = value
+
+
+def _newer_switches() -> tuple[Any, ...]:
+    """What holds `fp32_precision` of each kind of product; nothing before torch 2.9."""
+    backends: Any = torch.backends
+    if not hasattr(backends.cuda.matmul, "fp32_precision"):
+        return ()
+    return backends.cuda.matmul, backends.mkldnn.matmul, backends.cudnn.conv, backends.cudnn.rnn
+
+
+def _older_switches(newer: tuple[Any, ...]) -> tuple[str, bool]:
+    """The precision of products, and whether cuDNN may use TF32, by their older names; changes the newer ones."""
+    for switch in newer:
+        switch.fp32_precision = "ieee"  # beside it products can always be read, and cuDNN's switch where it is off
+    products = torch.get_float32_matmul_precision()
+    try:
+        return products, bool(torch.backends.cudnn.allow_tf32)
+    except RuntimeError:  # so it is on
+        return products, True
+
+
+def _set_older_switches(products: str, cudnn: bool) -> None:
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cudnn.allow_tf32 = cudnn
+
+
+@contextmanager
+def _without_deprecations() -> Generator[None]:
+    """torch 2.9 warns once of its older switches, which would be an error under ``-W error``."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Please use the new API settings to control TF32", UserWarning)
+        yield

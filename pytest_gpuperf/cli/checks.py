@@ -91,7 +91,8 @@ def torch(facts: Facts, cards: int) -> Check:
         return Check("torch", said, False, start and f"{start} install --force-reinstall torch")
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return Check("torch", f"{said}; CUDA_VISIBLE_DEVICES hides the cards", False, "unset CUDA_VISIBLE_DEVICES")
-    return Check("torch", f"{said}; it sees no card: the driver is missing, or older than this CUDA needs", False)
+    why = facts.get("why", "the driver is missing, or older than this CUDA needs")
+    return Check("torch", f"{said}; it can use no card: {why}", False)
 
 
 def onnxruntime(facts: Facts, cards: int) -> Check:

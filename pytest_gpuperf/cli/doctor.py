@@ -38,11 +38,10 @@ def run(options: Namespace) -> int:
 def _checks() -> Iterator[Check]:
     from pytest_gpuperf.cli import checks, machine
 
-    cards = machine.nvidia_cards()
+    nvml = machine.ask(machine.NVML)
+    cards = max(machine.nvidia_cards(), len(nvml.get("names", ())))  # the bus of a virtual machine may show none
     yield from guarded("python", checks.python)
-    yield from guarded(
-        "driver", lambda: checks.driver(machine.ask(machine.NVML), cards, container=machine.in_container())
-    )
+    yield from guarded("driver", lambda: checks.driver(nvml, cards, container=machine.in_container()))
     yield from guarded("gpu", lambda: checks.gpus(machine.ask(machine.GPUS)))
     yield from guarded("torch", lambda: [checks.torch(machine.ask(machine.TORCH), cards)])
     yield from guarded("onnxruntime", lambda: [checks.onnxruntime(machine.ask(machine.ONNXRUNTIME), cards)])

@@ -20,6 +20,11 @@ Facts = Mapping[str, Any]  # of one library; the key "error" says why there are 
 TORCH = """
 import torch
 facts = {"version": torch.__version__, "cuda": torch.version.cuda, "available": torch.cuda.is_available()}
+if facts["cuda"] and not facts["available"]:
+    try:
+        torch.cuda.init()
+    except Exception as error:
+        facts["why"] = str(error).partition("\\n")[0]
 """
 NVML = """
 import pynvml

@@ -11,7 +11,7 @@ from pytest_gpuperf.device.clocks import Call
 from pytest_gpuperf.results.records import Device
 from pytest_gpuperf.results.units import KiB, MiB
 
-_UNKNOWN = 64 * MiB  # larger than most, where the kernel does not say
+_UNKNOWN = 64 * MiB  # larger than most, where neither the kernel nor torch says
 _CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": KiB, "M": MiB, "G": 1024 * MiB}
 
@@ -21,9 +21,14 @@ def size(device: Device, index: int | None, folder: Path = _CPU_CACHES) -> int:
     if device.kind == "cuda":  # pragma: no cover - needs a GPU
         import torch  # noqa: PLC0415 - three seconds that only a CUDA device is worth
 
-        return int(torch.cuda.get_device_properties(index or 0).L2_cache_size)
+        return l2_size(torch.cuda.get_device_properties(index or 0))
     sizes = [_bytes(path.read_text().strip()) for path in folder.glob("index*/size")]
     return max(sizes, default=_UNKNOWN)
+
+
+def l2_size(properties: object) -> int:
+    """Bytes of a GPU's second-level cache; a guess where torch does not say (2.4 and older)."""
+    return int(getattr(properties, "L2_cache_size", 0)) or _UNKNOWN
 
 
 def flush(device: Device, index: int | None, folder: Path = _CPU_CACHES) -> Call:

@@ -38,12 +38,13 @@ def compare(
     """Run a candidate, its reference in fp32, and that in fp64, on inputs in fp32.
 
     The candidate gets them in its precision's type. The reference is a module, or a function that computes in the type
-    of its inputs; where it cannot compute in fp64, give one that can as `exact`.
+    of its inputs; where it cannot compute in fp64, give one that can as `exact`. torch's TF32,
+    which is on for convolutions unless a user turns it off, is off for both; for precision tf32 the candidate has it.
     """
     held = precision_of(precision)
     truth = Truth.of(reference, inputs, held, exact)
     fitted = tuple(t.to(held.weights) if t.is_floating_point() else t for t in inputs)
-    with torch.no_grad():
+    with torch.no_grad(), arithmetic(held):
         return truth.judge(candidate(*fitted))
 
 

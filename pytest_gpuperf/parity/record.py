@@ -60,4 +60,5 @@ class Parity:
                 for what, field in (("worst row, l2", "l2"), ("worst element", "largest"), ("worst angle", "angle"))
             ),
             f"  cosine {self.cosine:.6f}, top-1 the same in {self.top1:.1%} of rows{ties}",
+            f"  torch's TF32: {'on for the candidate alone' if self.precision == 'tf32' else 'off for both'}",
         ]

@@ -87,6 +87,18 @@ class OnnxRuntime:
         return list(self._session.run(None, dict(zip(self._names, batch, strict=True))))
 
 
+def move(program: Any, device: str) -> Any:
+    """An exported program, and all that it holds, on a GPU."""
+    try:
+        from torch.export.passes import move_to_device_pass  # noqa: PLC0415
+    except ImportError:
+        raise pb_utils.TritonModelException(
+            f"torch 2.5 or newer is needed to move an exported program to {device}: "
+            f"install it where Triton's Python back end finds it, or serve the model with the onnx runtime"
+        ) from None
+    return move_to_device_pass(program, device)
+
+
 class Torch:
     """An exported program of torch, in eager operators."""
 
@@ -98,9 +110,7 @@ class Torch:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = settings["tf32"] == "1"
         program = torch.export.load(file)
         if device != "cpu":
-            from torch.export.passes import move_to_device_pass  # noqa: PLC0415
-
-            program = move_to_device_pass(program, device)
+            program = move(program, device)
         self._module = program.module()
         self._weights = getattr(torch, settings["weights"])
         self._wire = getattr(torch, settings["wire"])

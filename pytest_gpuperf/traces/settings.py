@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 _WORDS = {True: "on", False: "off"}
+_OLDER_NAMES = {"tf32": "high", "bf16": "medium"}  # of a precision of products; any other is the highest
 
 
 def torch_settings(*, cuda: bool) -> dict[str, str]:
@@ -16,7 +17,7 @@ def torch_settings(*, cuda: bool) -> dict[str, str]:
     kind = "cuda" if cuda else "cpu"
     found: dict[str, Any] = {
         "threads": torch.get_num_threads(),
-        "matmul precision": torch.get_float32_matmul_precision(),
+        "matmul precision": _matmul_precision(torch, cuda=cuda),
         "autocast": str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
         if torch.is_autocast_enabled(kind)
         else "off",
@@ -37,9 +38,20 @@ def torch_settings(*, cuda: bool) -> dict[str, str]:
     return {name: _WORDS[value] if isinstance(value, bool) else str(value) for name, value in found.items()}
 
 
-def _tf32(switches: Any) -> bool | str:
-    """Newer torch names the precision instead, and refuses the older name where the newer was used."""
-    try:
-        return switches.allow_tf32
-    except RuntimeError:
-        return str(switches.fp32_precision)
+def _matmul_precision(torch: Any, *, cuda: bool) -> str:
+    """The newer switch (torch 2.9) is what kernels go by; reading the older raises where the two differ."""
+    backends = torch.backends
+    if not hasattr(backends.cuda.matmul, "fp32_precision"):
+        return torch.get_float32_matmul_precision()
+    switch = backends.cuda.matmul if cuda else backends.mkldnn.matmul
+    return _OLDER_NAMES.get(switch.fp32_precision, "highest")
+
+
+def _tf32(cudnn: Any) -> bool | str:
+    """Newer torch has a switch for convolutions and one for recurrent layers."""
+    if not hasattr(cudnn, "fp32_precision"):
+        return cudnn.allow_tf32
+    convolutions, recurrent = (part.fp32_precision == "tf32" for part in (cudnn.conv, cudnn.rnn))
+    if convolutions == recurrent:
+        return convolutions
+    return f"{_WORDS[convolutions]} in convolutions, {_WORDS[recurrent]} in recurrent layers"

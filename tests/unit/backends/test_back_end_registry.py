@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import pytest
 import torch
@@ -59,6 +60,28 @@ def test_compiling_needs_a_compiler(monkeypatch):
     assert why_not("compile", "fp32", "cpu") is None
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "needs a C++ compiler" in why_not("compile", "fp32", "cpu")
+
+
+def test_compiling_without_tf32_is_no_error_where_warnings_are(monkeypatch):
+    """torch 2.11 warns of what a precision has chosen, on cards that have TF32."""
+    said = ["TensorFloat32 tensor cores for float32 matrix multiplication available but not enabled. Consider ..."]
+
+    def compiled(module, **_):
+        def call(*inputs):
+            for text in said:
+                warnings.warn(text, UserWarning, 2)
+            return module(*inputs)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with opened(small(), 2, backend="compile", device="cpu") as network:
+            assert network.prepared_in > 0
+        said.append("something else")
+        with pytest.raises(UserWarning, match="something else"), opened(small(), 2, backend="compile", device="cpu"):
+            pass
 
 
 def test_graphs_of_torch_need_nothing_but_torch():

@@ -7,8 +7,9 @@ import pytest
 import torch
 from small_net import SmallNet, draw, small
 
-from pytest_gpuperf.backends import onnx_export
+from pytest_gpuperf.backends import onnx_export, why_not
 from pytest_gpuperf.backends.onnx_export import exported, folder
+from pytest_gpuperf.errors import MissingError
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,16 @@ def test_what_was_made_from_other_things_has_another_name():
     half.module.half()
     names.add(exported(half.module, tuple(t.half() for t in half.inputs(1)), quantised=False))
     assert len(names) == 5
+
+
+def test_an_older_torch_is_told_which_one_is_needed(monkeypatch):
+    def exporter(model, args, f, *, dynamo=False):
+        """As torch 2.4 has it."""
+
+    monkeypatch.setattr(torch.onnx, "export", exporter)
+    assert "onnxruntime: exporting to ONNX needs torch 2.5 or newer, and " in why_not("onnxruntime", "fp32", "cpu")
+    with pytest.raises(MissingError, match=r"pip install 'torch>=2.5'"):
+        export()
 
 
 def test_code_that_cannot_be_read_is_named():

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import warnings
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -44,18 +48,95 @@ def test_what_a_precision_computes_in():
     assert PRECISIONS["int8"].computes_in == torch.int8
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_tf32_is_as_the_precision_says_and_as_it_was_afterwards(before):
-    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
-    kept = matmul.allow_tf32, convolution.allow_tf32
+OLDER = 'torch.set_float32_matmul_precision("medium"); torch.backends.cudnn.allow_tf32 = False'
+NEWER = (
+    "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
+    "torch.backends.cudnn.conv.fp32_precision = 'ieee'",
+    "torch.backends.cudnn.rnn.fp32_precision = 'ieee'; torch.backends.cudnn.allow_tf32 = False",
+    "torch.backends.fp32_precision = 'tf32'",
+    "torch.backends.cudnn.fp32_precision = 'ieee'",
+    "torch.set_float32_matmul_precision('medium'); torch.backends.cuda.matmul.fp32_precision = 'ieee'",
+)
+HAS_NEWER = hasattr(torch.backends.cuda.matmul, "fp32_precision")
+
+
+SWITCHES = """
+from pytest_gpuperf.backends.precisions import PRECISIONS, arithmetic
+
+matmul, cudnn, cpu = torch.backends.cuda.matmul, torch.backends.cudnn, torch.backends.mkldnn
+
+def readings():
+    return [read(older) for older in (
+        torch.get_float32_matmul_precision, lambda: matmul.allow_tf32, lambda: cudnn.allow_tf32
+    )] + newer()
+
+def read(switch):
     try:
-        matmul.allow_tf32 = convolution.allow_tf32 = before
-        for name in ("fp32", "tf32"):
-            with arithmetic(PRECISIONS[name]):
-                assert matmul.allow_tf32 == convolution.allow_tf32 == (name == "tf32")
-            assert matmul.allow_tf32 == convolution.allow_tf32 == before
-    finally:
-        matmul.allow_tf32, convolution.allow_tf32 = kept
+        return switch()
+    except RuntimeError:
+        return "contradicted"
+
+def newer():
+    if not hasattr(matmul, "fp32_precision"):
+        return []
+    return [part.fp32_precision for part in (torch.backends, cudnn, matmul, cpu.matmul, cudnn.conv, cudnn.rnn)]
+
+before = readings()
+for name, products in (("fp32", "highest"), ("tf32", "high")):
+    with arithmetic(PRECISIONS[name]):
+        within = readings()
+        assert within[:3] == [products, name == "tf32", name == "tf32"], within
+        assert set(within[5:]) <= {"tf32" if name == "tf32" else "ieee"}, within
+        with arithmetic(PRECISIONS["fp32"]):
+            pass
+        assert readings() == within
+    assert readings() == before, (before, readings())
+"""
+
+
+@pytest.mark.parametrize("before", ["", OLDER, *(NEWER if HAS_NEWER else ())])
+def test_tf32_is_as_the_precision_says_and_as_it_was_afterwards(before):
+    """In a process of its own: not every state of torch's switches can be put back."""
+    subprocess.run([sys.executable, "-W", "error", "-c", f"import torch\n{before}\n{SWITCHES}"], check=True)
+
+
+@pytest.mark.skipif(not HAS_NEWER, reason="this torch has the older switches only")
+def test_what_inherits_its_precision_still_does_afterwards():
+    code = (
+        "import torch\n"
+        "from pytest_gpuperf.backends.precisions import PRECISIONS, arithmetic\n"
+        "with arithmetic(PRECISIONS['fp32']):\n"
+        "    pass\n"
+        "torch.backends.fp32_precision = 'tf32'\n"
+        "assert torch.backends.cuda.matmul.fp32_precision == 'tf32'\n"
+        "assert torch.backends.mkldnn.matmul.fp32_precision == 'tf32'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_older_torch_has_the_older_switches_only(monkeypatch):
+    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace(allow_tf32=False))  # as torch 2.8 has it
+    before = torch.get_float32_matmul_precision()
+    with arithmetic(PRECISIONS["tf32"]):
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_a_warning_of_deprecated_switches_is_no_error(monkeypatch):
+    set_precision = torch.set_float32_matmul_precision
+
+    def warned(precision):
+        warnings.warn("Please use the new API settings to control TF32 behavior, such as ...", UserWarning, 2)
+        set_precision(precision)
+
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", warned)  # as torch 2.9 says it
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with arithmetic(PRECISIONS["fp32"]):
+            assert torch.get_float32_matmul_precision() == "highest"
+            with pytest.raises(UserWarning, match="another"):
+                warnings.warn("another", UserWarning, 1)
 
 
 def test_an_unknown_precision_is_answered_with_the_known_ones():

@@ -94,6 +94,9 @@ def test_torch(monkeypatch):
     assert processors.mend.endswith(" install --force-reinstall torch")
     blind = checks.torch(CUDA | {"available": False}, 1)
     assert (blind.good, blind.mend) == (False, None)
+    assert "the driver is missing, or older" in blind.says
+    old = "The NVIDIA driver on your system is too old (found version 11040)."
+    assert checks.torch(CUDA | {"available": False, "why": old}, 1).says.endswith(f"it can use no card: {old}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert checks.torch(CUDA | {"available": False}, 1).mend == "unset CUDA_VISIBLE_DEVICES"
 

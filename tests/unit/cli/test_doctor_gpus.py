@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
 from nvml.standin import Gpu, Machine
 
 from pytest_gpuperf.cli import checks
@@ -34,6 +35,9 @@ def test_two_gpus_and_everything_about_them(machine: Machine, nvml_library: Path
     assert "LACK  health of GPU 1 thermal slow-down, 45 C" in said
     assert "mend it: sudo nvidia-smi -pm 1" in said
     assert "ok    energy of GPU 0 counter moves every 1" in said
+    if not torch.cuda.is_available():
+        assert "LACK  torch" in said  # NVML has seen cards, and torch says why it can use none
+        assert "it can use no card: Found no NVIDIA driver on your system." in said
 
 
 def test_what_a_library_lacks_is_no_fault_of_the_machine(machine: Machine, old_nvml_library: Path) -> None:

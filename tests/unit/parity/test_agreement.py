@@ -117,6 +117,41 @@ def test_int8_has_one_scale_for_a_batch_and_loses_its_dark_image():
     assert found.agrees, found.message
 
 
+class RecordsTf32(torch.nn.Module):
+    """Notes what torch allows whenever it is called with what it is timed with; the exact runs are in fp64."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x):
+        if x.dtype != torch.float64:
+            self.seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+        return 2 * x
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("precision", "candidates", "said"),
+    [
+        ("fp32", (False, False), "torch's TF32: off for both"),
+        ("bf16", (False, False), "torch's TF32: off for both"),
+        ("tf32", (True, True), "torch's TF32: on for the candidate alone"),
+    ],
+)
+def test_tf32_is_the_same_for_both_unless_the_precision_is_that(precision, candidates, said):
+    candidate, reference = RecordsTf32(), RecordsTf32()
+    before = torch.backends.cudnn.allow_tf32
+    assert before  # torch's own choice for convolutions
+    found = compare(candidate, reference, X, precision=precision)
+    assert candidate.seen == [candidates]
+    assert reference.seen == [(False, False)]
+    assert said in found.message
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_a_module_is_left_as_it_was():
     torch.manual_seed(0)
     module = torch.nn.Linear(4, 3)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
+from importlib.resources import files
+from runpy import run_path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,11 +18,21 @@ from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.model_repository import write
 from pytest_gpuperf.serving.signature import Tensor
 
+
 NATIVE = ("onnxruntime", "python")
 
 
 def config(folder, model="small") -> str:
     return (folder / model / "config.pbtxt").read_text()
+
+
+def test_a_torch_that_cannot_move_a_program_says_which_one_can(monkeypatch):
+    triton = SimpleNamespace(TritonModelException=type("TritonModelException", (Exception,), {}))
+    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", triton)  # Triton brings it
+    monkeypatch.setitem(sys.modules, "torch.export.passes", None)  # as torch 2.4 has it
+    served_model = run_path(str(files("pytest_gpuperf.serving") / "served_model.py"))
+    with pytest.raises(triton.TritonModelException, match=r"torch 2\.5 or newer is needed .* to cuda:0"):
+        served_model["move"](None, "cuda:0")
 
 
 def test_onnx_in_the_python_back_end(tmp_path):

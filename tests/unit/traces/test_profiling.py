@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from pytest_gpuperf.results.records import KERNELS_KEPT, Profile
-from pytest_gpuperf.traces import profiling
+from pytest_gpuperf.traces import profiling, settings
 from pytest_gpuperf.traces.operators import units
 from pytest_gpuperf.traces.profiling import Piece, on_card, profile_of, summarized
 from pytest_gpuperf.traces.settings import torch_settings
@@ -186,17 +188,32 @@ def test_settings_are_those_of_the_call() -> None:
     assert set(torch_settings(cuda=True)) >= {"cudnn.benchmark", "matmul precision", "flash attention"}
 
 
-def test_tf32_under_its_newer_name() -> None:
-    class Newer:
-        fp32_precision = "tf32"
+def test_settings_that_the_older_switches_contradict_are_read_all_the_same() -> None:
+    if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        pytest.skip("this torch has the older switches only")
+    code = (
+        "import torch\n"
+        "from pytest_gpuperf.traces.settings import torch_settings\n"
+        "assert torch_settings(cuda=True)['matmul precision'] == 'highest'\n"
+        "torch.backends.cuda.matmul.fp32_precision = 'tf32'\n"
+        "torch.backends.cudnn.conv.fp32_precision = 'ieee'\n"
+        "found = torch_settings(cuda=True)\n"
+        "assert found['matmul precision'] == 'high', found\n"
+        "wanted = 'off in convolutions, on in recurrent layers'\n"
+        "assert found.get('cudnn tf32', wanted) == wanted, found\n"
+        "assert torch_settings(cuda=False)['matmul precision'] == 'highest'\n"
+        "torch.backends.mkldnn.matmul.fp32_precision = 'bf16'\n"
+        "assert torch_settings(cuda=False)['matmul precision'] == 'medium'\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
-        @property
-        def allow_tf32(self) -> bool:
-            raise RuntimeError("mixed")
 
-    from pytest_gpuperf.traces import settings
-
-    assert settings._tf32(Newer()) == "tf32"
+def test_an_older_torch_is_asked_by_its_own_names() -> None:
+    older = SimpleNamespace(
+        backends=SimpleNamespace(cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=True))),
+        get_float32_matmul_precision=lambda: "high",
+    )
+    assert settings._matmul_precision(older, cuda=True) == "high"
     assert settings._tf32(SimpleNamespace(allow_tf32=True)) is True
 
 
