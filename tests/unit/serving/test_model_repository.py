@@ -18,7 +18,6 @@ from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.model_repository import write
 from pytest_gpuperf.serving.signature import Tensor
 
-
 NATIVE = ("onnxruntime", "python")
 
 
