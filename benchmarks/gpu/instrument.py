@@ -282,7 +282,14 @@ def profiler(device: str, into: Path) -> Iterator[Row]:
         if done.returncode:
             yield Row(f"TEARDOWN_CUPTI={teardown!r}", done.stderr[-300:], word="fails")
             continue
-        found = json.loads(done.stdout.splitlines()[-1])
+        told = json.loads(done.stdout.splitlines()[-1])
+        found, kernels = told["figures"], told["kernels"]
+        yield judged(
+            f"kernels seen by 21 profiles{', the library stays' if teardown else ''}",
+            ", ".join(f"{count} x {kernels.count(count)}" for count in dict.fromkeys(kernels)),
+            "200 in each",
+            holds=set(kernels) == {200},
+        )
         for what, (first, second, after, later) in found.items():
             yield judged(
                 f"{what}{', the library stays' if teardown else ''}",
@@ -326,12 +333,12 @@ def _profiler() -> None:
         }
 
     first, second = figures(), figures()
-    capture(adds, torch.cuda.synchronize, cuda=True)
+    seen = [capture(adds, torch.cuda.synchronize, cuda=True)]
     after = figures()
-    for _ in range(20):
-        capture(replayed.replay, torch.cuda.synchronize, cuda=True)
+    seen += [capture(work, torch.cuda.synchronize, cuda=True) for work in [replayed.replay, adds] * 10]
     later = figures()
-    print(json.dumps({what: (first[what], second[what], after[what], later[what]) for what in first}))
+    table = {what: (first[what], second[what], after[what], later[what]) for what in first}
+    print(json.dumps({"figures": table, "kernels": [len(profile.kernels) for profile in seen]}))
 
 
 def _launching(call: Call) -> float:

@@ -232,7 +232,7 @@ def server(device: str, into: Path) -> Iterator[Row]:
 
 def baseline(device: str, into: Path) -> Iterator[Row]:
     """A baseline of the quick suite in five fresh processes, and one run judged by it."""
-    path = into / "baseline.json"
+    path = into / "quick-baseline.json"
     suite = [*AS_USERS_DO, "-m", "quick", "tests/perf", f"--gpuperf-device={device}", "--gpuperf-budget=2"]
     code, said, took = told([*GPUPERF, "calibrate", "--sessions", "5", "--into", str(path), "--", *suite])
     yield judged("calibrate in five processes", f"exit code {code}, {took:.0f} s; {_end(said)}", "0", holds=code == 0)
