@@ -1,4 +1,5 @@
 # make perf   measure a few real models here; the first time record a baseline, afterwards judge against it
+# make gpu    what a GPU shows of this project, in eight minutes: docs/validation/README.md
 # make test   lint, types and every test this machine can run
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,7 +9,7 @@ INSTALLED := .venv/installed
 # Python keeps what it compiled, whatever is set outside: every story imports the plugin anew, in half the time so.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: perf test lint types unit triton browser pytest8 docs clean
+.PHONY: perf gpu test lint types unit triton browser pytest8 docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -f $@ || rm -rf .venv  # what a stopped installation left cannot be built upon
@@ -41,6 +42,12 @@ perf: $(INSTALLED)
 	  echo "Baseline: $$baseline. Run make perf again to judge against it."; \
 	fi; \
 	echo "Report: $$report"
+
+# On a bare machine: with its own Python and torch, and wheels of what it lacks.
+DEVICE ?= cuda
+gpu:
+	$(PYTHON) benchmarks/gpu/run.py --into "$${OUT:-.gpuperf}/gpu" --device $(DEVICE) \
+	  $(if $(WHEELS),--wheels $(WHEELS)) $(if $(ONLY),--only $(ONLY))
 
 test: lint types unit pytest8 docs
 

@@ -362,7 +362,7 @@ def readings(device: str, into: Path) -> Iterator[Row]:
         yield impossible("the cost of NVML", NEEDS_A_CARD)
         return
     from pytest_gpuperf.device import processes
-    from pytest_gpuperf.device.health import CardWatch, conditions
+    from pytest_gpuperf.device.health import CardWatch, limits, readings as read_all
     from pytest_gpuperf.device.readings import Missing
 
     asked: dict[str, Call] = {
@@ -380,7 +380,8 @@ def readings(device: str, into: Path) -> Iterator[Row]:
         "processes": card.processes,
         "memory": card.memory,
         "foreign processes": lambda: processes.foreign(card),
-        "conditions (one look)": lambda: conditions(card, time.monotonic()),
+        "limits (one look)": lambda: limits(card, time.monotonic()),
+        "readings (ten a second)": lambda: read_all(card),
     }
     for name, ask in asked.items():
         answer = ask()

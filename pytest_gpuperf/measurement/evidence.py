@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pytest_gpuperf.measurement.diagnosis import diagnose
 from pytest_gpuperf.measurement.reach import Placement
 from pytest_gpuperf.results.records import Evidence, Proof, Rating, Witness
-from pytest_gpuperf.results.units import format_bytes, format_seconds
+from pytest_gpuperf.results.units import format_bytes, format_seconds, many
 from pytest_gpuperf.traces.capture import Capture
 
 _BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: other processes take their turns
 _MOST_OF_IT = 0.5
+_WITHIN = "DtoD"  # in the name of a copy that does not leave the device
 _POWER_RISE = 1.2  # times idle, and
 _POWER_RISE_WATTS = 5.0
 
@@ -103,6 +104,10 @@ def _kernels(seen: Observations) -> Witness:
             f"gaps {format_seconds(max(capture.gaps, 1e-9))}; longest: {', '.join(capture.longest())}"
         )
         return _witness("kernels", "proves", figure)
+    within = [copy for copy in capture.copies if _WITHIN in copy.name]
+    if within:  # by its copy engine: to and from the host a processor's work is copied too
+        seconds = format_seconds(max(sum(copy.seconds for copy in within), 1e-9))
+        return _witness("kernels", "supports", f"none; {many(len(within), 'copy')} within the GPU, {seconds} in all")
     if not seen.profiler_works:
         return _witness("kernels", "says nothing", "the profiler sees no kernels on this machine")
     on_host = f"{len(capture.operators)} operators ran on the host"

@@ -54,6 +54,20 @@ def test_a_model_that_runs_on_the_processor_is_contradicted() -> None:
     assert evidence.diagnosis.startswith("CPU fallback")
 
 
+@pytest.mark.parametrize(
+    ("name", "rating_of_it", "verdict"),
+    [
+        ("Memcpy DtoD (Device -> Device)", "supports", "proven"),
+        ("Memcpy DtoH (Device -> Pageable)", "speaks against", "unknown"),
+    ],
+)
+def test_a_copy_within_the_gpu_is_work_of_the_gpu(name: str, rating_of_it: str, verdict: str) -> None:
+    """`tensor.clone()` runs no kernel: seen on an H200."""
+    copied = Capture((), (Activity(name, 0.0, 0.001),), (Activity("aten::clone", 0.0, 0.001),))
+    evidence = judge(seen(capture=copied, profiler_works=True, outputs={"cuda": GIB}))
+    assert (rating(evidence, "kernels"), evidence.verdict) == (rating_of_it, verdict)
+
+
 def test_an_empty_trace_of_a_blind_profiler_says_nothing() -> None:
     evidence = judge(seen(capture=NOTHING, profiler_works=False))
     assert (evidence.verdict, rating(evidence, "kernels")) == ("unknown", "says nothing")
