@@ -362,7 +362,8 @@ def readings(device: str, into: Path) -> Iterator[Row]:
         yield impossible("the cost of NVML", NEEDS_A_CARD)
         return
     from pytest_gpuperf.device import processes
-    from pytest_gpuperf.device.health import CardWatch, limits, readings as read_all
+    from pytest_gpuperf.device.health import CardWatch, limits
+    from pytest_gpuperf.device.health import readings as read_all
     from pytest_gpuperf.device.readings import Missing
 
     asked: dict[str, Call] = {
