@@ -19,7 +19,8 @@ class Block:
     """A run of consecutive spans. Seconds per call."""
 
     samples: tuple[float, ...]  # one a span
-    wall: float | None = None  # host-synchronised, of back-to-back calls; None where the samples are that already
+    wall: float | None = None  # host-synchronised, of back-to-back calls; None where the samples are that
+    proven: bool = True  # False: the samples are the host's, because the device's clock could not be believed
 
 
 class Clock(Protocol):

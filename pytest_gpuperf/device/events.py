@@ -142,7 +142,9 @@ class CudaEventClock:
         samples: list[float] = []
         for first in range(0, spans, _QUEUED):
             led = self._led(call, min(_QUEUED, spans - first), calls, before_span)
-            samples += [span.seconds for span in led]
+            samples += [span.seconds for span in led if span.is_led]
+        if not samples:
+            return Block(self._host.block(call, spans, calls, before_span).samples, proven=False)
         # Back-to-back calls without a head start for the host: what throughput is. They would be warm ones.
         wall = None if before_span is not None else self._wall(call, max(spans * calls // 4, self._enough(samples)))
         return Block(tuple(samples), wall)
@@ -169,7 +171,7 @@ class CudaEventClock:
         return stop
 
     def _led(self, call: Call, spans: int, calls: int, before_span: Call | None) -> list[_Span]:
-        """Spans, of which those without a lead are taken again; one that never had it is at most too long."""
+        """Spans, of which those without a lead are taken again."""
         longer = self._longer
         found = self._queued(call, spans, calls, before_span, longer)
         first = wanting = [number for number, span in enumerate(found) if not span.is_led]

@@ -9,7 +9,8 @@ from pytest_gpuperf.device.energy import ENOUGH_SECONDS, ENOUGH_UPDATES
 from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.device.readings import Missing
 
-_BATCH_SECONDS = 0.01  # calls between two looks at the meter: the device waits for its host at each
+_BATCH_SECONDS = 0.02  # calls back to back: the device idles only between batches
+_EDGE_SECONDS = 0.002  # the same at the end, where the counter's next move is waited for
 _WAIT_FOR_EDGE = 1.5  # periods of the counter that the window may be longer, to end where it moves
 
 
@@ -29,12 +30,13 @@ def measure_energy(call: Call, call_seconds: float, items: int, clock: Clock, po
         return EnergyPerItem(None, None, f"energy not available: {period.reason}")
     wanted = ENOUGH_SECONDS if isinstance(period, Missing) else min(ENOUGH_SECONDS, ENOUGH_UPDATES * period)
     patience = 0.0 if isinstance(period, Missing) else _WAIT_FOR_EDGE * period
-    batch = max(1, round(_BATCH_SECONDS / call_seconds))
     calls = 0
     with power() as window:
         start = clock.now()
-        held = None
+        elapsed, held = 0.0, None
         while True:
+            batch_seconds = _BATCH_SECONDS if elapsed < wanted - _BATCH_SECONDS else _EDGE_SECONDS
+            batch = max(1, int(batch_seconds / call_seconds))
             for _ in range(batch):
                 call()
             clock.synchronize()

@@ -34,11 +34,19 @@ class _Timed:
     walls: list[float] = field(default_factory=list[float])
     latencies: list[float] = field(default_factory=list[float])
     samples: list[float] = field(default_factory=list[float])
+    unproven: int = 0  # blocks
     asked: int = 0  # samples there were when their interval was last computed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        blocks = f"{self.unproven} of {len(self.blocks)} blocks"
+        note = f"{blocks} are timed by the host's clock: the host was too busy to keep the device at work."
+        return (note,) if self.unproven else ()
 
     def add(self, block: Block) -> None:
         self.blocks.append(block.samples)
         self.samples.extend(block.samples)
+        self.unproven += not block.proven
         if block.wall is not None:
             self.walls.append(block.wall)
 
@@ -125,7 +133,7 @@ def _measure(
         warmup_seconds=warm.seconds,
         peak_memory=memory.peak(),
         memory_source=memory.source,
-        notes=(*(() if note is None else (note,)), *patience.notes),
+        notes=(*(() if note is None else (note,)), *timed.notes, *patience.notes),
     )
 
 
@@ -202,7 +210,7 @@ def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock)
     calls = _calls_per_span(call, plan, clock, estimate)
     outgrown = calls > timed.calls
     if outgrown:
-        timed.calls, timed.asked = calls, 0
+        timed.calls, timed.asked, timed.unproven = calls, 0, 0
         for kept in (timed.blocks, timed.walls, timed.latencies, timed.samples):
             kept.clear()
     return outgrown

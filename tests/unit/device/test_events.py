@@ -207,6 +207,16 @@ def test_a_span_whose_lead_was_too_short_is_taken_again_with_a_longer_one(gpu):
     assert len(gpu.spins) - before < before  # it has learned
 
 
+def test_a_block_that_never_has_a_lead_is_timed_by_the_host(gpu):
+    call = gpu.call(*[2] * 30)
+    clock, _ = CudaEventClock(gpu).fitted(call)
+    gpu.spin_share = 0.0
+    block = clock.block(call, spans=6, calls=10)
+    assert not block.proven
+    assert block.wall is None
+    assert block.samples == pytest.approx([150e-6] * 6, rel=0.05)
+
+
 def test_a_host_that_was_held_up_once_makes_no_later_lead_longer(gpu):
     call = gpu.call(*[2] * 30)
     clock, _ = CudaEventClock(gpu).fitted(call)

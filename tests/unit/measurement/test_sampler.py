@@ -202,6 +202,7 @@ class Queue:
     host: HostClock
     disbelieve: bool = False
     share: float = 0.5
+    proven: bool = True
     name: str = "device"
 
     def now(self) -> float:
@@ -215,7 +216,7 @@ class Queue:
 
     def block(self, call: Call, spans: int, calls: int, before_span: Call | None = None) -> Block:
         samples = self.host.block(call, spans, calls, before_span).samples
-        return Block(tuple(s * self.share for s in samples), samples[0])
+        return Block(tuple(s * self.share for s in samples), samples[0], self.proven)
 
     def latencies(self, call: Call, count: int, before_call: Call | None = None) -> tuple[float, ...]:
         return self.host.latencies(call, count, before_call)
@@ -249,6 +250,13 @@ def test_a_clock_that_is_not_believed_is_named_in_a_note():
     script = Script(lambda _: 0.01)
     m = measured(script, clock=Queue(script.clock, disbelieve=True))
     assert (m.clock, m.walls, m.notes) == ("host", (), ("not believed",))
+
+
+def test_blocks_that_could_not_be_timed_on_the_device_are_counted_in_a_note():
+    script = Script(lambda _: 0.01)
+    m = measured(script, clock=Queue(script.clock, proven=False))
+    (note,) = m.notes
+    assert note.startswith(f"{len(m.blocks)} of {len(m.blocks)} blocks are timed by the host's clock")
 
 
 @pytest.mark.parametrize("was_on", [True, False])
