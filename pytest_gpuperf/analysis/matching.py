@@ -13,6 +13,7 @@ from pytest_gpuperf.results.records import (
     Accepted,
     Baseline,
     Case,
+    Environment,
     EvidenceKind,
     Measurement,
     Rule,
@@ -24,6 +25,12 @@ from pytest_gpuperf.results.records import (
 from pytest_gpuperf.results.units import METRICS, log_tolerance
 
 SHOWN: Mapping[EvidenceKind, str] = {"time": "throughput", "peak_memory": "peak_memory", "energy": "energy"}
+
+_LOOP = frozenset({"python"})
+_CANARIES_RUN_ON: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "cpu": dict.fromkeys(("matmul", "copy"), frozenset({"numpy"})) | {"loop": _LOOP},
+    "cuda": dict.fromkeys(("matmul", "copy"), frozenset({"torch", "cuda", "driver"})) | {"loop": _LOOP},
+}
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,29 @@ def match(run: Run, baseline: Baseline, override: Rule) -> Match:
     return Match(
         pairs=pairs,
         evidence=_evidence(pairs, when, override, run.environment.device.kind, baseline.provenance == "published"),
-        canaries={i: s.canaries for i, s in when.headers.items()},
+        canaries=_witnesses(when.headers, run.environment, baseline.environment),
         new=tuple(sorted(measured.keys() - accepted.keys())),
         vanished=tuple(vanished),
         unmeasured=unmeasured,
     )
+
+
+def _witnesses(
+    headers: Mapping[str, Session], now: Environment, then: Environment
+) -> dict[str, dict[str, tuple[float, ...]]]:
+    """What each session's canaries read, without those that run on other versions now: they tell of these too."""
+    changed = {
+        name for name in now.software.keys() | then.software.keys() if now.software.get(name) != then.software.get(name)
+    }
+    runs_on = _CANARIES_RUN_ON[now.device.kind]
+    return {
+        session: {
+            canary: readings
+            for canary, readings in header.canaries.items()
+            if changed.isdisjoint(runs_on.get(canary, runs_on["matmul"]))
+        }
+        for session, header in headers.items()
+    }
 
 
 def covers(scope: Scope, test: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_gpuperf.analysis.comparison import compare, suspects
 from pytest_gpuperf.analysis.findings import Rules
-from pytest_gpuperf.analysis.matching import covers, merged, policy_of, stated
+from pytest_gpuperf.analysis.matching import covers, match, merged, policy_of, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.records import (
     Accepted,
@@ -308,6 +308,32 @@ def test_a_rule_is_shown_in_the_metric_it_names():
 )
 def test_only_what_was_asked_for_can_vanish(scope, covered):
     assert covers(Scope(**scope), A) is covered
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ({}, {"matmul", "copy", "loop"}),
+        ({"torch": "2.15.0"}, {"matmul", "copy", "loop"}),  # no canary of a processor runs on it
+        ({"numpy": "3.0.0"}, {"loop"}),
+        ({"python": "3.14.0"}, {"matmul", "copy"}),
+    ],
+)
+def test_a_canary_that_runs_on_other_versions_now_is_no_witness(changed, kept):
+    software = {"python": "3.12.0", "numpy": "2.0.0", "torch": "2.13.0"}
+    then, now = (msgspec.structs.replace(CPU, software=s) for s in (software, software | changed))
+    readings = dict.fromkeys(("matmul", "copy", "loop"), (1e-3, 1e-3))
+    sessions = (Session(id="now", time="2026-05-31T12:00:00Z", canaries=readings),)
+    this_run = msgspec.structs.replace(run(case(A, 1e-3), environment=now), sessions=sessions)
+    known = msgspec.structs.replace(baseline(accepted(A, 1e-3)), environment=then)
+    assert set(match(this_run, known, Rule()).canaries["now"]) == kept
+
+
+def test_on_a_gpu_canaries_run_on_torch_and_the_driver():
+    now = msgspec.structs.replace(GPU, software={"driver": "580.1"})
+    then = msgspec.structs.replace(GPU, software={"driver": "570.1"})
+    known = msgspec.structs.replace(baseline(accepted(A, 1e-3)), environment=then)
+    assert match(run(case(A, 1e-3), environment=now), known, Rule()).canaries["now"] == {}
 
 
 def test_a_suite_that_regressed_as_a_whole_is_a_problem_of_its_own():
