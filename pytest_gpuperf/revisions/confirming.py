@@ -190,11 +190,13 @@ class _Confirmation:
         if affordable >= len(todo):
             return todo
         self.left_open = len(todo) - affordable
-        ratios: dict[str, float] = {}
+        pairs = self.gathered.judged()
+        grave: dict[str, tuple[int, float]] = {}
         for case, verdict in self.gathered.verdicts().items():
             test = self.asked.cases[case]
-            ratios[test] = max(verdict.ratio, ratios.get(test, 0.0))
-        return sorted(todo, key=lambda test: -ratios.get(test, 0.0))[:affordable]
+            # Who has been launched more often stays: of two that are equally slow neither would get enough.
+            grave[test] = max((len(pairs[case].head), verdict.ratio), grave.get(test, (0, 0.0)))
+        return sorted(todo, key=lambda test: grave.get(test, (0, 0.0)), reverse=True)[:affordable]
 
     def _launch(self, number: int, todo: list[str] | None) -> None:
         count = len(set(self.asked.cases.values())) if todo is None else len(todo)
