@@ -70,7 +70,7 @@ def verdict(measured: Judged, corrected: Judged | None = None) -> Verdict:
 
 
 def _reason(word: Word, j: Judged, corrected: Judged | None) -> str:
-    shown = f"{in_words(ratio_of(j.change))} in {_sessions(j.candidate)} than in {j.baseline} of the baseline"
+    shown = f"{in_words(ratio_of(j.change))} in {_sessions(j.candidate)}, beside {j.baseline} of the baseline"
     if corrected is not None:
         without = in_words(ratio_of(corrected.change))
         shown += f", and {without} without what the canaries (fixed work) show of the machine"

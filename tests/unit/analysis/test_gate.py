@@ -159,7 +159,7 @@ def test_reasons_name_figures_and_the_next_step():
     rng = np.random.default_rng(13)
     noisy = case(rng, 1.01, k=3, sd=0.03)
     reason = judge(noisy.baseline, noisy.candidate, POLICY).reason
-    assert "in 3 sessions than in 3 of the baseline" in reason
+    assert "in 3 sessions, beside 3 of the baseline" in reason
     assert "%" in reason
     strict = replace(POLICY, margin=0.03)
     steady = [case(rng, 1.025, k=4, c=3, sd=0.009) for _ in range(40)]
