@@ -124,10 +124,13 @@ def last(log: Path) -> str:
 
 def step(name: str, device: str, into: Path) -> int:
     """One step, in this process. Its rows are kept as they come: a step that is stopped has shown something."""
-    import steps
+    import clocks
+    import instrument
+    import sessions
 
     rows: list[Row] = []
-    for row in getattr(steps, name)(device, into):
+    of_step = next(getattr(room, name) for room in (clocks, instrument, sessions) if hasattr(room, name))
+    for row in of_step(device, into):
         rows.append(row)
         save(into / f"{name}.json", rows)
         print(row, flush=True)
