@@ -9,6 +9,7 @@ from math import expm1
 
 from pytest_gpuperf.analysis.compaction import block_medians
 from pytest_gpuperf.analysis.evidence import DEFAULT_TOLERANCE, MARGIN_CAP, CaseEvidence, Observed, Policy
+from pytest_gpuperf.results.identity import changed_software
 from pytest_gpuperf.results.records import (
     Accepted,
     Baseline,
@@ -26,11 +27,8 @@ from pytest_gpuperf.results.units import METRICS, log_tolerance
 
 SHOWN: Mapping[EvidenceKind, str] = {"time": "throughput", "peak_memory": "peak_memory", "energy": "energy"}
 
-_LOOP = frozenset({"python"})
-_CANARIES_RUN_ON: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "cpu": dict.fromkeys(("matmul", "copy"), frozenset({"numpy"})) | {"loop": _LOOP},
-    "cuda": dict.fromkeys(("matmul", "copy"), frozenset({"torch", "cuda", "driver"})) | {"loop": _LOOP},
-}
+_CANARIES_RUN_ON = {"cpu": {"numpy"}, "cuda": {"torch", "cuda", "driver"}}
+_LOOP_RUNS_ON = {"python"}  # the host's, on any device
 
 
 @dataclass(frozen=True)
@@ -101,15 +99,13 @@ def _witnesses(
     headers: Mapping[str, Session], now: Environment, then: Environment
 ) -> dict[str, dict[str, tuple[float, ...]]]:
     """What each session's canaries read, without those that run on other versions now: they tell of these too."""
-    changed = {
-        name for name in now.software.keys() | then.software.keys() if now.software.get(name) != then.software.get(name)
-    }
-    runs_on = _CANARIES_RUN_ON[now.device.kind]
+    changed = changed_software(then.software, now.software)
+    on_device = _CANARIES_RUN_ON[now.device.kind]
     return {
         session: {
             canary: readings
             for canary, readings in header.canaries.items()
-            if changed.isdisjoint(runs_on.get(canary, runs_on["matmul"]))
+            if (_LOOP_RUNS_ON if canary == "loop" else on_device).isdisjoint(changed)
         }
         for session, header in headers.items()
     }

@@ -37,11 +37,12 @@ def device_differences(a: Device, b: Device) -> list[str]:
 
 def software_changes(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
     """What differs between two environments' software: ``torch 2.13.0 -> 2.15.0``."""
-    return [
-        f"{name} {_shown(a.get(name))} -> {_shown(b.get(name))}"
-        for name in sorted({*a, *b})
-        if a.get(name) != b.get(name)
-    ]
+    return [f"{name} {_shown(a.get(name))} -> {_shown(b.get(name))}" for name in changed_software(a, b)]
+
+
+def changed_software(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
+    """The names of software whose versions differ, or that only one environment has."""
+    return [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
 
 
 def _differ(a: float, b: float, slack: float) -> bool:
