@@ -80,6 +80,11 @@ def suite(
     for name in (*fresh, *calm):
         evidence[name] = replace(evidence[name], candidate=_observed(cases[name][1][: 1 + FRESH]))
     verdicts = judge_suite(evidence, canaries, POLICY)
+    failing = [n for n in fresh if verdicts[n].word == "regressed"]
+    if failing:
+        for name in (*failing, *calm):
+            evidence[name] = replace(evidence[name], candidate=_observed(cases[name][1][: 1 + 2 * FRESH]))
+        verdicts = judge_suite(evidence, canaries, POLICY)
     if launches:
         known = {n: spread_between(evidence[n].baseline) for n in launches}
         took = Confirmed(record=Confirmation(tests=len(launches), seconds=0), launches=_taken(launches, known))

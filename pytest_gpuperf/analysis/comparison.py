@@ -59,12 +59,16 @@ def compare(
     if confirmed is not None:
         spreads = spreads_of(baseline, confirmed.launches)
         verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, spreads)
+    unconfirmed = confirmed.unconfirmed if confirmed is not None else {}
     day = _day(today)
     findings: list[Finding] = []
     for case, (accepted, current) in joined.pairs.items():
         for kind, of_kind in joined.evidence.items():
             if case in of_kind:
                 verdict = _capped(verdicts[kind][case], kind, current.measurements)
+                why = unconfirmed.get(kind, {}).get(case)
+                if why is not None:  # a suspect that was not measured again may not fail, and must not pass
+                    verdict = msgspec.structs.replace(verdict, word="inconclusive", reason=why)
                 finding = _finding(kind, accepted, current, verdict, override, day)
                 if verdict.basis == "turns" and confirmed is not None:
                     finding = msgspec.structs.replace(
@@ -78,7 +82,7 @@ def compare(
         device=run.environment.device,
         changes=tuple(software_changes(baseline.environment.software, run.environment.software)),
         findings=tuple(findings),
-        suite=verdicts["time"].get(gate.SUITE),
+        suite=None if any(unconfirmed.values()) else verdicts["time"].get(gate.SUITE),
         new=joined.new,
         vanished=joined.vanished,
         unmeasured=dict(joined.unmeasured),
@@ -125,6 +129,12 @@ def suspects(
         capped = {c for c, (_, now) in joined.pairs.items() if _is_wide(now.measurements, LEAST_MARGIN)}
         found["time"] |= capped - waived
     return found
+
+
+def convicts(run: Run, baseline: Baseline) -> dict[EvidenceKind, set[str]]:
+    """The cases that these sessions by themselves would call regressed, by the kind of evidence."""
+    verdicts = _judge(match(run, baseline, Rule()))
+    return {kind: {case for case, v in of.items() if v.word == "regressed"} for kind, of in verdicts.items()}
 
 
 def waiver_of(accepted: Accepted, day: str) -> Waiver | None:

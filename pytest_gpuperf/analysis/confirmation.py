@@ -12,7 +12,7 @@ from pytest_gpuperf.analysis.findings import Confirmation
 from pytest_gpuperf.analysis.paired import LOOKS, Launch, judge_paired_suite, judge_paired_whole
 from pytest_gpuperf.analysis.suite import SUITE
 from pytest_gpuperf.analysis.view import SUITE_FROM
-from pytest_gpuperf.results.records import Verdict, Word
+from pytest_gpuperf.results.records import EvidenceKind, Verdict, Word
 from pytest_gpuperf.results.units import cost_in_words
 
 _OPEN = frozenset({"regressed", "improved", "inconclusive"})  # words that the machine, or other software, may explain
@@ -28,7 +28,9 @@ class Confirmed:
     same_code: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> revision: no code differs from it
     software: tuple[str, ...] = ()  # versions that changed since: "torch 2.13.0 -> 2.15.0"
     not_in_turns: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why turns could not be run
-    unconfirmed: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why nothing could be measured
+    unconfirmed: Mapping[EvidenceKind, Mapping[str, str]] = field(  # case -> why nothing could be measured
+        default_factory=dict[EvidenceKind, Mapping[str, str]]
+    )
 
 
 def confirmed_verdicts(
@@ -49,9 +51,6 @@ def confirmed_verdicts(
     for case, why in confirmed.not_in_turns.items():
         if case in found:
             found[case] = msgspec.structs.replace(found[case], reason=f"{found[case].reason}. It took no turns: {why}")
-    for case, why in confirmed.unconfirmed.items():
-        if case in found:
-            found[case] = msgspec.structs.replace(found[case], word="inconclusive", reason=why)
     return found
 
 

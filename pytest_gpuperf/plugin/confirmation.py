@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.analysis.comparison import spreads_of
+from pytest_gpuperf.analysis.comparison import convicts, spreads_of
 from pytest_gpuperf.analysis.confirmation import Confirmed
 from pytest_gpuperf.analysis.findings import Confirmation
 from pytest_gpuperf.errors import GpuPerfError
@@ -67,6 +67,7 @@ class Confirming:
     failure: str | None = None  # of the fresh sessions
     stopped: KeyboardInterrupt | None = None
     fresh: set[str] = field(default_factory=set[str])  # cases that fresh sessions were started for
+    failed: set[str] = field(default_factory=set[str])  # ... and that those did not measure
 
     def __post_init__(self) -> None:
         self.tests = {case.id: case.test for case in self.run.cases}
@@ -140,8 +141,31 @@ class Confirming:
             wanted |= set(chain.from_iterable(cases for kind, cases in suspicion.cases.items() if kind != "time"))
         self.fresh = wanted | self._affordable(unchanged - wanted)
         if self.fresh:
-            took = sum(self.durations.values())
-            self.run, self.failure = measured_again(self.config, self.run, self.fresh, self.known, took)
+            self._measure_again(self.fresh, would_fail=False)
+            failing = self._convicts() if self.failure is None else None
+            if failing:
+                self._measure_again(failing, would_fail=True)
+
+    def _measure_again(self, cases: set[str], *, would_fail: bool) -> None:
+        took = sum(self.durations.values())
+        self.run, self.failure = measured_again(self.config, self.run, cases, self.known, took, would_fail=would_fail)
+        if self.failure is not None:
+            self.failed = cases
+
+    def _convicts(self) -> set[str]:
+        """What would fail by its fresh sessions.
+
+        Where every fifth process of a test is a slow one, one of many tests soon meets three in a row.
+        """
+        found: set[str] = set()
+        for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True):
+            failing = convicts(self.run, suspicion.baseline)
+            outcomes = {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
+            turned = {c for c, o in outcomes.items() if c in o.launches}
+            same = {c for c, o in outcomes.items() if o.same}
+            excused = set() if self._software(suspicion.baseline, same) else same
+            found |= failing["energy"] | (failing["time"] - turned - excused)
+        return found & self.fresh
 
     def _affordable(self, cases: Iterable[str]) -> set[str]:
         """Those that fresh sessions have time for."""
@@ -159,8 +183,8 @@ class Confirming:
         launches = {c: o.launches[c] for c, o in outcomes.items() if c in o.launches}
         same = {c: o.base for c, o in outcomes.items() if o.same}
         rest = timed - launches.keys() - same.keys()
-        undone = self._undone(rest)
-        asked = rest - undone.keys() if self.settings.confirm == "turns" else set[str]()
+        undone = {kind: self._undone(rest if kind == "time" else of) for kind, of in suspicion.cases.items()}
+        asked = rest - undone["time"].keys() if self.settings.confirm == "turns" else set[str]()
         return Confirmed(
             record=record,
             base={c: outcomes[c].base for c in launches},
@@ -171,14 +195,10 @@ class Confirming:
             unconfirmed=undone,
         )
 
-    def undecided(self, suspicion: Suspicion) -> dict[str, str]:
-        """The suspects of memory or energy that nothing could be learned of, and why."""
-        others = set(chain.from_iterable(cases for kind, cases in suspicion.cases.items() if kind != "time"))
-        return self._undone(others)
-
     def _undone(self, cases: set[str]) -> dict[str, str]:
+        """Those of these suspects that nothing could be learned of, and why."""
         if self.failure is not None:
-            return dict.fromkeys(cases & self.fresh, self.failure.splitlines()[0])
+            return dict.fromkeys(cases & self.failed, self.failure.splitlines()[0])
         if self.stopped is not None:
             return dict.fromkeys(cases, "the session was interrupted before it was measured again")
         return {}

@@ -16,24 +16,35 @@ from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.sessions.process import run_session
 
-FRESH_SESSIONS = 2  # a suspect is measured in so many more processes before it may fail
+FRESH_SESSIONS = 2  # a suspect is measured in so many more processes, and what would then fail in as many again
 REFERENCES = 3  # unsuspicious cases measured beside the suspects, to see how the fresh processes themselves differ
 SLACK = 120.0  # seconds a fresh process may take beyond ...
 PATIENCE = 10.0  # ... so many times what its tests took in this one
 
 
 def measured_again(
-    config: pytest.Config, run: Run, suspicious: Collection[str], known: Collection[str], took: float
+    config: pytest.Config,
+    run: Run,
+    suspicious: Collection[str],
+    known: Collection[str],
+    took: float,
+    *,
+    would_fail: bool,
 ) -> tuple[Run, str | None]:
-    """The run with what fresh processes measured of the suspects and a few other known cases; or why that failed."""
+    """The run with what fresh processes measured of the suspects and a few other known cases; or why that failed.
+
+    `would_fail`: they were measured again before, and fail the session unless these processes know better.
+    """
     references = _references(run, suspicious, known)
     tests = _tests_of(run, suspicious, references)
     started = time.monotonic()
     fresh: list[Run] = []
     try:
         for number in range(1, FRESH_SESSIONS + 1):
-            say(config, f"{_counted(tests)} measured again in a fresh process ({number} of {FRESH_SESSIONS}) ...")
-            last = number == FRESH_SESSIONS  # which looks at what the suspects run: the main loop is not disturbed
+            once = "once more" if would_fail else "again"
+            say(config, f"{_counted(tests)} measured {once} in a fresh process ({number} of {FRESH_SESSIONS}) ...")
+            # The last one looks at what the suspects run: the main loop is not disturbed.
+            last = number == FRESH_SESSIONS and not would_fail
             fresh.append(_fresh(config, tests, took, profiles=last, spared=references))
     except SessionError as error:
         return with_sessions_of(run, fresh), f"the fresh process failed. {error}"

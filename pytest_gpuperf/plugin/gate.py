@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -189,30 +188,8 @@ class Gate:
         )
         pinned = msgspec.structs.replace(PINNED_RULES, allow_environment=settings.allow_environment)
         names, each = (self.name, str(settings.reference)), (rules, pinned)
-        if confirming is None:
-            return [
-                compare(run, baseline, name=name, rules=of)
-                for baseline, name, of in zip(self._baselines, names, each, strict=False)
-            ]
-        found: list[Comparison] = []
-        for suspicion, confirmed, name, of in zip(
-            confirming.suspicions, confirming.confirmed(), names, each, strict=False
-        ):
-            comparison = compare(run, suspicion.baseline, name=name, rules=of, confirmed=confirmed)
-            found.append(_without_verdict(comparison, confirmed.unconfirmed, confirming.undecided(suspicion)))
-        return found
-
-
-def _without_verdict(comparison: Comparison, timed: Mapping[str, str], others: Mapping[str, str]) -> Comparison:
-    """A suspect that was not measured again may not fail, and must not pass."""
-    if not timed and not others:
-        return comparison
-
-    def undecided(finding: Finding) -> Finding:
-        why = (timed if finding.evidence == "time" else others).get(finding.case)
-        if why is None:
-            return finding
-        verdict = msgspec.structs.replace(finding.verdict, word="inconclusive", reason=why)
-        return msgspec.structs.replace(finding, verdict=verdict)
-
-    return msgspec.structs.replace(comparison, findings=tuple(map(undecided, comparison.findings)), suite=None)
+        learned = confirming.confirmed() if confirming is not None else [None] * len(self._baselines)
+        return [
+            compare(run, baseline, name=name, rules=of, confirmed=confirmed)
+            for baseline, confirmed, name, of in zip(self._baselines, learned, names, each, strict=False)
+        ]

@@ -110,6 +110,54 @@ def test_a_suspect_that_cannot_be_measured_again_neither_passes_nor_fails_alone(
     )
 
 
+# Slow in its first three processes, as every fifth is in many a test; then as ever.
+UNLUCKY = """
+    from pathlib import Path
+
+    def test_unlucky(gpuperf):
+        process = int(Path("seen").read_text()) + 1
+        Path("seen").write_text(str(process))
+        assert process != {breaks}, "this process breaks"
+        gpuperf(spin, 1 if process <= {slow} else 0.5)
+
+    def test_calm(gpuperf):
+        gpuperf(spin, 0.5)
+"""
+
+
+@pytest.fixture
+def unlucky(story):
+    def suite(*, slow=3, breaks=0):
+        story.suite(UNLUCKY.format(slow=slow, breaks=breaks))
+        (story.path / "seen").write_text("10")
+        story.record()
+        (story.path / "seen").write_text("0")
+        return story.run("--gpuperf-compare", "base.json", "--gpuperf-save", "all.json"), story
+
+    return suite
+
+
+def test_what_would_fail_is_measured_in_two_more_processes_first(unlucky):
+    result, story = unlucky()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["gpuperf: 2 tests are measured once more in a fresh process (2 of 2) ..."])
+    run = read_run(story.path / "all.json")
+    assert {c.test.partition("::")[2]: len(c.measurements) for c in run.cases}["test_unlucky"] == 5
+
+
+def test_five_slow_processes_convict(unlucky):
+    result, _ = unlucky(slow=9)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*slower in 5 sessions, beside 5 of the baseline*"])
+
+
+def test_where_the_two_more_fail_nobody_is_convicted(unlucky):
+    result, _ = unlucky(slow=9, breaks=5)
+    assert result.ret in {1, 7}
+    result.stdout.fnmatch_lines(["gpuperf: A suspect could not be confirmed: *exit code 1*"])
+    assert "5 sessions" not in result.stdout.str()
+
+
 def test_an_unknown_way_is_refused(story):
     story.suite(ONCE)
     result = story.run("--gpuperf-confirm", "twice")

@@ -80,14 +80,8 @@ def test_where_no_code_changed_the_machine_or_other_software_did_it(
         assert all(version in found["test"].reason for version in software)
 
 
-def test_why_a_case_took_no_turns_or_was_not_measured_is_said() -> None:
-    took = Confirmed(
-        record=RECORD,
-        not_in_turns={"old": "the baseline does not know its revision", "gone": "-"},
-        unconfirmed={"lost": "the session was interrupted", "gone": "-"},
-    )
-    found = confirmed_verdicts({"old": verdict(), "lost": verdict()}, took, {})
+def test_why_a_case_took_no_turns_is_said() -> None:
+    took = Confirmed(record=RECORD, not_in_turns={"old": "the baseline does not know its revision", "gone": "-"})
+    found = confirmed_verdicts({"old": verdict()}, took, {})
     assert found["old"].word == "regressed"
     assert found["old"].reason.endswith("It took no turns: the baseline does not know its revision")
-    assert found["lost"].word == "inconclusive"
-    assert found["lost"].reason == "the session was interrupted"
