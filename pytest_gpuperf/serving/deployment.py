@@ -80,4 +80,10 @@ class Deployment:
 
 def served_name(workload: str) -> str:
     """A workload's name as a folder and as a part of a URL."""
-    return re.sub(r"[^\w.-]", "_", workload)
+    name = re.sub(r"[^\w.-]", "_", workload)
+    if not name or name.startswith("."):  # "..": the folder above
+        raise UsageError(
+            f"A model cannot be served under the name {workload!r}: it becomes a folder's. Register it under a name "
+            f"that begins with a letter."
+        )
+    return name

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_gpuperf.errors import MissingError
+from pytest_gpuperf.results.folders import replaced_folder
 
 PACKAGE, VERSION, SERVER_VERSION = "nvidia-pytriton", "0.7.0", "2.51.0"
 _CHECKSUMS = {
@@ -52,15 +53,11 @@ def install(where: Path) -> bool:
     if installed(where):
         backends(where)
         return False
-    where.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="gpuperf-triton-", dir=where.parent) as scratch:
-        unpacked = Path(scratch, "unpacked")
+    with replaced_folder(where) as unpacked, tempfile.TemporaryDirectory(prefix="gpuperf-triton-") as scratch:
         wanted = Path(scratch, "wanted.txt")
         wanted.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{_CHECKSUMS[platform.machine()]}\n", encoding="utf-8")
         _pip("--target", str(unpacked), "--require-hashes", "--requirement", str(wanted))
         binary(unpacked).chmod(0o755)  # pip takes the permission away
-        shutil.rmtree(where, ignore_errors=True)  # what a stopped installation left
-        unpacked.rename(where)
     backends(where)
     return True
 

@@ -18,6 +18,7 @@ from pytest_gpuperf.backends import why_not
 from pytest_gpuperf.backends.onnx_export import exported
 from pytest_gpuperf.errors import FileError, MissingError, UsageError
 from pytest_gpuperf.models.workload import Workload
+from pytest_gpuperf.results.folders import replaced_folder
 from pytest_gpuperf.serving.deployment import Deployment, served_name
 from pytest_gpuperf.serving.round_trip import NULL_MODEL
 from pytest_gpuperf.serving.signature import Signature, Tensor, signature_of
@@ -44,28 +45,31 @@ class Written:
 
 
 def write(workload: Workload, deployment: Deployment, into: Path, backends: Collection[str] = ("python",)) -> Written:
-    """Write it for a server that has these back ends. Another model in the folder stays; the same one is replaced."""
+    """Write it for a server that has these back ends.
+
+    Another model in the folder stays; the same one is replaced, where gpuperf wrote it.
+    """
     backend = _NATIVE if deployment.runtime == "onnx" and _NATIVE in backends else "python"
     _refuse_impossible(workload, deployment, backends, backend)
     model = served_name(workload.name)
     signature = signature_of(workload, deployment.wire)
-    place = into / model
     try:
-        shutil.rmtree(place, ignore_errors=True)
-        version = place / "1"
-        version.mkdir(parents=True)
-        if deployment.runtime == "onnx":
-            file = _onnx(workload, deployment, version)
-            signature = _as_in_file(signature, file) if backend == _NATIVE else signature
-        else:
-            file = version / "model.pt2"
-            export_program(workload, deployment, file)
-        if backend == "python":
-            shutil.copyfile(_MODEL, version / "model.py")
-        config = "\n".join(_config(model, backend, file.name, deployment, signature))
-        (place / "config.pbtxt").write_text(config + "\n", encoding="utf-8")
+        with replaced_folder(into / model) as place:
+            version = place / "1"
+            version.mkdir()
+            if deployment.runtime == "onnx":
+                file = _onnx(workload, deployment, version)
+                signature = _as_in_file(signature, file) if backend == _NATIVE else signature
+            else:
+                file = version / "model.pt2"
+                export_program(workload, deployment, file)
+            if backend == "python":
+                shutil.copyfile(_MODEL, version / "model.py")
+            config = "\n".join(_config(model, backend, file.name, deployment, signature))
+            (place / "config.pbtxt").write_text(config + "\n", encoding="utf-8")
         if "python" in backends:
-            _write_null(into / NULL_MODEL)
+            with replaced_folder(into / NULL_MODEL) as place:
+                _write_null(place)
     except OSError as error:
         raise FileError(
             f"The model repository could not be written to {into}: {error}. Choose another folder."
@@ -120,7 +124,7 @@ def export_program(workload: Workload, deployment: Deployment, file: Path) -> No
 
 def _write_null(place: Path) -> None:
     """The empty model beside it, which tells what reaching the server takes."""
-    (place / "1").mkdir(parents=True, exist_ok=True)
+    (place / "1").mkdir()
     shutil.copyfile(_NULL, place / "1" / "model.py")
     slots = (f'{word} [ {{ name: "{name}" data_type: TYPE_FP32 dims: [ 1 ] }} ]' for word, name in _NULL_SLOTS)
     lines = [f'name: "{NULL_MODEL}"', 'backend: "python"', "max_batch_size: 1", *slots]

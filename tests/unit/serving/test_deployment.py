@@ -54,3 +54,9 @@ def test_what_makes_no_sense_is_refused(wrong, says):
 def test_a_name_fits_a_folder_and_a_url():
     assert served_name("timm:resnet50.a1_in1k") == "timm_resnet50.a1_in1k"
     assert served_name("ViT-B-32") == "ViT-B-32"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".ssh"])
+def test_a_name_that_is_another_folder_is_refused(name):
+    with pytest.raises(UsageError, match="A model cannot be served under the name"):
+        served_name(name)

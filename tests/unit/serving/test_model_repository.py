@@ -89,11 +89,28 @@ def test_gpus_and_their_instances_and_graphs_that_do_not_act(tmp_path):
 
 def test_another_model_stays_and_the_same_one_is_replaced(tmp_path):
     (tmp_path / "other" / "1").mkdir(parents=True)
-    (tmp_path / "small" / "1").mkdir(parents=True)
+    write(small(), Deployment(), tmp_path)
     (tmp_path / "small" / "1" / "model.plan").touch()
     write(small(), Deployment(), tmp_path)
     assert (tmp_path / "other").exists()
     assert not (tmp_path / "small" / "1" / "model.plan").exists()
+
+
+def test_a_folder_of_the_models_name_that_is_somebody_elses_is_left_as_it_is(tmp_path):
+    mine = tmp_path / "small" / "mine.py"
+    mine.parent.mkdir()
+    mine.touch()
+    with pytest.raises(FileError, match=r"small is left as it is: it is not empty, and gpuperf did not make it"):
+        write(small(), Deployment(), tmp_path)
+    assert list(tmp_path.rglob("*")) == [mine.parent, mine]
+
+
+def test_an_export_that_fails_leaves_the_model_that_was_there(tmp_path):
+    write(small(), Deployment(runtime="torch"), tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(MissingError, match=r"torch.export refuses the module"):
+        write(small(Branches), Deployment(runtime="torch"), tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 class Branches(SmallNet):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gpuperf.errors import MissingError
+from pytest_gpuperf.errors import FileError, MissingError
 from pytest_gpuperf.serving import install, triton
 from pytest_gpuperf.serving.triton import FromWheel, InDocker, OnPath
 
@@ -129,6 +129,14 @@ def test_installing_asks_pip_for_the_checked_wheel_alone(tmp_path, monkeypatch):
     checksum = install._CHECKSUMS[platform.machine()]
     assert asked == [f"nvidia-pytriton==0.7.0 --hash=sha256:{checksum}\n"]
     assert [p.name for p in where.parent.iterdir()] == ["triton"]
+
+
+def test_a_folder_of_somebody_elses_is_left_as_it_is(tmp_path, monkeypatch):
+    (tmp_path / "thesis.txt").touch()
+    monkeypatch.setattr(install, "_pip", lambda *_: pytest.fail("nothing is fetched for it"))
+    with pytest.raises(FileError, match=r"is left as it is: it is not empty, and gpuperf did not make it"):
+        install.install(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_pip_that_fails_says_why(tmp_path, monkeypatch):
