@@ -79,7 +79,7 @@ def match(run: Run, baseline: Baseline, override: Rule) -> Match:
             pairs[name] = accepted[name], measured[name]
     vanished: list[str] = []
     for name in sorted(accepted.keys() - measured.keys()):
-        reason = run.scope.unmeasured.get(accepted[name].test)
+        reason = _why_unmeasured(run.scope, accepted[name].test)
         if reason is not None:
             unmeasured[name] = reason
         elif covers(run.scope, accepted[name].test):
@@ -121,6 +121,13 @@ def covers(scope: Scope, test: str) -> bool:
         and not any(_within(file, path) for path in scope.ignored)
         and test not in scope.deselected
     )
+
+
+def _why_unmeasured(scope: Scope, test: str) -> str | None:
+    """Why a test that is there was not measured; None: nothing is known of it."""
+    file = test.split("::", 1)[0]
+    scopes = (scope, *scope.parts)
+    return scope.unmeasured.get(test) or next((s.skipped[file] for s in scopes if file in s.skipped), None)
 
 
 def _within(file: str, path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.results.records import Scope
 
 DESELECTED = pytest.StashKey[list[str]]()
+IGNORED = pytest.StashKey[list[Path]]()
+SKIPPED = pytest.StashKey[dict[str, str]]()
 MEASURING = ("gpuperf", "gpuperf_load")
 FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")
 
@@ -24,6 +27,26 @@ def note_deselected(items: Sequence[pytest.Item]) -> None:
     """Remember what -k, -m and --deselect left out: it has not vanished."""
     for item in items:
         item.config.stash.setdefault(DESELECTED, []).append(item.nodeid)
+
+
+def note_ignored(path: Path, config: pytest.Config) -> None:
+    """Remember what --ignore, --ignore-glob and collect_ignore left out, so far as tests could be there."""
+    usual = any(fnmatch(path.name, pattern) for pattern in config.getini("norecursedirs"))
+    if not (usual and path.is_dir()):
+        config.stash.setdefault(IGNORED, []).append(path)
+
+
+def note_collected(report: pytest.CollectReport, config: pytest.Config) -> None:
+    """Remember a file that gave no test: it skipped itself, or failed."""
+    if not report.passed and "::" not in report.nodeid:
+        why = f"skipped: {skip_reason(report)}" if report.skipped else "failed when it was collected"
+        config.stash.setdefault(SKIPPED, {})[report.nodeid] = why
+
+
+def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """What a skipped test or file says."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    return str(reason).removeprefix("Skipped: ")
 
 
 def fixtures_of(item: pytest.Item) -> Sequence[str]:
@@ -117,9 +140,12 @@ def scope(config: pytest.Config) -> Scope:
     from pytest_gpuperf.results.records import Scope
 
     whole = [argument for argument in config.args if "::" not in argument and _exists(config, argument)]
+    if config.getoption("lf", default=False):
+        whole = []  # it leaves out whole files without a word
     return Scope(
         paths=tuple(dict.fromkeys(_relative(config, argument) for argument in whole)),
-        ignored=tuple(_relative(config, str(path)) for path in config.getoption("ignore") or ()),
+        ignored=tuple(dict.fromkeys(_relative(config, str(path)) for path in config.stash.get(IGNORED, ()))),
+        skipped=config.stash.get(SKIPPED, {}),
         deselected=tuple(config.stash.get(DESELECTED, ())),
     )
 

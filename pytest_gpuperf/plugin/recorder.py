@@ -20,6 +20,7 @@ from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth, charged
+from pytest_gpuperf.plugin.collection import skip_reason
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
 
@@ -194,7 +195,7 @@ class Recorder:
         elif hasattr(report, "wasxfail"):
             self._drop(test, f"xfailed: {report.wasxfail}")
         elif report.skipped:
-            self._drop(test, f"skipped: {_skip_reason(report)}")
+            self._drop(test, f"skipped: {skip_reason(report)}")
         elif report.when == "call" and test in self.unmeasured:
             self.unmeasured[test] = "passed without measuring"
 
@@ -225,8 +226,3 @@ class Recorder:
             scope=msgspec.structs.replace(scope, unmeasured=dict(self.unmeasured)),
             cases=tuple(self.cases.values()),
         )
-
-
-def _skip_reason(report: pytest.TestReport) -> str:
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-    return str(reason).removeprefix("Skipped: ")

@@ -266,10 +266,11 @@ class Scope(Record, frozen=True, kw_only=True):
     """What the invocation covered: how a vanished case is told from one that was not asked for."""
 
     paths: tuple[str, ...] = ()  # the arguments that are files or folders, relative to pytest's root; "." is all of it
-    ignored: tuple[str, ...] = ()  # paths left out by --ignore
+    ignored: tuple[str, ...] = ()  # paths that were not looked into: --ignore, --ignore-glob, collect_ignore
+    skipped: dict[str, str] = {}  # files that gave no test when they were collected -> why
     deselected: tuple[str, ...] = ()  # node ids left out by -k, -m, --deselect
     unmeasured: dict[str, str] = {}  # node ids selected but not measured -> why (skipped, failed, ...)
-    parts: tuple[Scope, ...] = ()  # of a merged run: what each shard covered; then the three above are empty
+    parts: tuple[Scope, ...] = ()  # of a merged run: what each shard covered; then all but `unmeasured` is empty
 
 
 class Run(Record, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 TWO = """
     def test_one(gpuperf):
         gpuperf(spin, 0.5)
@@ -49,6 +51,40 @@ def test_what_filters_leave_out_has_not_vanished(story):
     assert judged(story, "test_perf.py::test_one").ret == 0
     assert judged(story, "--ignore=test_other.py").ret == 0
     assert judged(story, "--deselect", "test_perf.py::test_two").ret == 0
+
+
+def test_what_is_not_collected_has_not_vanished(story):
+    story.suite(TWO)
+    story.suite(TWO, "test_other.py")
+    story.suite(TWO, "more/test_more.py")
+    story.pytester.syspathinsert()
+    story.record()
+    assert judged(story, "--ignore-glob=*other*").ret == 0
+    assert judged(story, "--ignore-glob=*more").ret == 0
+    story.pytester.makeconftest("collect_ignore = ['test_other.py', 'more']")
+    assert judged(story).ret == 0
+
+
+@pytest.mark.parametrize("option", ["--lf", "--ff", "--sw"])
+def test_running_only_what_failed_leaves_nothing_vanished(story, option):
+    story.suite(TWO)
+    story.suite(TWO, "test_other.py")
+    story.record()
+    story.suite(TWO.replace("gpuperf(spin", "assert 0\n        gpuperf(spin", 1), "test_other.py")
+    assert story.run().ret == 1
+    story.suite(TWO, "test_other.py")
+    assert judged(story, option).ret == 0
+
+
+def test_a_file_that_skips_itself_was_not_measured(story):
+    story.suite(TWO)
+    story.suite(TWO, "test_other.py")
+    story.record()
+    story.suite("    pytest.skip('no card today', allow_module_level=True)\n" + TWO, "test_other.py")
+    result = judged(story)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*test_two*no card today*", "gpuperf: Not measured: 2 cases of the baseline*"])
+    assert judged(story, "--gpuperf-allow-missing").ret == 0
 
 
 def test_a_single_file_is_still_checked_for_what_it_lost(story):
