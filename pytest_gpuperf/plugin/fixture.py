@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVarTuple
+from functools import partial
+from typing import TYPE_CHECKING, TypeVarTuple, cast
 
 import pytest
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from pytest_gpuperf.results.records import Measurement
 
 Ts = TypeVarTuple("Ts")
+
+MOST_ITEMS = 2**40
+LONGEST_ID = 1000  # characters: more than a table can show
+LAZY = (map, filter, zip, enumerate, reversed, iter)
 
 
 @dataclass
@@ -58,11 +64,13 @@ class GpuPerf:
     def _check(self, fn: object, items: object, name: str | None) -> None:
         if not callable(fn):
             raise UsageError(f"gpuperf(fn, *args) measures a callable; {fn!r} is none. Write gpuperf(model, x).")
-        if not isinstance(items, int) or items < 1:
+        refuse_uncalled(fn)
+        if not isinstance(items, int) or isinstance(items, bool) or not 1 <= items <= MOST_ITEMS:
             raise UsageError(
-                f"items={items!r}: throughput is items per second, so a call handles at least 1 item. "
-                f"Give the batch size, or leave it out."
+                f"items={items!r}: throughput is items per second, so a call handles a whole number of them, from 1 to "
+                f"2**40. Give the batch size, or leave it out."
             )
+        refuse_unwritable_name(self._item, name)
         if name in self._names:
             said = "without a name" if name is None else f"with the name {name!r}"
             raise UsageError(
@@ -70,3 +78,44 @@ class GpuPerf:
                 f'Give each its own name: gpuperf(fn, x, name="prefill").'
             )
         self._names.add(name)
+
+
+def refuse_unwritable_name(item: pytest.Item, name: object) -> None:
+    """A case that no file can hold would lose those that it stands beside."""
+    if name is not None and (not isinstance(name, str) or not name):
+        raise UsageError(f'name={name!r}: the name of a measurement is a text, like name="prefill".')
+    case = f"{item.nodeid}#{name}"
+    if len(case) > LONGEST_ID:
+        raise UsageError(
+            f"The name of this case would have {len(case):,} characters, and {LONGEST_ID:,} are the most. Give a "
+            f'measurement a short name, and a parameter an id: pytest.param(value, id="short").'
+        )
+    if any(not c.isprintable() for c in case):
+        raise UsageError(
+            f"{case!a} holds characters that cannot be shown. Give the measurement another name, or the parameter an "
+            f'id: pytest.param(value, id="plain").'
+        )
+
+
+def refuse_uncalled(fn: object) -> None:
+    """A call that only makes a coroutine, a generator or an iterator is over before the work has begun."""
+    call = fn
+    while isinstance(call, partial):
+        call = cast("partial[object]", call).func
+    kinds = (
+        (inspect.iscoroutinefunction, "a coroutine", "lambda: loop.run_until_complete({}(x))"),
+        (inspect.isasyncgenfunction, "an asynchronous generator", "a function that runs it to its end"),
+        (inspect.isgeneratorfunction, "a generator", "lambda: list({}(x))"),
+    )
+    for is_one, made, instead in kinds:
+        if is_one(call) or is_one(getattr(call, "__call__", None)):  # noqa: B004 - an object's own, where it is one
+            name = getattr(call, "__name__", type(call).__name__)
+            raise UsageError(
+                f"{name} gives {made}: calling it does none of its work, so there is nothing to time. "
+                f"Measure what runs it: {instead.format(name)}."
+            )
+    if any(call is lazy for lazy in LAZY):
+        raise UsageError(
+            f"{getattr(call, '__name__', call)} gives an iterator: calling it does none of its work, so there is "
+            f"nothing to time. Measure what runs it: lambda: list({getattr(call, '__name__', call)}(f, xs))."
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.plugin.fixture import refuse_unwritable_name
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
 
@@ -62,6 +63,7 @@ class GpuPerfLoad:
             )
         self._names.add(name)
         try:
+            refuse_unwritable_name(self._item, name)
             settings = of_test(self._item, self._suite.settings)
             plan = LoadPlan(
                 batch=batch,

@@ -14,11 +14,15 @@ SIMPLE = (str, int, float, bool, type(None))
 
 
 def parameters_of(item: pytest.Item) -> dict[str, str]:
-    """Name -> text: ``{"batch": "32", "precision": "fp16"}``. An object that has no name is left out."""
+    """Name -> text: ``{"batch": "32", "precision": "fp16"}``. What no file can hold is left out."""
     callspec: Any = getattr(item, "callspec", None)  # only parametrized tests have one
     values: Mapping[str, object] = {} if callspec is None else callspec.params
     texts = {name: _text(value) for name, value in values.items()}
-    return {name: text for name, text in texts.items() if text is not None and len(text) <= LONGEST}
+    return {name: text for name, text in texts.items() if text is not None and _is_writable(text)}
+
+
+def _is_writable(text: str) -> bool:
+    return len(text) <= LONGEST and not any("\ud800" <= c <= "\udfff" for c in text)  # no UTF-8 has half a pair
 
 
 def _text(value: object) -> str | None:

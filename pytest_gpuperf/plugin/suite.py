@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_gpuperf.errors import DeviceLostError, FileError, GpuPerfError
+from pytest_gpuperf.errors import DeviceLostError, FileError, GpuPerfError, UsageError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.agreement import refuse_wrong
 from pytest_gpuperf.plugin.described import describe
@@ -122,6 +122,8 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     if settings.require_gpu:
         collection.require_gpu(chosen)
     collection.skip_what_cannot_run(items, chosen, settings.device)
+    if settings.save is not None or settings.compare is not None:
+        _refuse_moved_root(config)
     for path, what in ((settings.save, "the run"), (settings.markdown, "the report"), (settings.csv, "the table")):
         if path is not None:
             _refuse_unwritable(path, what)
@@ -142,6 +144,24 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     recorder.spared = order.spared if order else ()
     recorder.packages = packages_hash()
     return Suite(config, settings, recorder, gate)
+
+
+def _refuse_moved_root(config: pytest.Config) -> None:
+    """Without a file of settings pytest takes its root from what looks like a path: the values of options too.
+
+    So the same command run twice, once before and once after FILE is there, gives every test another name.
+    """
+    if config.inipath is not None or config.getoption("rootdir", default=None):
+        return
+    given = [Path(config.invocation_params.dir, a.partition("::")[0]).resolve() for a in config.args]
+    around = Path(os.path.commonpath([config.invocation_params.dir, *(p for p in given if p.exists())]))
+    if config.rootpath in around.parents and not (config.rootpath / "setup.py").exists():
+        raise UsageError(
+            f"pytest took {config.rootpath} for the root of this project, since it has no file of pytest's settings "
+            f"and the value of an option looks like a test's path. Cases would be called "
+            f"{around.relative_to(config.rootpath)}/... now, and otherwise the next time. Make an empty pytest.ini "
+            f"here, or write the option with a sign between: --gpuperf-save=FILE."
+        )
 
 
 def _refuse_unwritable(path: Path, what: str) -> None:

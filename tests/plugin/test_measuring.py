@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from pytest_gpuperf.device import choice
 from pytest_gpuperf.device.choice import Chosen, choose_device
@@ -62,14 +63,80 @@ def test_two_unnamed_measurements_are_refused(story):
     result.stdout.fnmatch_lines(["*measures twice without a name*"])
 
 
-def test_no_items_are_refused(story):
-    story.suite("""
+@pytest.mark.parametrize("items", ["0", "True", "2.0", "2**40 + 1", "10**30"])
+def test_items_that_cannot_be_counted_are_refused(story, items):
+    story.suite(f"""
         def test_spin(gpuperf):
-            gpuperf(spin, 0.1, items=0)
+            gpuperf(spin, 0.1, items={items})
     """)
     result = story.run()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["items=0: throughput is items per second*"])
+    result.stdout.fnmatch_lines(["items=*: throughput is items per second*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("''", "name='': the name of a measurement is a text*"),
+        ("7", "name=7: the name of a measurement is a text*"),
+        ("'x' * 5000", "The name of this case would have 5,0* characters*"),
+        ("'\\ud800'", "*ud800' holds characters that cannot be shown*"),
+        ("'\\x1b[2J'", "*x1b[[]2J' holds characters that cannot be shown*"),
+    ],
+)
+def test_a_name_that_no_file_can_hold_is_refused_and_the_other_cases_are_kept(story, name, says):
+    story.suite(f"""
+        def test_good(gpuperf):
+            gpuperf(spin, 0.1)
+
+        def test_bad(gpuperf):
+            gpuperf(spin, 0.1, name={name})
+    """)
+    result = story.run("--gpuperf-save", "run.json")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([says])
+    assert [c.id for c in read_run(story.path / "run.json").cases] == ["test_perf.py::test_good"]
+
+
+def test_a_parameter_that_no_file_can_hold_is_left_out(story):
+    story.suite("""
+        @pytest.mark.parametrize("text", ["\\ud800"], ids=["half"])
+        def test_spin(gpuperf, text):
+            gpuperf(spin, 0.1)
+    """)
+    story.run("--gpuperf-save", "run.json").assert_outcomes(passed=1)
+    (case,) = read_run(story.path / "run.json").cases
+    assert case.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("work", "says"),
+    [
+        ("coroutine", "coroutine gives a coroutine: *lambda: loop.run_until_complete(coroutine(x))*"),
+        ("asynchronous", "asynchronous gives an asynchronous generator: *"),
+        ("generator", "generator gives a generator: *lambda: list(generator(x))*"),
+        ("partial(generator, 1)", "generator gives a generator: *"),
+        ("Called()", "Called gives a coroutine: *"),
+        ("map", "map gives an iterator: *lambda: list(map(f, xs))*"),
+    ],
+)
+def test_what_only_promises_its_work_is_refused(story, work, says):
+    story.suite(f"""
+        from functools import partial
+
+        async def coroutine(): pass
+        async def asynchronous(): yield
+        def generator(n=0): yield
+
+        class Called:
+            async def __call__(self): pass
+
+        def test_spin(gpuperf):
+            gpuperf({work})
+    """)
+    result = story.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([says])
 
 
 def test_what_cannot_be_called_is_refused(story):

@@ -35,6 +35,22 @@ def test_the_run_holds_the_case_and_where_it_comes_from(story):
     assert run.scope.paths == (".",)
 
 
+def test_a_root_that_an_options_value_moved_is_refused(story):
+    project = story.path / "project"
+    (project / "tests").mkdir(parents=True)
+    story.suite(ONE, "project/tests/test_perf.py")
+    story.pytester.makepyfile(**{"project/tests/spinning": (story.path / "spinning.py").read_text()})
+    (story.path / "tox.ini").unlink()
+    story.pytester.chdir()
+    os.chdir(project)
+    words = ("tests", "--gpuperf-save", str(story.path / "run.json"))
+    assert story.run(*words).ret == 0
+    result = story.run(*words)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([f"ERROR: pytest took {story.path} for the root of this project*project/..*"])
+    assert story.run("tests", f"--gpuperf-save={story.path / 'run.json'}").ret == 0
+
+
 def test_a_failed_test_leaves_no_figures(story):
     story.suite("""
         def test_wrong(gpuperf):
