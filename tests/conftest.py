@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 from nvml.standin import machine, nvml_library, old_nvml_library
 
 __all__ = ["machine", "nvml_library", "old_nvml_library"]
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Where temporary folders are made, here and by what is started: nothing else is there."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
 
 
 @pytest.fixture(autouse=True)

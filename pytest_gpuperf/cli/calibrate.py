@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.accept import add_target_arguments
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.errors import FileError, SessionError, UsageError
+from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.results.units import many
 
 if TYPE_CHECKING:
@@ -35,22 +35,30 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.cli.promotion import promote, told_after, told_of
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.tables import prose
-    from pytest_gpuperf.results.files import read_baseline
+    from pytest_gpuperf.results.files import check_writable, read_baseline, write_run
+    from pytest_gpuperf.results.merging import with_sessions_of
     from pytest_gpuperf.sessions import calibrate
 
     plan = plan_of(options)
-    into = Path(options.into)
+    into, kept_beside = Path(options.into), kept_for(options.into)
     baseline = read_baseline(into) if into.exists() else None
     if baseline is None:
-        _refuse_new(options, into)
+        _refuse_new(options)
+    check_writable(into)
 
     def worst(runs: Sequence[Run]) -> float:
+        write_run(kept_beside, with_sessions_of(runs[0], runs[1:]))  # whatever ends this: they took long to record
         told = told_after(baseline, runs, options.into)
         return max((r.margin for r in told.values() if r.margin is not None), default=inf)
 
-    done = calibrate(plan, options.pytest_arguments, worst=worst, progress=_Progress(plan))
+    progress = _Progress(plan)
+    try:
+        done = calibrate(plan, options.pytest_arguments, worst=worst, progress=progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_interrupted(progress.done, options)) from None
     failure = _failure(done, options)
     changes, kept = promote(done.runs, options.into, few=options.few, prune=options.prune)
+    kept_beside.unlink(missing_ok=True)
     width = terminal_width()
     told = [w for line in summary(plan, done, told_of(kept, done.runs), options) for w in prose(line, width)]
     print("\n".join([changes, *told]))
@@ -93,11 +101,14 @@ def plan_of(options: Namespace) -> Plan:
     return Plan(options.sessions, options.sessions, until)
 
 
-def _refuse_new(options: Namespace, into: Path) -> None:
+def kept_for(into: str) -> Path:
+    """Where the sessions are while they are recorded, and stay if something ends that."""
+    return Path(f"{into}.sessions.json")
+
+
+def _refuse_new(options: Namespace) -> None:
     from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
 
-    if not into.parent.is_dir():
-        raise FileError(f"{into}: there is no folder {into.parent}. Make it: mkdir -p {into.parent}")
     if options.sessions is not None and options.sessions < SESSIONS_NEEDED and not options.few:
         raise UsageError(
             f"--sessions: a new baseline needs {SESSIONS_NEEDED} sessions, since one process says little about the "
@@ -110,14 +121,29 @@ class _Progress:
 
     def __init__(self, plan: Plan) -> None:
         self.exactly = plan.most if plan.least == plan.most else None
+        self.done = 0
 
     def __call__(self, done: int, seconds: float, worst: float) -> None:
+        self.done = done
         of = rest = ""
         if self.exactly is not None:
             of = f" of {self.exactly}"
             rest = f", about {seconds / done * (self.exactly - done):.0f} s left" if done < self.exactly else ""
         tells = "" if worst == inf else f"; the worst case tells {worst:.1%}"
         print(f"gpuperf: session {done}{of} recorded after {seconds:.0f} s{rest}{tells}", file=sys.stderr, flush=True)
+
+
+def _interrupted(count: int, options: Namespace) -> str:
+    """What becomes of the sessions that were recorded before Ctrl-C."""
+    if not count:
+        return "no file was changed"
+    kept = kept_for(options.into)
+    return f"{options.into} was not changed. {_kept(count, kept)}: gpuperf accept {kept} --few --into {options.into}"
+
+
+def _kept(count: int, kept: Path) -> str:
+    are = "The session that was recorded is" if count == 1 else f"The {count} sessions that were recorded are"
+    return f"{are} in {kept}, and can be accepted"
 
 
 def _failure(done: Calibration, options: Namespace) -> SessionError | None:
@@ -129,8 +155,13 @@ def _failure(done: Calibration, options: Namespace) -> SessionError | None:
     count = len(done.runs)
     if count >= SESSIONS_NEEDED or (count and options.few):
         return SessionError(f"{done.ended}\n{options.into} has the {many(count, 'session')} recorded before it.")
-    lost = f"\nBefore it {many(count, 'session')} passed, and a baseline needs {SESSIONS_NEEDED}." if count else ""
-    raise SessionError(f"{done.ended}{lost}\n{options.into} was not changed.")
+    if not count:
+        raise SessionError(f"{done.ended}\n{options.into} was not changed.")
+    kept = kept_for(options.into)
+    raise SessionError(
+        f"{done.ended}\n{options.into} was not changed: a baseline needs {SESSIONS_NEEDED} sessions. "
+        f"{_kept(count, kept)} with those that are missing: gpuperf accept {kept} RUN ... --into {options.into}"
+    )
 
 
 def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], options: Namespace) -> Iterator[str]:

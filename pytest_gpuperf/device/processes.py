@@ -11,14 +11,13 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.device.readings import Missing, Reading, known
+from pytest_gpuperf.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.nvml import NvmlDevice, Process
@@ -31,9 +30,11 @@ def family_folder() -> Path:
     inherited = os.environ.get(FAMILY)
     if inherited is not None and Path(inherited).is_dir():  # gone, where this process outlived the one that made it
         return Path(inherited)
-    made = os.environ[FAMILY] = tempfile.mkdtemp(prefix="gpuperf-family-")
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return Path(made)
+    stack = ExitStack()
+    made = stack.enter_context(scratch_folder("family"))
+    atexit.register(stack.close)
+    os.environ[FAMILY] = str(made)
+    return made
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from pytest_gpuperf.errors import SessionError
 from pytest_gpuperf.plugin.again import arguments_again
 from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.sessions.process import run_session
 
 FRESH_SESSIONS = 2  # a suspect is measured in so many more processes, and what would then fail in as many again
@@ -69,9 +69,9 @@ def looked_at(config: pytest.Config, run: Run, cases: Collection[str], took: flo
 
 def _fresh(config: pytest.Config, tests: Sequence[str], took: float, **ordered: Any) -> Run:
     """What a fresh process records of these tests."""
-    with tempfile.TemporaryDirectory(prefix="gpuperf-again-") as scratch:
+    with scratch_folder("again") as scratch:
         return run_session(
-            arguments_again(config, tests, scratch),
+            arguments_again(config, tests, str(scratch)),
             only=tests,
             directory=config.invocation_params.dir,
             timeout=SLACK + PATIENCE * took,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_gpuperf.endings import ending_in_order, undisturbed
 from pytest_gpuperf.errors import DeviceLostError, FileError, GpuPerfError, UsageError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.agreement import refuse_wrong
@@ -166,9 +167,12 @@ def _refuse_moved_root(config: pytest.Config) -> None:
 
 def _refuse_unwritable(path: Path, what: str) -> None:
     """Better now than after the measuring."""
-    there = next(p for p in (path, *path.parents) if p.exists())
-    if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
-        raise FileError(f"{path}: cannot be written, so {what} could not be saved. Choose another file.")
+    from pytest_gpuperf.results.files import check_writable
+
+    try:
+        check_writable(path)
+    except FileError as error:
+        raise FileError(f"{str(error).removesuffix('.')}. Without it {what} could not be saved.") from None
 
 
 def _suite_of(request: pytest.FixtureRequest) -> Suite:
@@ -304,12 +308,13 @@ class Suite:
         from pytest_gpuperf.measurement.garbage import lasting_objects_set_aside
 
         interrupted = True
-        try:
-            with lasting_objects_set_aside():
-                result = yield
-            interrupted = False
-        finally:  # Ctrl-C must neither lose what was recorded nor the reports that wait
-            self._close(interrupted=interrupted)
+        with ending_in_order():
+            try:
+                with lasting_objects_set_aside():
+                    result = yield
+                interrupted = False
+            finally:  # being asked to end must neither lose what was recorded nor the reports that wait
+                self._close(interrupted=interrupted)
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -339,8 +344,9 @@ class Suite:
         finally:
             if self.gate is not None:
                 self.gate.report()
-            self._save(self.run)
-            self._write_reports()
+            with undisturbed():
+                self._save(self.run)
+                self._write_reports()
 
     def _save(self, run: Run) -> None:
         if self.settings.save is None or self.settings.disable or not run.cases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator
@@ -38,6 +39,13 @@ def read_baseline(path: AnyPath) -> Baseline:
         return decode_baseline(raw)
     except Flaw as flaw:
         raise flaw.in_file(os.fspath(path), BASELINE) from None
+
+
+def check_writable(path: AnyPath) -> None:
+    """Whether a file could be written there: better asked before an hour of measuring than after it."""
+    with _writing(path) as target:
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_run(path: AnyPath, run: Run) -> None:

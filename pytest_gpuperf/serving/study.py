@@ -6,14 +6,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pytest_gpuperf.models import Workload
 from pytest_gpuperf.results.load import Protocol
 from pytest_gpuperf.results.records import Environment, Evidence
 from pytest_gpuperf.results.study import Asked, BackendStudy, Round, Situation, Visit
 from pytest_gpuperf.results.units import format_rate, format_seconds
+from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.agreement import check_of, inputs_of
 from pytest_gpuperf.serving.deployment import Deployment
@@ -62,9 +61,9 @@ def serving(
         if url is not None:
             yield starting.remote(kind, url, workload.name)
             return
-        with TemporaryDirectory(prefix="gpuperf-study-") as folder:
+        with scratch_folder("study") as folder:
             start = starting.start_torch if kind == "torch" else starting.start_triton
-            server = start(workload, deployment, folder=Path(folder))
+            server = start(workload, deployment, folder=folder)
             try:
                 yield server
             finally:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from pytest_gpuperf.errors import SessionError
 from pytest_gpuperf.results.files import read_run
 from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.sessions.leash import on_leash
 from pytest_gpuperf.sessions.order import Order
 
@@ -35,8 +35,8 @@ def run_session(
 
     Anything but a recorded, passing session is a SessionError that shows the last lines of its output.
     """
-    with tempfile.TemporaryDirectory(prefix="gpuperf-") as folder:
-        save = Path(folder) / "run.json"
+    with scratch_folder("session") as folder:
+        save = folder / "run.json"
         order = Order(
             save=str(save),
             only=None if only is None else tuple(only),
@@ -46,7 +46,7 @@ def run_session(
             look=look,
         )
         command = [sys.executable, "-m", "pytest", *arguments]
-        with Path(folder, "output.txt").open("w+b") as output:
+        with (folder / "output.txt").open("w+b") as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own pytest
                 on_leash(command),
                 cwd=directory,

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from functools import partial
@@ -47,15 +46,6 @@ def test_calm(gpuperf):
 def test_new(gpuperf):
     gpuperf(work.spin)
 """
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """Where workplaces are made."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 def test_a_slower_package_is_convicted_and_the_failure_names_the_revision(repository, temporary):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -66,6 +70,29 @@ def test_a_failed_test_leaves_no_figures(story):
     assert run.scope.unmeasured == {"test_perf.py::test_wrong": "failed in call"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_asked_to_end_in_the_second_case_keeps_the_first(story, number):
+    story.suite("""
+        from pathlib import Path
+
+        def test_first(gpuperf):
+            gpuperf(spin, 0.2)
+
+        def test_second(gpuperf):
+            Path("second").touch()
+            gpuperf(spin, 60_000)
+    """)
+    command = [sys.executable, "-m", "pytest", "--gpuperf-device", "cpu", "--gpuperf-save", "run.json"]
+    process = subprocess.Popen(command, cwd=story.path, stdout=subprocess.PIPE, text=True)
+    while not (story.path / "second").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert "gpuperf: recorded 1 case in" in said
+    assert [c.test for c in read_run(story.path / "run.json").cases] == ["test_perf.py::test_first"]
+
+
 def test_ctrl_c_in_the_second_case_keeps_the_first(story):
     story.suite("""
         def test_first(gpuperf):
@@ -121,6 +148,7 @@ def test_a_target_that_breaks_at_the_end_is_one_clear_error(story):
 
         def test_spin(gpuperf):
             gpuperf(spin, 0.2)
+            Path("results").rmdir()
             Path("results").touch()
     """)
     result = story.run("--gpuperf-save", "results/run.json")

@@ -112,8 +112,15 @@ def test_too_few_sessions_before_one_that_failed_make_no_baseline_unless_asked_f
     numbered(suite, fails=1)
     done = gpuperf("calibrate", "--into", "base.json", *PYTEST, cwd=suite)
     assert done.returncode == 3
-    assert done.stderr.endswith("Before it 1 session passed, and a baseline needs 5.\nbase.json was not changed.\n")
+    assert done.stderr.endswith(
+        "base.json was not changed: a baseline needs 5 sessions. The session that was recorded is in "
+        "base.json.sessions.json, and can be accepted with those that are missing: "
+        "gpuperf accept base.json.sessions.json RUN ... --into base.json\n"
+    )
     assert not (suite / "base.json").exists()
+    accepted = gpuperf("accept", "base.json.sessions.json", "--few", "--into", "base.json", cwd=suite)
+    assert accepted.returncode == 0, accepted.stderr
+    (suite / "base.json").unlink()
     for file in suite.glob("session-*"):
         file.unlink()
     done = gpuperf("calibrate", "--few", "--into", "base.json", *PYTEST, cwd=suite)
@@ -172,6 +179,29 @@ def test_ctrl_c_changes_nothing(suite):
     assert not (suite / "base.json").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_being_ended_keeps_the_sessions_that_were_recorded_and_no_folder(suite, temporary, number):
+    (suite / "test_suite.py").write_text(NUMBERED.replace("assert NUMBER != FAILS", "time.sleep(300 * NUMBER)"))
+    (suite / "test_suite.py").write_text((suite / "test_suite.py").read_text().replace("SLOW", "()"))
+    command = [sys.executable, "-m", "pytest_gpuperf", "calibrate", "--into", "made/base.json", *PYTEST]
+    listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=suite, stderr=subprocess.PIPE, text=True, preexec_fn=listens)  # noqa: PLW1509
+    while not (suite / "session-1").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.splitlines()[-1] == (
+        "gpuperf: interrupted; made/base.json was not changed. The session that was recorded is in "
+        "made/base.json.sessions.json, and can be accepted: "
+        "gpuperf accept made/base.json.sessions.json --few --into made/base.json."
+    )
+    assert not (suite / "made/base.json").exists()
+    assert not list(temporary.iterdir())
+    accepted = gpuperf("accept", "made/base.json.sessions.json", "--few", "--into", "made/base.json", cwd=suite)
+    assert accepted.returncode == 0, accepted.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -183,7 +213,7 @@ def test_ctrl_c_changes_nothing(suite):
         (("--until", "2%", "--into", "base.json"), "@pytest.mark.gpuperf(margin='2%') in that test"),
         (("--for", "5 minutes", "--into", "base.json"), "'5 minutes' is not a time. Write it like 10, 10s, 5m or 1h"),
         (("--sessions", "many", "--into", "base.json"), "invalid int value: 'many'"),
-        (("--into", "no/such/base.json"), "Make it: mkdir -p no/such"),
+        (("--into", "test_suite.py/base.json"), "test_suite.py/base.json: cannot be written"),
         (("--into", "run.json"), "this is a run file"),
         (("--into", "base.json", "-m", "gpu"), "unrecognized arguments: -m"),
         ((), "the following arguments are required: --into"),

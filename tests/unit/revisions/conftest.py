@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 
 import pytest
@@ -15,16 +14,6 @@ from pytest_gpuperf.revisions.side import Preparation
 @pytest.fixture
 def project(tmp_path):
     return Project(tmp_path / "project")
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """Where workplaces are made: nothing else is there."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
 
 
 @pytest.fixture

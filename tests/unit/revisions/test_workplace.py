@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_gpuperf.endings import Ended
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.revisions.workplace import VARIABLE, Ended, end_processes, workplace
+from pytest_gpuperf.revisions.workplace import VARIABLE, end_processes, workplace
 
 # A process that leaves its parent's session and group, as a server does that was started by a test.
 DAEMON = "import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(300)"
@@ -120,6 +121,25 @@ def test_an_unfinished_folder_is_left_to_its_maker_for_an_hour(temporary, tmp_pa
         assert not old.exists()
 
 
+# Makes folders and clears what was left, over and over; what it holds itself must stay.
+RESTLESS = """
+from pathlib import Path
+from pytest_gpuperf.revisions.workplace import workplace
+
+for _ in range(150):
+    with workplace(Path("/nowhere")) as place:
+        (place / "file").touch()
+        assert (place / "lock").exists()
+"""
+
+
+def test_several_at_once_leave_each_others_folders_alone(temporary):
+    several = [subprocess.Popen([sys.executable, "-c", RESTLESS], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate(timeout=120)[1] for process in several]
+    assert [process.returncode for process in several] == [0, 0, 0, 0], said
+    assert list(temporary.iterdir()) == []
+
+
 def left_behind(temporary, name="left", *, lock=True):
     """A folder as a killed conductor leaves it."""
     folder = temporary / f"gpuperf-ab-{os.getuid()}-{name}"
@@ -166,7 +186,7 @@ def test_a_lock_that_is_no_file_is_neither_waited_for_nor_followed(temporary, tm
         (folder / "lock").symlink_to(target)
     else:
         (folder / "lock").mkdir()
-    sweeping = "import pathlib, sys, pytest_gpuperf.revisions.workplace as w; w.sweep(pathlib.Path(sys.argv[1]))"
+    sweeping = "import pathlib, sys; from pytest_gpuperf.scratch import sweep; sweep('ab', pathlib.Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", sweeping, str(temporary)], check=True, timeout=60)
     assert folder.exists()
 

@@ -1,0 +1,51 @@
+"""Being asked to end, by SIGTERM or SIGHUP, as an exception: what must be kept is kept, and what must go goes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+
+_ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(KeyboardInterrupt):
+    """The process was asked to end: it cleans up as after Ctrl-C."""
+
+
+@contextmanager
+def ending_in_order() -> Generator[None]:
+    """Raise `Ended` where such a signal would just kill this process.
+
+    A handler that somebody else set stays, and so does a signal that is ignored (`nohup`).
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
+        raise Ended(signal.Signals(number).name)
+
+    deadly = [number for number in _numbers(*_ENDED_BY) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in deadly:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in deadly:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """What takes a moment is not stopped by a second Ctrl-C."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _numbers(signal.SIGINT, *_ENDED_BY)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _numbers(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
+    """Those that may be handled: in another thread than the main one, none."""
+    return numbers if threading.current_thread() is threading.main_thread() else ()
