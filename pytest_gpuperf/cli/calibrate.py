@@ -35,6 +35,7 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.cli.promotion import promote, told_after, told_of
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.tables import prose
+    from pytest_gpuperf.results.envelope import BASELINE
     from pytest_gpuperf.results.files import check_writable, read_baseline, write_run
     from pytest_gpuperf.results.merging import with_sessions_of
     from pytest_gpuperf.sessions import calibrate
@@ -44,7 +45,7 @@ def run(options: Namespace) -> int:
     baseline = read_baseline(into) if into.exists() else None
     if baseline is None:
         _refuse_new(options)
-    check_writable(into)
+    check_writable(into, BASELINE)
 
     def worst(runs: Sequence[Run]) -> float:
         write_run(kept_beside, with_sessions_of(runs[0], runs[1:]))  # whatever ends this: they took long to record

@@ -17,9 +17,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write it."""
-    from pytest_gpuperf.reports.delivery import write_report
     from pytest_gpuperf.reports.pytest_benchmark import render_pytest_benchmark
-    from pytest_gpuperf.results.files import read_run
+    from pytest_gpuperf.results.files import read_run, write_report
 
     text = render_pytest_benchmark(read_run(options.run_file))
     if options.into is None:

@@ -125,14 +125,8 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     collection.skip_what_cannot_run(items, chosen, settings.device)
     if settings.save is not None or settings.compare is not None:
         _refuse_moved_root(config)
-    for path, what in ((settings.save, "the run"), (settings.markdown, "the report"), (settings.csv, "the table")):
-        if path is not None:
-            _refuse_unwritable(path, what)
-    if settings.html is not None:
-        from pytest_gpuperf.reports.html.rendering import NAME, require_jinja2
-
-        require_jinja2()
-        _refuse_unwritable(settings.html / NAME, "the page")
+    if not settings.disable:
+        _refuse_unwritable(settings)
     gate = None
     if settings.compare and not settings.disable:
         from pytest_gpuperf.plugin.gate import open_gate  # with scipy: half a second that only a verdict is worth
@@ -165,14 +159,20 @@ def _refuse_moved_root(config: pytest.Config) -> None:
         )
 
 
-def _refuse_unwritable(path: Path, what: str) -> None:
+def _refuse_unwritable(settings: Settings) -> None:
     """Better now than after the measuring."""
-    from pytest_gpuperf.results.files import check_writable
+    from pytest_gpuperf.results.envelope import RUN
+    from pytest_gpuperf.results.files import REPORT, check_writable
 
-    try:
-        check_writable(path)
-    except FileError as error:
-        raise FileError(f"{str(error).removesuffix('.')}. Without it {what} could not be saved.") from None
+    page = None
+    if settings.html is not None:
+        from pytest_gpuperf.reports.html.rendering import NAME, require_jinja2
+
+        require_jinja2()
+        page = settings.html / NAME
+    for path, kind in ((settings.save, RUN), (settings.markdown, REPORT), (settings.csv, REPORT), (page, REPORT)):
+        if path is not None:
+            check_writable(path, kind)
 
 
 def _suite_of(request: pytest.FixtureRequest) -> Suite:

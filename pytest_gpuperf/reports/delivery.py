@@ -11,7 +11,7 @@ from pytest_gpuperf.reports.annotations import github_commands
 from pytest_gpuperf.reports.columns import render_columns
 from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.markdown import render_markdown, render_recorded
-from pytest_gpuperf.results.decoding import kind_of
+from pytest_gpuperf.results.files import write_report
 from pytest_gpuperf.results.records import Run
 
 
@@ -42,19 +42,6 @@ def github_annotations(judged: Judged, root: Path, environment: Mapping[str, str
     workspace = Path(environment.get("GITHUB_WORKSPACE") or root)
     inside = os.path.relpath(root.resolve(), workspace.resolve())
     return github_commands(judged, "" if inside == "." or inside.startswith("..") else f"{Path(inside).as_posix()}/")
-
-
-def write_report(path: Path, text: str) -> None:
-    """Write a report, but never over a run or a baseline; missing folders are made."""
-    try:
-        if path.is_file() and (kind := kind_of(path.read_bytes())):
-            what = kind.removeprefix("gpuperf-")
-            raise FileError(f"{path}: a {what} stands there, and the report would replace it. Give another path.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        said = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"{path}: cannot be written: {said}. Check the folder, or give another path.") from None
 
 
 def _append(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from pytest_gpuperf.results.records import Baseline, Run
 from pytest_gpuperf.results.rendering import render_baseline, render_run
 from pytest_gpuperf.results.writing import replace
 
+REPORT = "gpuperf-report"  # a kind that no file says it is
 LARGEST = 2**30  # bytes: ten times a baseline of 50,000 cases
 
 AnyPath = str | os.PathLike[str]
@@ -41,9 +42,10 @@ def read_baseline(path: AnyPath) -> Baseline:
         raise flaw.in_file(os.fspath(path), BASELINE) from None
 
 
-def check_writable(path: AnyPath) -> None:
-    """Whether a file could be written there: better asked before an hour of measuring than after it."""
+def check_writable(path: AnyPath, kind: str) -> None:
+    """Refuse what could not be written: better before an hour of measuring than after it."""
     with _writing(path) as target:
+        _keep_other_kind(path, target, kind)
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -60,6 +62,13 @@ def write_baseline(path: AnyPath, baseline: Baseline) -> None:
     with _writing(path) as target:
         _keep_other_kind(path, target, BASELINE)
         replace(target, _checked_baseline(path, baseline))
+
+
+def write_report(path: AnyPath, text: str) -> None:
+    """Keep a report, whole or not at all, but never in place of a run or a baseline."""
+    with _writing(path) as target:
+        _keep_other_kind(path, target, REPORT)
+        replace(target, text.encode())
 
 
 def update_baseline(path: AnyPath, change: Callable[[Baseline | None], Baseline]) -> Baseline:

@@ -8,22 +8,15 @@ from pathlib import Path
 import msgspec
 
 from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.results.files import write_report
 from pytest_gpuperf.results.rendering import RUN_DIGITS, rounded
 from pytest_gpuperf.results.study import BackendStudy
-from pytest_gpuperf.results.writing import replace
 
 
 def write_study(path: Path, study: BackendStudy) -> None:
     """Keep one back end's part of a study."""
     plain = {"format": study.format, "version": study.version, **msgspec.to_builtins(study, order="deterministic")}
-    content = msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1) + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, content)
-    except OSError as error:
-        raise FileError(
-            f"{path}: cannot be written: {error.strerror}. Check the folder, or give another one with --into."
-        ) from None
+    write_report(path, msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1).decode() + "\n")
 
 
 def read_study(path: str | os.PathLike[str]) -> BackendStudy:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_gpuperf.errors import FileError, UsageError
+from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.reports.html.front import front_of
 from pytest_gpuperf.reports.html.page import page_of
 from pytest_gpuperf.reports.html.subject import Subject
 from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.results.files import write_report
 
 if TYPE_CHECKING:
     import jinja2
@@ -53,12 +54,7 @@ def require_jinja2() -> None:
 def write_html(folder: Path, subject: Subject) -> Path:
     """Write the page into a folder that is made where it is missing."""
     path = folder / NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(render_html(subject), encoding="utf-8")
-    except OSError as error:
-        what = f"{path}: the report cannot be written: {error.strerror}"
-        raise FileError(f"{what}. Check the folder, or give another path.") from None
+    write_report(path, render_html(subject))
     return path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from examples import a_baseline
 from verdicts import comparison, finding, run_of
@@ -69,8 +71,11 @@ def test_a_report_never_replaces_what_was_measured(tmp_path):
     assert (tmp_path / "other.json").read_text() == "newer"
 
 
-@pytest.mark.parametrize(("name", "why"), [("", "Is a directory"), ("file/below", "cannot be written"), ("\0", "null")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("", "this is a folder"), ("file/below", "cannot be written"), ("\0", "null")]
+)
 def test_what_cannot_be_written_is_said(tmp_path, name, why):
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FileError, match=why):
         write_report(tmp_path / name, "text")

@@ -408,7 +408,7 @@ def test_two_thousand_cases_are_below_five_megabytes(tmp_path):
 def test_the_folder_is_made_and_trouble_with_it_is_said(tmp_path):
     assert write_html(tmp_path / "new" / "folder", Subject(run_of(A))).name == "index.html"
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match="the report cannot be written: Not a directory"):
+    with pytest.raises(FileError, match="cannot be written: Not a directory"):
         write_html(tmp_path / "file" / "folder", Subject(run_of(A)))
 
 
