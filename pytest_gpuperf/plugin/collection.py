@@ -20,7 +20,8 @@ DESELECTED = pytest.StashKey[list[str]]()
 IGNORED = pytest.StashKey[list[Path]]()
 SKIPPED = pytest.StashKey[dict[str, str]]()
 MEASURING = ("gpuperf", "gpuperf_load")
-FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")
+FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")  # that need a device to be chosen
+ALL_FIXTURES = (*FIXTURES, "parity", "triton_server", "torch_server")
 
 
 def note_deselected(items: Sequence[pytest.Item]) -> None:
@@ -59,20 +60,25 @@ def measures(item: pytest.Item) -> bool:
     return not set(MEASURING).isdisjoint(fixtures_of(item))
 
 
-def _asks_for_ours(item: pytest.Item) -> bool:
-    """Whether a test asks for a fixture of this plugin, and not for one of its project's that has the same name."""
+def _asks_for_ours(item: pytest.Item, names: Iterable[str]) -> bool:
+    """Whether a test asks for one of these, and not for one of its project's that has the same name."""
     asked = fixtures_of(item)
     # Where a fixture comes from, no public function tells.
     definitions: Any = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     return any(
         name in asked and name in definitions and definitions[name][-1].func.__module__ == "pytest_gpuperf.plugin"
-        for name in FIXTURES
+        for name in names
     )
 
 
 def involved(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The tests for which a device has to be chosen."""
-    return [item for item in items if _asks_for_ours(item) or item.get_closest_marker("gpu") is not None]
+    return [item for item in items if _asks_for_ours(item, FIXTURES) or _marked_for_us(item)]
+
+
+def _marked_for_us(item: pytest.Item) -> bool:
+    """Whether the marker `gpu` is ours here. Many projects have one of that name, and mean something else by it."""
+    return item.get_closest_marker("gpu") is not None and _asks_for_ours(item, ALL_FIXTURES)
 
 
 def skip_what_cannot_run(items: Iterable[pytest.Item], chosen: Chosen, asked: str) -> None:

@@ -41,7 +41,7 @@ T = TypeVar("T")
 def prepare(config: pytest.Config) -> None:
     """Resolve the settings; a process that was started for us obeys its order above them."""
     settings = refused(lambda: resolve(config))
-    order = _order()
+    order = refused(_order)
     if order is not None:
         save = None if order.save is None else Path(order.save)
         settings = replace(settings, compare=None, save=save, markdown=None, html=None, csv=None, disable=False)

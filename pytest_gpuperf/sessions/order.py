@@ -7,10 +7,13 @@ only these.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from pytest_gpuperf.device.processes import family_folder
+from pytest_gpuperf.errors import UsageError
 
 VARIABLE = "GPUPERF_SESSION"
 
@@ -41,10 +44,42 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def environment(self) -> dict[str, str]:
         """The environment of the process that gets this order."""
         family_folder()  # inherited, so that all that are started here know each other on a card
-        return {**os.environ, VARIABLE: msgspec.json.encode(self).decode()}
+        return {**os.environ, VARIABLE: msgspec.json.encode(_Handed(order=self, by=os.getpid())).decode()}
+
+
+class _Handed(msgspec.Struct, frozen=True):
+    order: Order
+    by: int  # the process that gave the order
 
 
 def take_order() -> Order | None:
-    """This process's order, if it has one; processes it starts itself do not inherit it."""
+    """This process's order, if it has one; processes it starts itself do not inherit it.
+
+    An order switches the gate off. So only one counts that was given by a process that this one descends from, and
+    not what stands in the environment for any other reason.
+    """
     text = os.environ.pop(VARIABLE, None)
-    return None if text is None else msgspec.json.decode(text, type=Order)
+    if text is None:
+        return None
+    try:
+        handed = msgspec.json.decode(text, type=_Handed)
+        if handed.by in _line_of_descent():
+            return handed.order
+    except (msgspec.DecodeError, ValueError):  # ValueError: half a pair of surrogates
+        pass
+    raise UsageError(
+        f"{VARIABLE} is set in the environment, and not by a gpuperf that started this process. It would switch the "
+        f"gate off. Remove it: unset {VARIABLE}"
+    )
+
+
+def _line_of_descent() -> Iterator[int]:
+    """This process, its parent, and so on."""
+    pid = os.getpid()
+    while pid > 0:
+        yield pid
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:  # another's, where /proc shows only one's own
+            return
+        pid = int(stat.rpartition(")")[2].split()[1])

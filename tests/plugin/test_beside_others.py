@@ -45,6 +45,27 @@ def test_a_plain_suite_shows_no_trace_of_it(pytester):
     assert "gpuperf" not in result.stdout.str()
 
 
+def test_everybody_elses_gpu_marker_is_left_alone(pytester):
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+    pytester.makepyfile("""
+        import sys
+        import pytest
+
+        @pytest.fixture
+        def gpu():
+            return "a fixture of this project's"
+
+        @pytest.mark.gpu
+        def test_plain():
+            assert "torch" not in sys.modules
+
+        @pytest.mark.gpu(2, memory="4 GB")
+        def test_with_arguments(gpu):
+            assert gpu.startswith("a fixture")
+    """)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
 def test_under_xdist_only_the_test_that_measures_fails(story):
     pytest.importorskip("xdist")
     story.suite("""

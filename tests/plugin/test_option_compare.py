@@ -151,3 +151,12 @@ def test_another_count_of_items_is_not_the_same_measurement(story):
     result = story.run("--gpuperf-compare", "base.json")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*counts 8 items a call, its baseline 1*"])
+
+
+def test_what_stands_in_the_environment_does_not_switch_the_gate_off(story, monkeypatch):
+    story.suite(TWO)
+    story.record()
+    monkeypatch.setenv("GPUPERF_SESSION", "{}")
+    result = story.run("--gpuperf-compare", "base.json")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: GPUPERF_SESSION is set*unset GPUPERF_SESSION"])

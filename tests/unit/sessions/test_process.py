@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from pytest_gpuperf.errors import SessionError
+from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.sessions.order import VARIABLE, Order, take_order
 from pytest_gpuperf.sessions.process import run_session
 from pytest_gpuperf.sessions.revision import revision
@@ -113,6 +114,31 @@ def test_an_order_is_taken_once(monkeypatch):
     assert take_order() == order
     assert VARIABLE not in os.environ
     assert take_order() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "garbage",
+        "\udce4",
+        '{"order":{"save":"x"},"by":1e99}',
+        '{"order":{"save":"x"},"by":999999999}',
+    ],
+)
+def test_an_order_that_nobody_gave_is_refused(monkeypatch, text):
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(UsageError, match=f"It would switch the gate off. Remove it: unset {VARIABLE}"):
+        take_order()
+
+
+def test_an_order_reaches_what_a_wrapper_starts(tmp_path):
+    asked = "from pytest_gpuperf.sessions.order import take_order; print(take_order().save)"
+    wrapper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {asked!r}], check=True)"
+    environment = Order(save="run.json").environment()
+    done = subprocess.run([sys.executable, "-c", wrapper], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout == "run.json\n"
 
 
 def test_a_revision_is_the_commit_and_whether_it_was_changed(tmp_path):
