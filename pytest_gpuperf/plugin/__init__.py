@@ -75,15 +75,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture
-def gpuperf(request: pytest.FixtureRequest) -> GpuPerf:
+def gpuperf(request: pytest.FixtureRequest) -> Generator[GpuPerf]:
     """Measure a workload: ``gpuperf(fn, *args, items=1, name=None, energy=None) -> Measurement``."""
-    return suite.fixture(request)
+    yield suite.fixture(request)
+    suite.refuse_silence(request)
 
 
 @pytest.fixture
-def gpuperf_load(request: pytest.FixtureRequest) -> GpuPerfLoad:
+def gpuperf_load(request: pytest.FixtureRequest) -> Generator[GpuPerfLoad]:
     """Load a server: ``gpuperf_load(server, workload, batch=1, concurrency=16, requests=200) -> Load``."""
-    return suite.load(request)
+    yield suite.load(request)
+    suite.refuse_silence(request)
 
 
 @pytest.fixture

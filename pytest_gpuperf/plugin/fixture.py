@@ -52,6 +52,7 @@ class GpuPerf:
         to five seconds more. Keyword arguments of the workload go through `functools.partial`.
         """
         __tracebackhide__ = True
+        self._suite.called.add(self._item.nodeid)
         try:
             self._check(fn, items, name)
             settings = of_test(self._item, self._suite.settings)

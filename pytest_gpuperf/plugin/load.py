@@ -55,6 +55,7 @@ class GpuPerfLoad:
         __tracebackhide__ = True
         from pytest_gpuperf.serving.load import LoadPlan
 
+        self._suite.called.add(self._item.nodeid)
         if name in self._names:
             pytest.fail(
                 f"{self._item.nodeid} loads twice under the same name, so the two cannot be told apart. Give each its "

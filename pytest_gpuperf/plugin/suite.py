@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import replace
@@ -200,6 +201,18 @@ def load(request: pytest.FixtureRequest) -> GpuPerfLoad:
     return GpuPerfLoad(request.node, _suite_of(request))
 
 
+def refuse_silence(request: pytest.FixtureRequest) -> None:
+    """A test that asks to measure, passes and has measured nothing looks like a guard and is none."""
+    test, suite = request.node.nodeid, request.config.stash[SUITE]
+    if test not in suite.passed or test in suite.called or suite.started_for_us:
+        return
+    suite.called.add(test)  # said once, where it asks for both fixtures
+    said = f"{test} asks for gpuperf and measures nothing. Call gpuperf(fn, *args) in it, or drop the fixture."
+    if suite.settings.strict:
+        pytest.fail(f"{said} (--gpuperf-strict)", pytrace=False)
+    warnings.warn(pytest.PytestWarning(said), stacklevel=1)
+
+
 def timer(request: pytest.FixtureRequest) -> CudaTimer:
     """What the fixture `cuda_timer` gives a test."""
     from pytest_gpuperf.measurement.timer import CudaTimer
@@ -231,6 +244,8 @@ class Suite:
         order = config.stash[ORDER]
         self.looks = order is not None and order.look  # at what runs, and measures nothing
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
+        self.passed: set[str] = set()  # tests whose call did ...
+        self.called: set[str] = set()  # ... and those that measured something in it
         self.partner: Partner | None = None  # measures in turns with another process
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None
@@ -298,6 +313,15 @@ class Suite:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if collection.measures(item):
             self.recorder.test_begins()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "call" and report.passed:
+            self.passed.add(item.nodeid)
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.run is None:

@@ -63,6 +63,29 @@ def test_two_unnamed_measurements_are_refused(story):
     result.stdout.fnmatch_lines(["*measures twice without a name*"])
 
 
+SILENT = """
+    def test_silent(gpuperf, gpuperf_load):
+        pass
+
+    def test_skipped(gpuperf):
+        pytest.skip("no data")
+
+    def test_refused(gpuperf):
+        with pytest.raises(pytest.fail.Exception):
+            gpuperf(42)
+"""
+
+
+def test_a_test_that_measures_nothing_is_warned_of_and_fails_where_strict_is_on(story):
+    story.suite(SILENT)
+    result = story.run("-W", "default::pytest.PytestWarning")
+    result.assert_outcomes(passed=2, skipped=1, warnings=1)
+    result.stdout.fnmatch_lines(["*test_perf.py::test_silent asks for gpuperf and measures nothing. Call *"])
+    result = story.run("--gpuperf-strict")
+    result.assert_outcomes(passed=2, skipped=1, errors=1)
+    result.stdout.fnmatch_lines(["*asks for gpuperf and measures nothing. *(--gpuperf-strict)"])
+
+
 @pytest.mark.parametrize("items", ["0", "True", "2.0", "2**40 + 1", "10**30"])
 def test_items_that_cannot_be_counted_are_refused(story, items):
     story.suite(f"""

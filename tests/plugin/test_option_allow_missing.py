@@ -119,6 +119,6 @@ def test_a_test_that_no_longer_measures_is_noticed(story):
     story.suite(TWO)
     story.record()
     story.suite(TWO.replace("gpuperf(spin, 0.5)", "pass", 1))
-    result = judged(story)
+    result = judged(story, "-W", "default::pytest.PytestWarning")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*passed without measuring*"])
