@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from pytest_gpuperf.cli.arguments import parse
 from pytest_gpuperf.endings import Ended, ending_in_order
-from pytest_gpuperf.errors import GpuPerfError
+from pytest_gpuperf.errors import FileError, GpuPerfError
 from pytest_gpuperf.reports.tables import inert, visible
 
 INTERRUPTED = 2  # as pytest ends on Ctrl-C
 READER_LEFT = 141  # as a shell reports SIGPIPE
+FAULT = 70  # of gpuperf itself: no verdict may be read from it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,16 +27,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ending_in_order():
             options = parse(sys.argv[1:] if arguments is None else arguments)
             code: int = options.run(options)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed by whoever started this
+                sys.stdout.flush()
     except GpuPerfError as error:
-        lines = "\n".join(inert(visible(line)) for line in str(error).split("\n"))
-        print(f"gpuperf: error: {lines}", file=sys.stderr)
-        return error.exit_code
+        return _failed(str(error), error.exit_code)
     except BrokenPipeError:  # `gpuperf show FILE | head`: the interpreter's last flush must not complain either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end_output()
         return READER_LEFT
+    except OSError as error:  # the disk behind standard output is full, the working directory is gone
+        _end_output()
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{where}{error.strerror or error}", FileError.exit_code)
     except KeyboardInterrupt as stop:
         said = stop.args[0] if stop.args and not isinstance(stop, Ended) else "no file was changed"
         print(f"gpuperf: interrupted; {said}.", file=sys.stderr)
         return INTERRUPTED
+    except Exception:  # noqa: BLE001 - whatever it is, it must not look like "regressed"
+        traceback.print_exc()
+        return _failed(
+            "this is a fault of gpuperf itself, and says nothing about your code. Please report it, with the lines "
+            "above and the file it was given.",
+            FAULT,
+        )
     return code
+
+
+def _failed(what: str, code: int) -> int:
+    lines = "\n".join(inert(visible(line)) for line in what.split("\n"))
+    print(f"gpuperf: error: {lines}", file=sys.stderr)
+    return code
+
+
+def _end_output() -> None:
+    """What is still to be written goes nowhere: the interpreter's last flush would complain again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pytest_gpuperf.cli.ab import AB
 from pytest_gpuperf.cli.accept import ACCEPT
@@ -52,15 +53,43 @@ USAGE_ERROR = 4  # pytest's
 class Parser(argparse.ArgumentParser):
     """Ends on a wrong option with pytest's exit code, not with Python's."""
 
+    _mixes = False  # is parsing arguments with options between them
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Options may stand between arguments: ``gpuperf why RUN --baseline BASELINE CASE``."""
+        if self._subparsers is not None or self._mixes:
+            return super().parse_known_args(args, namespace)
+        self._mixes = True
+        if self.usage is None:  # argparse would make it, and trip over a percent sign in it
+            self.usage = self.format_usage().removeprefix("usage: ").replace("%", "%%")
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixes = False
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, below the usage."""
         self.print_usage(sys.stderr)
         self.exit(USAGE_ERROR, f"gpuperf: error: {message}\n")
 
 
+class Version(argparse.Action):
+    """Asked of the installed package only where it is wanted: reading that takes a while."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print it, and end."""
+        from importlib.metadata import version
+
+        print(f"gpuperf {version('pytest-gpuperf')}, Python {platform.python_version()}")
+        parser.exit()
+
+
 def parser() -> Parser:
     """The parser of the whole command."""
     top = Parser(prog="gpuperf", description="Record, compare and accept GPU performance.", allow_abbrev=False)
+    top.add_argument("--version", action=Version, nargs=0, help="print which gpuperf this is")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         usage = "%(prog)s [options] -- PYTEST-ARGUMENTS" if command.takes_pytest_arguments else None
@@ -74,7 +103,7 @@ def parser() -> Parser:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of the subcommand; what stands after ``--`` is pytest's and is not looked at."""
-    words = list(arguments)
+    words = list(arguments) or ["--help"]
     theirs: list[str] = []
     if words[:1] in [[c.name] for c in COMMANDS if c.takes_pytest_arguments] and "--" in words:
         end = words.index("--")

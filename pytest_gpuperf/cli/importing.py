@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from pytest_gpuperf.cli.command import Command
 
@@ -18,16 +17,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Write the run."""
     from pytest_gpuperf.analysis.pytest_benchmark import imported
-    from pytest_gpuperf.errors import FileError
-    from pytest_gpuperf.results.files import write_run
+    from pytest_gpuperf.results.files import content_of, write_run
     from pytest_gpuperf.results.units import many
 
-    try:
-        raw = Path(options.file).read_bytes()
-    except OSError as error:
-        what = f"{options.file}: cannot be read: {error.strerror}"
-        raise FileError(f"{what}. Check the path and its permissions.") from None
-    made = imported(raw, options.file)
+    made = imported(content_of(options.file), options.file)
     write_run(options.into, made)
     print(f"{options.into}: a run of {many(len(made.cases), 'case')}. See them: gpuperf show {options.into}")
     return 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pytest_gpuperf.cli.command import Command
 from pytest_gpuperf.cli.judging import add_reports, add_rules, add_stored, judge, report
@@ -36,6 +37,7 @@ def run(options: Namespace) -> int:
             f"{len(options.runs)}. A missing one's cases would "
             f"go unjudged. See why its job left no run, and run it again."
         )
+    _refuse_twice(options.runs)
     merged = joined({path: read_run(path) for path in options.runs})
     baseline = read_baseline(options.compare) if options.compare else None
     write_run(options.into, merged)
@@ -48,6 +50,13 @@ def run(options: Namespace) -> int:
     if baseline is None:
         return 0
     return report(options, judge(options, merged, baseline, options.compare, _failed(merged.scope.unmeasured)))
+
+
+def _refuse_twice(runs: Sequence[str]) -> None:
+    files = [os.path.realpath(path) for path in runs]
+    for number, file in enumerate(files):
+        if file in files[:number]:
+            raise UsageError(f"{runs[number]} was given twice. Each shard's run is given once.")
 
 
 def _failed(unmeasured: Mapping[str, str]) -> tuple[str, ...]:

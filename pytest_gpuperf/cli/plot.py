@@ -66,9 +66,8 @@ def _picture(title: str, light: str, dark: str) -> str:
 
 def _measured(paths: list[str]) -> Run | Baseline:
     """Several runs of one kind of device are sessions of one."""
-    from pytest_gpuperf.cli.kinds import read_either
     from pytest_gpuperf.errors import DeviceError, UsageError
-    from pytest_gpuperf.results.files import read_run
+    from pytest_gpuperf.results.files import read_either, read_run
     from pytest_gpuperf.results.identity import device_differences
     from pytest_gpuperf.results.merging import with_sessions_of
     from pytest_gpuperf.results.records import Baseline

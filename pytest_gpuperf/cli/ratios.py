@@ -22,9 +22,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Print them."""
     from pytest_gpuperf.analysis.ratios import ratios
-    from pytest_gpuperf.cli.kinds import read_either
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.ratios import render_csv, render_ratios
+    from pytest_gpuperf.results.files import read_either
 
     found = ratios(read_either(options.file), options.over, options.reference)
     print(render_csv(found).rstrip() if options.format == "csv" else render_ratios(found, terminal_width()))

@@ -14,9 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print it."""
-    from pytest_gpuperf.cli.kinds import read_either
     from pytest_gpuperf.reports.contents import baseline_contents, run_contents
     from pytest_gpuperf.reports.formats import terminal_width
+    from pytest_gpuperf.results.files import read_either
     from pytest_gpuperf.results.records import Run
 
     width = terminal_width()

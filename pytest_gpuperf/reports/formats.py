@@ -11,12 +11,13 @@ from pytest_gpuperf.reports.markdown import render_markdown
 from pytest_gpuperf.reports.tables import prose
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
+NARROWEST = 40  # columns: below it a table is nothing but broken words
 Format = Callable[[Judged], str]
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, or what COLUMNS says, or 80."""
-    return shutil.get_terminal_size().columns
+    """Columns of the terminal, or what COLUMNS says, or 80; of a narrower one more than it has."""
+    return max(shutil.get_terminal_size().columns, NARROWEST)
 
 
 def _table(judged: Judged) -> str:

@@ -8,12 +8,13 @@ import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.results.decoding import decode_baseline, decode_run, kind_of
 from pytest_gpuperf.results.envelope import BASELINE, RUN
 from pytest_gpuperf.results.locking import locked
-from pytest_gpuperf.results.problems import Flaw, unusable
+from pytest_gpuperf.results.problems import Flaw
 from pytest_gpuperf.results.records import Baseline, Run
 from pytest_gpuperf.results.rendering import render_baseline, render_run
 from pytest_gpuperf.results.writing import replace
@@ -22,24 +23,32 @@ REPORT = "gpuperf-report"  # a kind that no file says it is
 LARGEST = 2**30  # bytes: ten times a baseline of 50,000 cases
 
 AnyPath = str | os.PathLike[str]
+T = TypeVar("T")
 
 
 def read_run(path: AnyPath) -> Run:
     """The run in a file; `FileError` for whatever else it may be."""
-    raw = _content(path, RUN)
-    try:
-        return decode_run(raw)
-    except Flaw as flaw:
-        raise flaw.in_file(os.fspath(path), RUN) from None
+    return _decoded(decode_run, content_of(path, RUN), path, RUN)
 
 
 def read_baseline(path: AnyPath) -> Baseline:
     """The baseline in a file; `FileError` for whatever else it may be."""
-    raw = _content(path, BASELINE)
+    return _decoded(decode_baseline, content_of(path, BASELINE), path, BASELINE)
+
+
+def read_either(path: AnyPath) -> Run | Baseline:
+    """What a file holds; whatever else it may be, the reader of baselines says what is wrong with it."""
+    raw = content_of(path, BASELINE)
+    if kind_of(raw) == RUN:
+        return _decoded(decode_run, raw, path, RUN)
+    return _decoded(decode_baseline, raw, path, BASELINE)
+
+
+def _decoded(decode: Callable[[bytes], T], raw: bytes, path: AnyPath, kind: str) -> T:
     try:
-        return decode_baseline(raw)
+        return decode(raw)
     except Flaw as flaw:
-        raise flaw.in_file(os.fspath(path), BASELINE) from None
+        raise flaw.in_file(os.fspath(path), kind) from None
 
 
 def check_writable(path: AnyPath, kind: str) -> None:
@@ -80,23 +89,27 @@ def update_baseline(path: AnyPath, change: Callable[[Baseline | None], Baseline]
         return decode_baseline(content)
 
 
-def _content(path: AnyPath, kind: str) -> bytes:
+def content_of(path: AnyPath, kind: str | None = None) -> bytes:
+    """The bytes of a regular file of bearable size; `FileError` for whatever else it may be. None: another tool's."""
     name = os.fspath(path)
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise unusable(name, kind, f"this is {what}", "Give the path of a file")
+            raise FileError(f"{name}: this is {what}. Give the path of a file")
         if status.st_size > LARGEST:
-            raise unusable(name, kind, f"it is larger than {LARGEST >> 20} MiB, which no file of gpuperf is")
+            raise FileError(
+                f"{name}: it is larger than {LARGEST >> 20} MiB, which no file of gpuperf is. Give another path"
+            )
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise unusable(name, kind, "there is no such file", _RECORD[kind]) from None
+        raise FileError(f"{name}: there is no such file. {_RECORD[kind].format(path=name)}") from None
     except (OSError, ValueError) as e:  # ValueError: a null character in the path
-        raise unusable(name, kind, f"it cannot be read: {_reason(e)}", "Check the path and its permissions") from None
+        raise FileError(f"{name}: it cannot be read: {_reason(e)}. Check the path and its permissions") from None
 
 
 _RECORD = {
+    None: "Check the path",
     RUN: "Record it with: pytest --gpuperf-save {path}",
     BASELINE: "Record it with: gpuperf calibrate --sessions 5 --into {path} -- PYTEST-ARGUMENTS",
 }

@@ -36,9 +36,4 @@ class Flaw(Exception):  # noqa: N818 - it never leaves this room; `FileError` do
 
     def in_file(self, path: str, kind: str) -> FileError:
         """The error a user sees."""
-        return unusable(path, kind, f"{self.place}: {self.what}", self.way_out)
-
-
-def unusable(path: str, kind: str, what: str, way_out: str | None = None) -> FileError:
-    """The error for a file that cannot be used as that kind."""
-    return FileError(f"{path}: {what}. {(way_out or _WAY_OUT[kind]).format(path=path)}")
+        return FileError(f"{path}: {self.place}: {self.what}. {(self.way_out or _WAY_OUT[kind]).format(path=path)}")

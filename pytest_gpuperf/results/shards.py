@@ -76,7 +76,7 @@ def _refuse_repeated(runs: Mapping[str, Run]) -> None:
     if twice:
         more = f" and {len(twice) - NAMED} more" if len(twice) > NAMED else ""
         raise UsageError(
-            f"In two shards {'is' if len(twice) == 1 else 'are'} {many(len(twice), 'case')}: "
+            f"{many(len(twice), 'case')} {'is' if len(twice) == 1 else 'are'} in two shards: "
             f"{', '.join(twice[:NAMED])}{more}. Each case is measured in one of "
             f"them. To judge by several sessions of a case, accept them: gpuperf accept RUN... --into BASELINE"
         )

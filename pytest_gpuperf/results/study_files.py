@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.results.files import write_report
+from pytest_gpuperf.results.files import content_of, write_report
 from pytest_gpuperf.results.rendering import RUN_DIGITS, rounded
 from pytest_gpuperf.results.study import BackendStudy
 
@@ -22,9 +22,7 @@ def write_study(path: Path, study: BackendStudy) -> None:
 def read_study(path: str | os.PathLike[str]) -> BackendStudy:
     """What stands in the file; `FileError` for whatever else it may be."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=BackendStudy)
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror}. Check the path.") from None
+        return msgspec.json.decode(content_of(path), type=BackendStudy)
     except (msgspec.DecodeError, ValueError) as error:
         raise FileError(
             f"{os.fspath(path)}: is no study of a serving back end: {error}. Make one with: gpuperf serve-study"

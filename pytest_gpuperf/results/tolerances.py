@@ -16,10 +16,10 @@ def known_metric(metric: str, what: str) -> str:
 
 
 def parse_tolerance(text: str, what: str) -> tuple[str, float]:
-    """``throughput=3%`` -> ("throughput", 0.03)."""
-    metric, equals, fraction = text.partition("=")
+    """``throughput=3%`` -> ("throughput", 0.03); ``3%`` is of throughput too."""
+    metric, equals, fraction = text.rpartition("=")
     if not equals:
-        raise UsageError(f"{what}: {text!r} names no metric. Write it like throughput=3%.")
+        metric = "throughput"
     return known_metric(metric.strip(), what), parse_fraction(fraction, f"{what} {metric.strip()}")
 
 

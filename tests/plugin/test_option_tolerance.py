@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.results.tolerances import parse_tolerance
 
 ONE = """
     def test_spin(gpuperf):
@@ -22,7 +23,7 @@ MARKED = """
     [
         ("throughput=banana", "*'banana' is not a percentage. Write it like 3%."),
         ("throughput=3", "*'3' has no unit. Write 3%*"),
-        ("throughput", "*names no metric. Write it like throughput=3%."),
+        ("throughput", "*'throughput' is not a percentage. Write it like 3%."),
         ("speed=3%", "*unknown metric 'speed'. The metrics are: throughput,*"),
         ("throughput=-3%", "*out of range*"),
         ("throughput=100%", "*out of range*"),
@@ -34,6 +35,14 @@ def test_a_tolerance_that_makes_no_sense_is_refused(story, text, says):
     result = story.run("--gpuperf-tolerance", text)
     assert result.ret == 4
     result.stderr.fnmatch_lines([f"ERROR: --gpuperf-tolerance{says}"])
+
+
+def test_a_tolerance_of_nothing_else_is_of_throughput(story):
+    assert parse_tolerance("5%", "-") == ("throughput", 0.05)
+    story.suite(ONE)
+    story.run("--gpuperf-tolerance", "5%", "--gpuperf-save", "run.json")
+    (case,) = read_run(story.path / "run.json").cases
+    assert case.rule.tolerance == {"throughput": 0.05}
 
 
 def test_two_names_of_one_evidence_are_refused(story):

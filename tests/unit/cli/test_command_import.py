@@ -256,11 +256,11 @@ def test_files_that_are_not_there_or_must_not_be_replaced(recorded, tmp_path):
     write_run(tmp_path / "run.json", a_run(0))
     export = ("export", "run.json", "--format", "pytest-benchmark", "--into")
     for arguments, message in (
-        (("import", "pytest-benchmark", "gone.json", "--into", "x.json"), "gone.json: cannot be read: No such file"),
+        (("import", "pytest-benchmark", "gone.json", "--into", "x.json"), "gone.json: there is no such file"),
         (("import", "pytest-benchmark", recorded / "bench.json", "--into", "base.json"), "a baseline stands there"),
-        ((*export, "run.json"), "run.json: a run stands there"),
-        ((*export, "base.json"), "base.json: a baseline stands there"),
-        ((*export, "."), ".: cannot be written: Is a directory"),
+        ((*export, "run.json"), "run.json: cannot be written: a run stands there"),
+        ((*export, "base.json"), "base.json: cannot be written: a baseline stands there"),
+        ((*export, "."), ".: cannot be written: this is a folder"),
         (("import", "asv", "x.json", "--into", "y.json"), "invalid choice: 'asv'"),
     ):
         done = gpuperf(*arguments, cwd=tmp_path)

@@ -70,6 +70,15 @@ def test_a_missing_shard_is_told_from_a_small_suite(files):
     assert merge(files, "--shards", "2").returncode == 0
 
 
+def test_one_file_twice_is_not_two_shards(files):
+    (files / "again.json").symlink_to("shard-1.json")
+    for second in ("shard-1.json", "./shard-1.json", "again.json"):
+        done = gpuperf("merge", "shard-1.json", second, "--into", "all.json", "--shards", "2", cwd=files)
+        assert done.returncode == 4
+        assert f"{second} was given twice. Each shard's run is given once." in done.stderr
+    assert not (files / "all.json").exists()
+
+
 def test_uncommitted_changes_are_remarked(files):
     for number, cases in ((1, MANY[:4]), (2, MANY[4:])):
         sessions = a_run(20 + number).sessions

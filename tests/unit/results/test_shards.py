@@ -55,9 +55,9 @@ def test_what_is_no_shard_of_the_same_suite_is_refused(changes, error, said):
 
 def test_a_case_in_two_shards_is_refused():
     many = [str(i) for i in range(7)]
-    with pytest.raises(UsageError, match=r"In two shards is 1 case: .*\[b\] \(1.json and 2.json\).*gpuperf accept"):
+    with pytest.raises(UsageError, match=r"1 case is in two shards: .*\[b\] \(1.json and 2.json\).*gpuperf accept"):
         joined({"1.json": shard(1, "a", "b"), "2.json": shard(2, "b")})
-    with pytest.raises(UsageError, match=r"In two shards are 7 cases: .* and 2 more"):
+    with pytest.raises(UsageError, match=r"7 cases are in two shards: .* and 2 more"):
         joined({"1.json": shard(1, *many), "2.json": shard(2, *many)})
 
 

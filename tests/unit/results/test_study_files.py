@@ -33,7 +33,7 @@ def test_other_files_are_no_study(tmp_path, content):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="there is no such file"):
         read_study(tmp_path / "none.json")
 
 
