@@ -9,6 +9,7 @@ from typing import TypeVarTuple
 
 from pytest_gpuperf.device.clocks import Clock
 from pytest_gpuperf.errors import MeasurementError, UsageError
+from pytest_gpuperf.measurement.unwatched import unwatched
 
 Ts = TypeVarTuple("Ts")
 
@@ -42,12 +43,14 @@ class CudaTimer:
     def __call__(self) -> Generator[Span]:
         """Time a `with` block. What raises in it is not timed."""
         span = Span()
-        stop = self._clock.span()
-        yield span
-        span._seconds = stop()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        with unwatched():
+            stop = self._clock.span()
+            yield span
+            span._seconds = stop()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def time(self, fn: Callable[[*Ts], object], *args: *Ts, calls: int = 1) -> float:
         """Seconds per call of `calls` calls back to back. Warm up yourself where that matters."""
         if calls < 1:
             raise UsageError(f"calls={calls}: at least one call is timed.")
-        return self._clock.block(partial(fn, *args), 1, calls).samples[0]
+        with unwatched():
+            return self._clock.block(partial(fn, *args), 1, calls).samples[0]

@@ -20,6 +20,7 @@ from pytest_gpuperf.measurement.evidence import Memory
 from pytest_gpuperf.measurement.plan import Pace, Plan
 from pytest_gpuperf.measurement.sampler import measure
 from pytest_gpuperf.measurement.truth import Truth, charged
+from pytest_gpuperf.measurement.unwatched import unwatched
 from pytest_gpuperf.plugin.collection import skip_reason
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
@@ -128,18 +129,19 @@ class Recorder:
             full = self.truth.told(measured, workload.call, held, health, before, energy=settings.energy)
             return charged(full, allocated, before, held)
 
-        measured = measure(
-            workload,
-            items=items,
-            plan=plan,
-            clock=self.chosen.clock,
-            memory=self.chosen.memory,
-            session=self.name_of(repeat),
-            pace=None if paced is None else paced(workload.call),
-            watch=self.truth.watch(),
-            seen=self.seen,
-            told=told,
-        )
+        with unwatched():
+            measured = measure(
+                workload,
+                items=items,
+                plan=plan,
+                clock=self.chosen.clock,
+                memory=self.chosen.memory,
+                session=self.name_of(repeat),
+                pace=None if paced is None else paced(workload.call),
+                watch=self.truth.watch(),
+                seen=self.seen,
+                told=told,
+            )
         return counted(measured, fn)
 
     def explained(

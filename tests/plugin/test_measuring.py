@@ -63,6 +63,62 @@ def test_two_unnamed_measurements_are_refused(story):
     result.stdout.fnmatch_lines(["*measures twice without a name*"])
 
 
+WATCHED = """
+    import cProfile
+    import pstats
+    import sys
+
+    seen = []
+
+    def watcher(frame, event, argument):
+        if frame.f_code.co_name == "work":
+            seen.append(event)
+        return watcher
+
+    def work():
+        return sum(i for i in range(100))
+
+    def measure(gpuperf, cuda_timer):
+        seen.clear()
+        work()
+        once = len(seen)
+        gpuperf(work)
+        cuda_timer.time(work)
+        with cuda_timer():
+            work()
+        assert len(seen) == once
+        work()
+        assert len(seen) == 2 * once
+        return once
+
+    def test_traced(gpuperf, cuda_timer):
+        sys.settrace(watcher)
+        try:
+            assert measure(gpuperf, cuda_timer) > 1
+            assert sys.gettrace() is watcher
+        finally:
+            sys.settrace(None)
+
+    def test_profiled(gpuperf, cuda_timer):
+        sys.setprofile(watcher)
+        try:
+            assert measure(gpuperf, cuda_timer) > 1
+        finally:
+            sys.setprofile(None)
+
+    def test_profiled_in_c(gpuperf, cuda_timer):
+        with cProfile.Profile() as profile:
+            measure(gpuperf, cuda_timer)
+        calls = {name: of[0] for (_, _, name), of in pstats.Stats(profile).stats.items()}
+        assert calls["work"] == 2
+"""
+
+
+def test_tracers_and_profilers_do_not_see_what_is_timed(story):
+    story.suite(WATCHED)
+    story.run().assert_outcomes(passed=3)
+
+
 SILENT = """
     def test_silent(gpuperf, gpuperf_load):
         pass
