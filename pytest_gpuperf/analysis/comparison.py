@@ -70,6 +70,9 @@ def compare(
                 if why is not None:  # a suspect that was not measured again may not fail, and must not pass
                     verdict = msgspec.structs.replace(verdict, word="inconclusive", reason=why)
                 finding = _finding(kind, accepted, current, verdict, override, day)
+                if case in joined.left_out:
+                    note = f"some sessions of this run are left out: one {joined.left_out[case]}"
+                    finding = msgspec.structs.replace(finding, notes=(*finding.notes, note))
                 if verdict.basis == "turns" and confirmed is not None:
                     finding = msgspec.structs.replace(
                         finding,

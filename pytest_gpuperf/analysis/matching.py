@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import expm1
 
+import msgspec
+
 from pytest_gpuperf.analysis.compaction import block_medians
 from pytest_gpuperf.analysis.evidence import DEFAULT_TOLERANCE, MARGIN_CAP, CaseEvidence, Observed, Policy
 from pytest_gpuperf.results.identity import changed_software
@@ -41,6 +43,7 @@ class Match:
     new: tuple[str, ...]
     vanished: tuple[str, ...]
     unmeasured: Mapping[str, str]
+    left_out: Mapping[str, str]  # cases of which some sessions are another measurement -> what differs
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,15 @@ def match(run: Run, baseline: Baseline, override: Rule) -> Match:
     accepted = {a.id: a for a in baseline.cases}
     measured = {c.id: c for c in run.cases}
     pairs: dict[str, tuple[Accepted, Case]] = {}
-    unmeasured: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for name in sorted(accepted.keys() & measured.keys()):
-        difference = _difference(accepted[name], measured[name].measurements[-1])
-        if difference:
-            unmeasured[name] = difference
-        else:
-            pairs[name] = accepted[name], measured[name]
+        case, differences = measured[name], [_difference(accepted[name], m) for m in measured[name].measurements]
+        same = tuple(m for m, what in zip(case.measurements, differences, strict=True) if what is None)
+        if same:
+            pairs[name] = accepted[name], msgspec.structs.replace(case, measurements=same)
+        if len(same) < len(differences):
+            left_out[name] = next(what for what in reversed(differences) if what)
+    unmeasured = {name: what for name, what in left_out.items() if name not in pairs}
     vanished: list[str] = []
     for name in sorted(accepted.keys() - measured.keys()):
         reason = _why_unmeasured(run.scope, accepted[name].test)
@@ -92,6 +97,7 @@ def match(run: Run, baseline: Baseline, override: Rule) -> Match:
         new=tuple(sorted(measured.keys() - accepted.keys())),
         vanished=tuple(vanished),
         unmeasured=unmeasured,
+        left_out={name: what for name, what in left_out.items() if name in pairs},
     )
 
 

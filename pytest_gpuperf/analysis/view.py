@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_gpuperf.analysis.arrays import Floats, Indices
 from pytest_gpuperf.analysis.days import day_variance
+from pytest_gpuperf.analysis.evidence import SEEMS_FASTER
 from pytest_gpuperf.analysis.group import GROSS, Group
 from pytest_gpuperf.analysis.quantiles import BOUND, student
 from pytest_gpuperf.analysis.reasons import Whole
@@ -115,6 +116,9 @@ class View:
     def _median(self, of: Callable[[Group], Floats]) -> float:
         return float(np.median(np.concatenate([of(g) for g in self.groups])))
 
+    def _seems_faster(self, change: float) -> bool:
+        return change < -SEEMS_FASTER * self._median(lambda g: g.margin)
+
     @property
     def is_suspicious(self) -> bool:
         """Whether the suite as a whole looks slower than it usually differs."""
@@ -138,7 +142,7 @@ class View:
             word = "regressed"
         elif -change > limit and self._median(lambda g: -g.change - g.tolerance) > 0:
             word = "improved"
-        elif self._median(lambda g: g.change - g.margin) + usual < 0 and not gross:
+        elif self._median(lambda g: g.change - g.margin) + usual < 0 and not (gross or self._seems_faster(change)):
             word = "unchanged"
         return Whole(
             word=word,

@@ -14,6 +14,7 @@ from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import reason, word
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Case, Measurement, Run, Session, Witness
+from pytest_gpuperf.results.units import by_number
 
 DIGITS = 6
 JOULES_PER_WH = 3600
@@ -73,7 +74,7 @@ def _lines(run: Run, comparison: Comparison | None) -> Iterator[_Line]:
     findings: dict[str, dict[str, Finding]] = {}
     for finding in comparison.findings if comparison else ():
         findings.setdefault(finding.case, {})[finding.evidence] = finding
-    for case in sorted(run.cases, key=lambda c: c.id):
+    for case in sorted(run.cases, key=lambda c: by_number(c.id)):
         session = sessions.get(case.measurements[-1].session)
         yield _Line(case, run, session, findings.get(case.id, {}), comparison)
 

@@ -10,7 +10,7 @@ from pytest_gpuperf.analysis.resolution import Resolution, resolutions, worst_fi
 from pytest_gpuperf.reports.figures import NONE, arithmetic, latency, throughput
 from pytest_gpuperf.reports.tables import by_file, prose, table
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Environment, Run, Session
-from pytest_gpuperf.results.units import format_bytes, format_rate, format_seconds
+from pytest_gpuperf.results.units import by_number, format_bytes, format_rate, format_seconds
 
 RUN_HEADER = ("case", "throughput", "latency p50", "time a call", "peak memory")
 BASELINE_HEADER = ("case", "sessions", "throughput", "time a call", "spread", "tells")
@@ -23,7 +23,7 @@ WORST = 10  # cases whose figures are explained: the next ones have the same cau
 
 def run_contents(path: str, run: Run, width: int) -> str:
     """Everything one pytest invocation recorded."""
-    ordered = sorted(run.cases, key=lambda c: c.id)
+    ordered = sorted(run.cases, key=lambda c: by_number(c.id))
     rates = [next(filter(None, map(arithmetic, reversed(c.measurements))), None) for c in ordered]
     counted = any(rates)  # only workloads of the suite's models are
     cells = by_file(
@@ -43,7 +43,7 @@ def run_contents(path: str, run: Run, width: int) -> str:
 def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
     """The accepted sessions of each case, with their noise."""
     told = resolutions(baseline)
-    ordered = sorted(baseline.cases, key=lambda c: c.id)
+    ordered = sorted(baseline.cases, key=lambda c: by_number(c.id))
     cells = by_file((c.id, _baseline_row(c, told[c.id])) for c in ordered)
     measured = baseline.sessions if baseline.provenance == "measured" else ()  # a publication need not say when
     source = f", {baseline.source}" if baseline.source else ""

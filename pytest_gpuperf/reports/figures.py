@@ -12,6 +12,7 @@ from pytest_gpuperf.analysis.reasons import PUBLISHED
 from pytest_gpuperf.results.records import Case, Measurement, Run, Verdict
 from pytest_gpuperf.results.units import (
     METRICS,
+    by_number,
     cost_in_words,
     format_bytes,
     format_change,
@@ -87,7 +88,7 @@ def rows(comparison: Comparison | None, run: Run) -> list[Row]:
             findings=tuple(sorted(findings.get(case.id, ()), key=lambda f: f.evidence != "time")),
             new=case.id in new,
         )
-        for case in sorted(run.cases, key=lambda c: c.id)
+        for case in sorted(run.cases, key=lambda c: by_number(c.id))
     ]
 
 

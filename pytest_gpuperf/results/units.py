@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from pytest_gpuperf.errors import UsageError
@@ -98,6 +99,15 @@ def significant(value: float, digits: int = 3) -> str:
     shown = float(f"{value:.{digits}g}")  # rounded first: 0.9996 is 1.00, not 1.000
     decimals = digits - 1 - math.floor(math.log10(abs(shown)))
     return f"{shown:.{decimals}f}" if 0 <= decimals <= 9 else f"{value:.0f}" if decimals < 0 else f"{shown:g}"
+
+
+_NUMBERS = re.compile(r"(\d+)")
+
+
+def by_number(name: str) -> tuple[tuple[str, int], ...]:
+    """A key to sort names by: ``test[4]`` stands before ``test[16]``."""
+    parts = _NUMBERS.split(name)
+    return tuple((text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], "-1"], strict=True))
 
 
 def many(count: int, what: str) -> str:

@@ -175,6 +175,39 @@ def test_another_measurement_under_the_same_name_is_not_compared(change):
     assert "accept it anew" in comparison.unmeasured[A]
 
 
+def test_of_a_case_only_the_sessions_that_measured_the_same_are_compared():
+    mixed = msgspec.structs.replace(
+        case(A, 1e-3), measurements=(measurement(1e-3), measurement(3e-4, "again", clock="cuda-event"))
+    )
+    (finding,) = judged(run(mixed), baseline(accepted(A, 1e-3))).findings
+    assert (finding.verdict.word, finding.current_sessions) == ("unchanged", 1)
+    (note,) = finding.notes
+    assert note.startswith("some sessions of this run are left out: one is timed by the cuda-event clock, its baseline")
+
+
+def test_a_suite_that_looks_far_faster_but_is_not_proven_to_be_is_not_unchanged():
+    names = [f"{A}[{i}]" for i in range(6)]
+    loud = [1.0, 1.3, 0.8, 1.2, 0.85]
+    known = baseline(*(accepted(n, 1e-3) for n in names))
+    wild = msgspec.structs.replace(
+        known,
+        cases=tuple(
+            msgspec.structs.replace(
+                a,
+                series=tuple(
+                    msgspec.structs.replace(s, medians=tuple(m * by for m in s.medians))
+                    for s, by in zip(a.series, loud, strict=True)
+                ),
+            )
+            for a in known.cases
+        ),
+    )
+    found = judged(run(*(case(n, 3e-4) for n in names)), wild)
+    assert found.suite is not None
+    assert found.suite.ratio < 0.5
+    assert found.suite.word == "inconclusive"
+
+
 def test_a_waiver_tolerates_until_its_day_and_fails_after_it():
     slow = run(case(A, *[2e-3] * 3))
     waived = judged(slow, baseline(accepted(A, 1e-3, waiver=Waiver(until="2026-06-01", reason="known"))))

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.results.units import (
+    by_number,
     cost_in_words,
     format_bytes,
     format_change,
@@ -132,3 +133,10 @@ def test_figures_that_are_compared_have_a_digit_more() -> None:
 )
 def test_what_a_cost_is_compared_with(evidence: str, ratio: float, text: str) -> None:
     assert cost_in_words(evidence, ratio, beside="the baseline") == text
+
+
+def test_names_are_sorted_as_people_count() -> None:
+    names = ["b[1]", "a[16-fp16]", "a[4-fp32]", "a[4-fp16]", "a", "a[1]", "a[64]", "", "7"]
+    assert sorted(names, key=by_number) == [
+        "", "7", "a", "a[1]", "a[4-fp16]", "a[4-fp32]", "a[16-fp16]", "a[64]", "b[1]",
+    ]  # fmt: skip
