@@ -29,5 +29,7 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
         options += ["-o", f"cache_dir={scratch}/cache"]
     if config.getoption("basetemp", None):
         options += [f"--basetemp={scratch}/temporary"]
+    if config.getoption("log_file", None) or config.getini("log_file"):
+        options += [f"--log-file={scratch}/log.txt"]
     options += [f"--rootdir={config.rootpath}"]
     return options + [os.path.join(config.rootpath, test) for test in tests]  # noqa: PTH118 - a node id is no path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVarTuple, cast
 
 import pytest
 
-from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.errors import UsageError, WorkloadError
 from pytest_gpuperf.plugin.settings import of_test
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class GpuPerf:
             return self._suite.measure(self._item, fn, args, items, name, settings)
         except UsageError as error:
             pytest.fail(str(error), pytrace=False)
+        except WorkloadError as error:
+            if isinstance(error.__cause__, pytest.exit.Exception):  # the workload wants the whole session to end
+                raise error.__cause__ from None
+            raise
 
     def _check(self, fn: object, items: object, name: str | None) -> None:
         if not callable(fn):

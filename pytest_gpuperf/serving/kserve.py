@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -28,6 +29,9 @@ _NUMPY = {
 }
 
 
+_KINDS = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}  # of numbers in JSON that may be of a kind: 1 is a float too
+
+
 class ProtocolError(Exception):
     """A request that cannot be answered, and why; the client's fault."""
 
@@ -38,8 +42,13 @@ class Asked:
 
     id: str | None
     inputs: Mapping[str, Array]
+    outputs: tuple[str, ...]  # those that are wanted; none named: all
     binary: Mapping[str, bool]  # output -> whether it is wanted as bytes
     binary_by_default: bool
+
+    def wants(self, output: str) -> bool:
+        """Whether an output is to be in the answer."""
+        return not self.outputs or output in self.outputs
 
     def as_bytes(self, output: str) -> bool:
         """How an output is to travel."""
@@ -52,25 +61,33 @@ def read(body: bytes, header_length: str | None) -> Asked:
     view = memoryview(body)
     try:
         header = msgspec.json.decode(view[:end], type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # bytes that are no text; nested too deeply
         raise ProtocolError(f"the request is not JSON: {error}") from error
     inputs: dict[str, Array] = {}
     at = end
     for tensor in _list_of(header, "inputs"):
-        name, size = str(tensor.get("name")), _parameters(tensor).get("binary_data_size")
+        name, size = _name_of(tensor), _parameters(tensor).get("binary_data_size")
+        if name in inputs:
+            raise ProtocolError(f"input {name!r} is given twice")
         if size is None:
             inputs[name] = _from_json(name, tensor)
+        elif _is_count(size) and size <= len(body) - at:
+            inputs[name], at = _from_bytes(name, tensor, view[at : at + size]), at + size
         else:
-            inputs[name], at = _from_bytes(name, tensor, view[at : at + int(size)]), at + int(size)
+            raise ProtocolError(f"input {name!r}: binary_data_size is {size!r}, and {len(body) - at} bytes follow")
     if at != len(body):
         raise ProtocolError(f"{len(body) - at} bytes of the request belong to no input")
     outputs = _list_of(header, "outputs") if "outputs" in header else []
-    told = {str(o.get("name")): _parameters(o).get("binary_data") for o in outputs}
+    told = {_name_of(o): _flag(_parameters(o), "binary_data") for o in outputs}
+    request = header.get("id")
+    if not isinstance(request, str | None):
+        raise ProtocolError(f"the request's id is {request!r}, and no text")
     return Asked(
-        id=header.get("id"),
+        id=request,
         inputs=inputs,
-        binary={name: bool(wanted) for name, wanted in told.items() if wanted is not None},
-        binary_by_default=bool(_parameters(header).get("binary_data_output", False)),
+        outputs=tuple(told),
+        binary={name: wanted for name, wanted in told.items() if wanted is not None},
+        binary_by_default=_flag(_parameters(header), "binary_data_output") or False,
     )
 
 
@@ -79,6 +96,8 @@ def write(model: str, asked: Asked, outputs: Sequence[tuple[str, str, Array]]) -
     described: list[Json] = []
     raw: list[bytes] = []
     for name, datatype, array in outputs:
+        if not asked.wants(name):
+            continue
         tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
         if asked.as_bytes(name):
             raw.append(np.ascontiguousarray(array, dtype=_NUMPY[datatype]).tobytes())
@@ -93,11 +112,16 @@ def write(model: str, asked: Asked, outputs: Sequence[tuple[str, str, Array]]) -
     return [header, *raw], len(header) if raw else None
 
 
+def datatype_of(array: Array) -> str:
+    """What the protocol calls an array's type."""
+    return next(name for name, dtype in _NUMPY.items() if dtype == array.dtype)
+
+
 def _end_of_header(length: str | None, size: int) -> int:
     if length is None:
         return size
-    if not length.isdecimal() or int(length) > size:
-        raise ProtocolError(f"{LENGTH} is {length!r}, and the body has {size} bytes")
+    if not re.fullmatch("[0-9]{1,12}", length) or int(length) > size:
+        raise ProtocolError(f"{LENGTH} is {length[:20]!r}, and the body has {size} bytes")
     return int(length)
 
 
@@ -108,9 +132,29 @@ def _list_of(header: Json, key: str) -> list[Json]:
     raise ProtocolError(f"the request has no list of {key}")
 
 
+def _name_of(tensor: Json) -> str:
+    name = tensor.get("name")
+    if isinstance(name, str):
+        return name
+    raise ProtocolError(f"a tensor's name is {name!r}, and no text")
+
+
+def _flag(parameters: Json, key: str) -> bool | None:
+    told = parameters.get(key)
+    if isinstance(told, bool | None):
+        return told
+    raise ProtocolError(f"{key} is {told!r}, and neither true nor false")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _parameters(holder: Json) -> Json:
-    told: object = holder.get("parameters")
-    parameters: Json = cast("Json", told) if isinstance(told, dict) else {}
+    told: object = holder.get("parameters", {})
+    if not isinstance(told, dict):
+        raise ProtocolError(f"parameters are {told!r}, and no object")
+    parameters = cast("Json", told)
     if "shared_memory_region" in parameters:
         raise ProtocolError("this server has no shared memory; send the tensors themselves")
     return parameters
@@ -118,19 +162,29 @@ def _parameters(holder: Json) -> Json:
 
 def _described(name: str, tensor: Json) -> tuple[np.dtype[Any], tuple[int, ...]]:
     datatype, shape = tensor.get("datatype"), tensor.get("shape")
-    if datatype not in _NUMPY:
+    if not isinstance(datatype, str) or datatype not in _NUMPY:
         raise ProtocolError(f"input {name!r}: datatype {datatype!r} is none of {', '.join(_NUMPY)}")
     sizes = cast("list[object]", shape) if isinstance(shape, list) else [None]
-    if not all(isinstance(size, int) and size >= 0 for size in sizes):
+    if not all(map(_is_count, sizes)):
         raise ProtocolError(f"input {name!r}: {shape!r} is no shape")
     return _NUMPY[datatype], tuple(cast("list[int]", sizes))
 
 
 def _from_json(name: str, tensor: Json) -> Array:
+    """What stands in the request, and nothing that numpy would make of it: null is no number, nor is "1.5"."""
     dtype, shape = _described(name, tensor)
     try:
-        return np.asarray(tensor.get("data"), dtype=dtype).reshape(shape)
-    except (TypeError, ValueError) as error:
+        given = np.asarray(tensor.get("data"))
+        if given.size and given.dtype.kind not in _KINDS[dtype.kind]:
+            raise ValueError("they are of another kind")  # noqa: TRY301
+        with np.errstate(over="ignore"):
+            made = given.astype(dtype)
+        if dtype.kind in "iu" and not np.array_equal(made, given):
+            raise ValueError("one is out of range")  # noqa: TRY301
+        if dtype.kind == "f" and not np.isfinite(made).all():
+            raise ValueError("one is out of range")  # noqa: TRY301
+        return made.reshape(shape)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ProtocolError(
             f"input {name!r}: its data are no {list(shape)} of {tensor['datatype']}: {error}"
         ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -29,7 +30,7 @@ from pytest_gpuperf.backends.precisions import arithmetic
 from pytest_gpuperf.models import load
 from pytest_gpuperf.serving.batching import Batching, Queue, Waiting
 from pytest_gpuperf.serving.deployment import Deployment
-from pytest_gpuperf.serving.kserve import LENGTH, Array, Asked, ProtocolError, read, write
+from pytest_gpuperf.serving.kserve import LENGTH, Array, Asked, ProtocolError, datatype_of, read, write
 from pytest_gpuperf.serving.processes import HOST
 from pytest_gpuperf.serving.round_trip import NULL_MODEL
 from pytest_gpuperf.serving.signature import Signature, Tensor
@@ -37,6 +38,8 @@ from pytest_gpuperf.serving.tally import Executed, Tally
 from pytest_gpuperf.serving.torch_model import Replica, gpu_facts, parameters_by_device
 
 _NAME, _VERSION = "gpuperf-torch", "1"
+_LEFT = 499  # as others log a client that did not wait
+_OVERHEAD, _OF_A_NUMBER = 2**20, 32  # bytes of a request beside its numbers, and of each number as JSON
 
 
 class Served:
@@ -45,6 +48,8 @@ class Served:
     def __init__(self, name: str, signature: Signature, deployment: Deployment, replicas: Sequence[Replica]) -> None:
         self.name, self.signature, self.deployment, self.replicas = name, signature, deployment, replicas
         self.tally = Tally(name)
+        numbers = sum(math.prod(t.shape) for t in signature.inputs)
+        self.largest = _OVERHEAD + _OF_A_NUMBER * deployment.max_batch * numbers  # bytes of a request
         batching = Batching(
             deployment.max_batch, deployment.preferred if deployment.batching else (), deployment.queue_delay
         )
@@ -76,14 +81,28 @@ class Served:
             if array.shape[1:] != wanted[name].shape:
                 takes = ["batch", *wanted[name].shape]
                 raise ProtocolError(f"input {name!r} is {list(array.shape)}; {self.name} takes {takes}")
+            if datatype_of(array) != wanted[name].datatype:
+                raise ProtocolError(
+                    f"input {name!r} is {datatype_of(array)}; {self.name} takes {wanted[name].datatype}"
+                )
+        gives = [t.name for t in self.signature.outputs]
+        unknown = [name for name in asked.outputs if name not in gives]
+        if unknown:
+            raise ProtocolError(f"{self.name} gives {', '.join(gives)}; the request wants {', '.join(unknown)}")
         if len(sizes) != 1 or not 1 <= min(sizes) <= self.deployment.max_batch:
             raise ProtocolError(f"a request has 1 to {self.deployment.max_batch} items, the same in every input")
         return sizes.pop()
 
     async def infer(self, request: Request) -> Response:
         """Answer a request for inference."""
-        body = await request.body()
+        try:
+            body = await _body(request, self.largest)
+        except ClientDisconnect:
+            return Response(status_code=_LEFT)
         begun = time.perf_counter_ns()
+        if body is None:
+            self.tally.failed(0)
+            return JSONResponse({"error": f"a request has at most {self.largest} bytes"}, status_code=413)
         try:
             asked = read(body, request.headers.get(LENGTH))
             size = self.size_of(asked)
@@ -149,6 +168,17 @@ class Served:
         return self.tally.prometheus(self.queue.pending, gauges)
 
 
+async def _body(request: Request, largest: int) -> bytes | None:
+    """What a client sends; None where it is too much, and is not kept."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= largest:
+            parts.append(part)
+    return b"".join(parts) if size <= largest else None
+
+
 def _described(tensors: Sequence[Tensor]) -> list[Mapping[str, Any]]:
     return [{"name": t.name, "datatype": t.datatype, "shape": [-1, *t.shape]} for t in tensors]
 
@@ -166,7 +196,7 @@ def app(served: Served) -> Starlette:
         return PlainTextResponse(served.metrics())
 
     async def null(request: Request) -> Response:
-        await request.body()
+        await _body(request, _OVERHEAD)
         return JSONResponse({"model_name": NULL_MODEL, "model_version": "1", "outputs": []})
 
     async def unknown(request: Request, _: Exception) -> Response:

@@ -119,6 +119,20 @@ def test_tracers_and_profilers_do_not_see_what_is_timed(story):
     story.run().assert_outcomes(passed=3)
 
 
+def test_a_workload_may_end_the_session(story):
+    story.suite("""
+        def test_first(gpuperf):
+            gpuperf(lambda: pytest.exit("the card is on fire", returncode=9))
+
+        def test_second(gpuperf):
+            gpuperf(spin, 0.1)
+    """)
+    result = story.run()
+    assert result.ret == 9
+    result.stdout.fnmatch_lines(["*_pytest.outcomes.Exit: the card is on fire*"])
+    assert result.parseoutcomes().get("passed") is None
+
+
 SILENT = """
     def test_silent(gpuperf, gpuperf_load):
         pass

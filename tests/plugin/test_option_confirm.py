@@ -44,6 +44,18 @@ def test_a_slow_moment_is_forgiven_by_fresh_processes(recorded):
     assert all(len(c.measurements) == 3 for c in run.cases)  # the calm one went along as a reference
 
 
+def test_the_fresh_process_leaves_this_sessions_files_alone(recorded):
+    own = ("--log-file", "log.txt", "--log-file-level", "INFO", "--basetemp", "temporary")
+    recorded.suite(
+        ONCE.replace("def test_once(gpuperf):", "def test_once(gpuperf, tmp_path):")
+        .replace("first = not", "(tmp_path / 'mine').touch(); logging.warning('here'); first = not")
+        .replace("from pathlib", "import logging\n    from pathlib")
+    )
+    recorded.run("--gpuperf-compare", "base.json", *own).stdout.fnmatch_lines(["gpuperf: measured again in * s"])
+    assert (recorded.path / "log.txt").read_text().count("here") == 1
+    assert list((recorded.path / "temporary").rglob("mine"))
+
+
 @pytest.mark.parametrize(
     "own", [("-p", "no:cacheprovider", "--strict-config"), ("--junitxml", "junit.xml", "-x", "--lf")]
 )

@@ -57,8 +57,11 @@ def test_what_a_client_writes_is_read_and_what_is_written_a_client_reads(given_t
         np.testing.assert_array_equal(result.as_numpy(f"x{index}"), array)
 
 
+ONE = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
+
+
 def body(**changes) -> bytes:
-    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]} | changes
+    tensor = ONE | changes
     return json.dumps({"id": "7", "inputs": [tensor]}).encode()
 
 
@@ -102,10 +105,60 @@ def test_an_output_may_be_asked_for_as_numbers_where_bytes_are_the_rule():
         (body(shape="2"), None, "'2' is no shape"),
         (body(shape=[3]), None, "its data are no"),
         (body(data="ab"), None, "its data are no"),
-        (body(data=None, parameters={"binary_data_size": 4}), None, r"\[1, 2\] of FP32 are not 0 bytes"),
+        (body(parameters={"binary_data_size": 4}), None, "binary_data_size is 4, and 0 bytes follow"),
+        (body(parameters={"binary_data_size": -4}), None, "binary_data_size is -4"),
+        (body(parameters={"binary_data_size": "4"}), None, "binary_data_size is '4'"),
+        (body(parameters={"binary_data_size": True}), None, "binary_data_size is True"),
+        (body(parameters=[1]), None, r"parameters are \[1\], and no object"),
+        (body(shape=[True, 2]), None, "is no shape"),
+        (body(shape=[2**70, 2]), None, "its data are no"),
+        (body(datatype=["FP32"]), None, r"datatype \['FP32'\] is none of FP32"),
+        (body(name=7), None, "a tensor's name is 7, and no text"),
+        (body(data=None), None, "its data are no"),
+        (body(data=[1, None]), None, "its data are no"),
+        (body(data=["1", "2"]), None, "its data are no"),
+        (body(data=[True, False]), None, "its data are no"),
+        (body(data=[1, 1e39]), None, "one is out of range"),
+        (body(data=[[1], [2, 3]]), None, "its data are no"),
+        (body(datatype="INT64", data=[1.5, 2]), None, "they are of another kind"),
+        (body(datatype="INT8", data=[1, 300]), None, "one is out of range"),
+        (body(datatype="UINT8", data=[1, -1]), None, "one is out of range"),
+        (body(datatype="BOOL", data=[0, 1]), None, "they are of another kind"),
+        (b"{}", "9" * 5000, "is '9999"),
+        (b'{"inputs": ' + b"[" * 100_000, None, "the request is not JSON"),
+        (b'{"inputs": "\xff"}', None, "the request is not JSON"),
+        (b'{"id": 7, "inputs": []}', None, "the request's id is 7, and no text"),
+        (b'{"inputs": [], "outputs": [{"name": "y", "parameters": {"binary_data": 1}}]}', None, "binary_data is 1"),
+        (b"[]", None, "the request is not JSON"),
+        (body().replace(b"}]", b"}, {}]"), None, "a tensor's name is None"),
+        (b'{"inputs": [%s, %s]}' % ((json.dumps(ONE).encode(),) * 2), None, "input 'x' is given twice"),
         (body(parameters={"shared_memory_region": "r"}), None, "has no shared memory"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_its_reason(content, length, says):
     with pytest.raises(ProtocolError, match=says):
         read(content, length)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = ("id", "inputs", "outputs", "parameters", "name", "shape", "datatype", "data", "binary_data_size")
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    place=st.sampled_from(PLACES), value=json_values, more=st.binary(max_size=9), length=st.none() | st.integers(0, 99)
+)
+def test_whatever_a_client_sends_is_read_or_refused(place, value, more, length):
+    told = {"id": "7", "inputs": [ONE | {"parameters": {}}], "outputs": [{"name": "y"}], "parameters": {}}
+    tensor = told["inputs"][0]
+    holder = told if place in told else tensor["parameters"] if place == "binary_data_size" else tensor
+    holder[place] = value
+    try:
+        asked = read(json.dumps(told).encode() + more, None if length is None else str(length))
+    except ProtocolError:
+        return
+    assert all(array.dtype.kind in "fiub" for array in asked.inputs.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -151,6 +152,52 @@ def test_what_goes_wrong_is_the_client_s_answer_and_others_go_on(served, change,
     assert raised.value.status() == status
     assert fault_of(raised.value) == "status"
     assert_right(given(2), ask(served.url, given(2)))
+
+
+def posted(url: str, path: str, content: bytes, **headers: str) -> tuple[int, str]:
+    asked = urllib.request.Request(f"http://{url}{path}", content, {h.replace("_", "-"): v for h, v in headers.items()})
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def request_of(**changes) -> bytes:
+    words, weights = given(1)
+    inputs = [
+        {"name": "input_0", "datatype": "INT64", "shape": [1, 3], "data": words.ravel().tolist()} | changes,
+        {"name": "input_1", "datatype": "FP32", "shape": [1, 3], "data": weights.ravel().tolist()},
+    ]
+    return json.dumps({"inputs": inputs, "outputs": [{"name": changes.pop("wanted", "output_1")}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "says"),
+    [
+        (request_of(), {}, 200, '"output_1"'),
+        (request_of(wanted="output_7"), {}, 400, "words gives output_0, output_1; the request wants output_7"),
+        (request_of(datatype="INT8"), {}, 400, "input 'input_0' is INT8; words takes INT64"),
+        (request_of(data=None), {}, 400, "its data are no"),
+        (b"{}", {"Inference_Header_Content_Length": "9" * 5000}, 400, "and the body has 2 bytes"),
+        (b"[" * 100_000, {}, 400, "the request is not JSON"),
+        (b" " * 2**21, {}, 413, "a request has at most"),
+    ],
+    ids=["right", "output", "type", "null", "length", "nesting", "size"],
+)
+def test_a_wrong_request_is_told_what_is_wrong_with_it(served, content, headers, status, says):
+    code, said = posted(served.url, "/v2/models/words/infer", content, **headers)
+    assert code == status
+    assert says in json.loads(said).get("error", said)
+    assert "output_0" not in said or status != 200  # only what was asked for
+
+
+def test_a_client_that_leaves_is_no_trouble(served):
+    host, _, port = served.url.partition(":")
+    with socket.create_connection((host, int(port))) as leaving:
+        leaving.sendall(b"POST /v2/models/words/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    assert_right(given(2), ask(served.url, given(2)))
+    assert "ClientDisconnect" not in served.log_tail()
 
 
 def test_the_model_s_own_failure_stands_in_the_log(served):
