@@ -25,6 +25,7 @@ from pytest_gpuperf.results.records import (
     Session,
     Word,
 )
+from pytest_gpuperf.results.units import many
 
 SESSIONS_NEEDED = 5  # below, the variance between processes is unknown, and the next verdicts would be guesses
 
@@ -41,6 +42,7 @@ class Change(Record, frozen=True, kw_only=True):
     new: float | None
     sessions_before: int
     sessions_after: int
+    why: str | None = None  # nothing was added, though the runs measured it
 
 
 class Acceptance(Record, frozen=True, kw_only=True):
@@ -96,7 +98,7 @@ def accept(
     changes: list[Change] = []
     short: dict[str, int] = {}
     for case in sorted({*before, *measured}):
-        old, found = before.get(case), measured.get(case)
+        old, found, why = before.get(case), measured.get(case), None
         if found is None:
             action: Action = "pruned" if published or case in prune else "kept"
             new = None if action == "pruned" else old
@@ -104,34 +106,44 @@ def accept(
             base = None if published else old
             known = {s.session for s in base.series} if base else set[str]()
             fresh = [m for m in found.measurements if m.session not in known]
-            action = _action(base, found, len(fresh), verdicts.get(case), few=few)
+            action, why = _action(base, found, len(fresh), verdicts.get(case), few=few)
             if action in ("new", "replaced") and len(fresh) < SESSIONS_NEEDED and not few:
                 short[case] = len(fresh)
             action, new = _accepted(action, base, found, fresh, headers)
+            if action == "kept" and why is None:
+                why = f"since the sessions are older than the {SESSIONS_KEPT} that are kept"
             action = "replaced" if published and old else action
         if new is not None:
             after[case] = new
-        changes.append(_change(case, action, old, new))
+        changes.append(_change(case, action, old, new, why))
     _refuse_short(short)
     grown = {c.case for c in changes if c.action in GREW}
     kept = _baseline(baseline, runs, after, headers, grew=bool(grown))
     return Acceptance(baseline=with_margins(kept, grown), changes=tuple(changes))
 
 
-def _action(old: Accepted | None, found: _Measured, fresh: int, verdict: Word | None, *, few: bool) -> Action:
+def _action(
+    old: Accepted | None, found: _Measured, fresh: int, verdict: Word | None, *, few: bool
+) -> tuple[Action, str | None]:
+    """What becomes of a case, and why nothing does."""
     if old is None:
-        return "new"
+        return "new", None
     if not fresh:
-        return "kept"
+        return "kept", "since the sessions are in the baseline already"
     if verdict in ("regressed", "improved") or not found.fits(old):
-        return "replaced"
+        return "replaced", None
     if verdict == "unchanged":
-        return "added"
+        return "added", None
     # Inconclusive (or never judged): one session that may be a regression must not move the reference, or a few such
     # would hide it. Yet a noisy or young baseline can only learn by more sessions: as many as a replacement needs,
     # or any while it has too few itself.
     enough = few or fresh >= SESSIONS_NEEDED or len(old.series) < SESSIONS_NEEDED
-    return "added" if enough else "kept"
+    if enough:
+        return "added", None
+    return "kept", (
+        f"since the verdict is open, and {many(fresh, 'session')} could hide a regression. {SESSIONS_NEEDED} would be "
+        f"added; fewer with --few"
+    )
 
 
 def _accepted(
@@ -217,7 +229,7 @@ def _baseline(
     )
 
 
-def _change(case: str, action: Action, old: Accepted | None, new: Accepted | None) -> Change:
+def _change(case: str, action: Action, old: Accepted | None, new: Accepted | None, why: str | None) -> Change:
     return Change(
         case=case,
         action=action,
@@ -225,6 +237,7 @@ def _change(case: str, action: Action, old: Accepted | None, new: Accepted | Non
         new=_figure(new),
         sessions_before=len(old.series) if old else 0,
         sessions_after=len(new.series) if new else 0,
+        why=why if action == "kept" else None,
     )
 
 

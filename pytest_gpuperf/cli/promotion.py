@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.analysis.acceptance import Acceptance, Change, accept
 from pytest_gpuperf.analysis.comparison import compare
 from pytest_gpuperf.analysis.resolution import Resolution, resolutions
 from pytest_gpuperf.reports.formats import terminal_width
-from pytest_gpuperf.reports.tables import by_file, table, visible
+from pytest_gpuperf.reports.tables import by_file, prose, table, visible
 from pytest_gpuperf.results.files import update_baseline
 from pytest_gpuperf.results.merging import with_sessions_of
 from pytest_gpuperf.results.records import Baseline, Run, Word
-from pytest_gpuperf.results.units import format_change, format_seconds
+from pytest_gpuperf.results.units import format_change, format_seconds, many
 
 NONE = "-"
 HEADER = ("case", "old", "new", "change", "sessions", "what")
@@ -54,7 +54,18 @@ def _report(acceptance: Acceptance, into: str) -> str:
     words = [c.action for c in acceptance.changes]
     counts = ", ".join(f"{words.count(w)} {w}" for w in dict.fromkeys(words))
     lines = table(HEADER, "lrrrrl", rows, terminal_width())
-    return "\n".join([*lines, "", f"{visible(into)}: {counts}"])
+    return "\n".join([*lines, "", *_why_kept(acceptance.changes), f"{visible(into)}: {counts}"])
+
+
+def _why_kept(changes: Iterable[Change]) -> Iterator[str]:
+    """Why nothing was added of what the runs measured: a sentence for each reason, with the cases it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for change in changes:
+        if change.why is not None:
+            reasons.setdefault(change.why, []).append(change.case)
+    for why, (case, *others) in reasons.items():
+        which = many(len(others) + 1, "case") if others else case
+        yield from prose(f"{which}: nothing was added, {why}", terminal_width(), hanging="  ")
 
 
 def _row(change: Change) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Struct
 from pytest_gpuperf.results.checking import check_baseline, check_run
 from pytest_gpuperf.results.duplicates import refuse_duplicate_keys
 from pytest_gpuperf.results.envelope import BASELINE, RUN, VERSION, BaselineFile, RunFile
-from pytest_gpuperf.results.nonfinite import parsed_loosely, place_of_no_figure
+from pytest_gpuperf.results.nonfinite import LOOKED_THROUGH, parsed_loosely, place_of_no_figure
 from pytest_gpuperf.results.problems import Flaw, shown
 from pytest_gpuperf.results.records import Baseline, Run
 
@@ -148,7 +148,7 @@ def _misfit(error: Exception, raw: bytes) -> Flaw:
 def _with_case(place: str, raw: bytes) -> str:
     """The path, and the id of the case it lies in."""
     index = re.match(r"\$\.cases\[(\d+)\]", place)
-    if index is None:
+    if index is None or len(raw) > LOOKED_THROUGH:
         return place
     try:
         case = parsed_loosely(raw)["cases"][int(index[1])]["id"]

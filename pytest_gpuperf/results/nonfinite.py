@@ -9,13 +9,15 @@ from typing import Any, cast
 
 from pytest_gpuperf.results.problems import member
 
+LOOKED_THROUGH = 16 << 20  # bytes of a file: as Python's own values it takes up to a hundred times as much
+
 # What a number must look like to be none; so that a file without one is not parsed again.
 _CANDIDATE = re.compile(rb"NaN|Infinity|[0-9]{19}|[eE]\+?[0-9]{3}")
 
 
 def place_of_no_figure(raw: bytes) -> str | None:
     """The JSON path of the first, or None."""
-    if _CANDIDATE.search(raw) is None:
+    if len(raw) > LOOKED_THROUGH or _CANDIDATE.search(raw) is None:
         return None
     try:
         return _find(parsed_loosely(raw), "$")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from importlib.resources import files
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def test_the_pipeline_of_gitlab_is_valid():
     )
     jsonschema.Draft7Validator(schema).validate(pipeline)
     assert pipeline["gpu-gate"]["resource_group"] == "gpu-h200"
+
+
+def test_gitlabs_note_holds_no_quick_action(tmp_path):
+    (escape,) = re.findall(r"^ *(sed -E .*) report/report.md > note.md$", PAGE, re.MULTILINE)
+    (wanted,) = re.findall(r"grep -Eqx ('.*')$", PAGE, re.MULTILINE)
+    said = "/merge\n  /approve\nfast/slow\n\t/label ~x\n"
+    done = subprocess.run(["sh", "-c", escape], input=said, capture_output=True, text=True, check=True)
+    assert done.stdout == "\\/merge\n  \\/approve\nfast/slow\n\t\\/label ~x\n"
+    for marker, code in (("", 1), ("<!-- gpuperf: h200 -->", 0), ("hello", 1)):
+        asked = subprocess.run(["sh", "-c", f"grep -Eqx {wanted}"], input=f"{marker}\n", text=True, check=False)
+        assert asked.returncode == code
 
 
 def test_every_link_within_the_page_leads_somewhere():

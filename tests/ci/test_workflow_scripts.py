@@ -169,10 +169,39 @@ def test_a_hostile_artifact_leaves_nothing(github, tmp_path):
     }
     github.sizes = {"gpuperf-huge": 1 << 40}
     said = fetch(github, tmp_path)
-    assert "bomb: run.json is larger than 256 MiB" in said
+    assert "bomb: run.json is larger than 32 MiB" in said
     assert "gpuperf-huge: larger than 64 MiB" in said
     assert "broken: no archive that can be read" in said
     assert not (tmp_path / "runs").exists()
+
+
+def crafted():
+    """Archives that a stranger may send, by what is wrong with them."""
+    good = packed(**{"run.json": "{}" * 50})
+    at = good.rfind(b"PK\1\2")
+    for name, method in (("bz2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA)):
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", method) as archive:
+            archive.writestr("run.json", "0" * (64 << 20))
+        yield name, content.getvalue()
+    yield "method", good[: at + 10] + b"\x63" + good[at + 11 :]
+    yield "encrypted", good[: at + 8] + b"\x01" + good[at + 9 :]
+    yield "offset", good[: at + 42] + b"\xff\xff\xff\x7f" + good[at + 46 :]
+    yield "sum", good[: at + 16] + b"\0\0\0\0" + good[at + 20 :]
+    yield "data", good[:40] + b"\xff" * 8 + good[48:]
+    yield "cut", good[:-5]
+    yield "names", packed(**{f"{i}" * 200: "" for i in range(10_000)} | {"run.json": "{}"})
+    yield "text", good[: at + 46] + b"\xff\xfe\xfd.json" + good[at + 54 :]
+
+
+def test_no_crafted_archive_ends_the_job_for_the_other_cards(github, tmp_path):
+    hostile = dict(crafted())
+    github.artifacts = {f"gpuperf-{name}": content for name, content in hostile.items()}
+    github.artifacts["gpuperf-zz-honest"] = packed(**{"run.json": "{}"})
+    said = fetch(github, tmp_path)
+    assert fetched(tmp_path) == ["runs/zz-honest/run.json"]
+    assert "bz2: run.json is packed in a way that GitHub does not use" in said
+    assert "names: names more files than gpuperf writes" in said
 
 
 def test_it_is_rendered_by_our_own_code(tmp_path):

@@ -57,6 +57,21 @@ def test_unchanged_sessions_are_added_and_changed_ones_replace(folder):
     assert "20 -> 5  replaced" in done.stdout
 
 
+def test_why_nothing_was_added_is_said(folder):
+    write_baseline(folder / "base.json", a_baseline(*range(10)))
+    gpuperf("accept", "five.json", "--into", "base.json", cwd=folder)
+    again = gpuperf("accept", "five.json", "--into", "base.json", cwd=folder).stdout
+    assert "2 cases: nothing was added, since the sessions are in the baseline already\n" in again
+    sessions = a_run(30, cases=("a",))
+    (case,) = sessions.cases
+    (m,) = case.measurements
+    wide = msgspec.structs.replace(m, ended="cap", interval=0.9)
+    cases = (msgspec.structs.replace(case, measurements=(wide,)),)
+    write_run(folder / "open.json", msgspec.structs.replace(sessions, cases=cases))
+    done = gpuperf("accept", "open.json", "--into", "base.json", cwd=folder).stdout
+    assert "test[a]: nothing was added, since the verdict is open, and 1" in done
+
+
 def test_vanished_cases_go_only_when_told(folder):
     write_baseline(folder / "base.json", a_baseline(*range(10), cases=("a", "b", "gone")))
     five = a_run(20, 21, 22, 23, 24, cases=("a", "b"))
