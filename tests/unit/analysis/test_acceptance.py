@@ -93,6 +93,7 @@ def test_a_session_older_than_all_that_are_kept_changes_nothing() -> None:
     accepted = accept(old, [a_run(0)], UNCHANGED)
     assert accepted.baseline == old
     assert actions(accepted) == {A: "kept"}
+    assert accepted.changes[0].why == "since the sessions are older than the 20 that are kept"
 
 
 @pytest.mark.parametrize("word", ["regressed", "improved"])
