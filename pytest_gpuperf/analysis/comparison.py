@@ -59,7 +59,7 @@ def compare(
     if confirmed is not None:
         spreads = spreads_of(baseline, confirmed.launches)
         verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, spreads)
-    unconfirmed = confirmed.unconfirmed if confirmed is not None else {}
+    unconfirmed: Mapping[EvidenceKind, Mapping[str, str]] = confirmed.unconfirmed if confirmed is not None else {}
     day = _day(today)
     findings: list[Finding] = []
     for case, (accepted, current) in joined.pairs.items():

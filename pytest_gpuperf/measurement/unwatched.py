@@ -19,14 +19,15 @@ def unwatched() -> Generator[None]:
     tracer, profiler = sys.gettrace(), sys.getprofile()
     sys.settrace(None)
     _stop(profiler)
-    monitored = _monitored()
-    for tool in monitored:
-        sys.monitoring.set_events(tool, 0)
+    monitoring: Any = getattr(sys, "monitoring", None)  # from Python 3.12 on
+    watching = {t: monitoring.get_events(t) for t in _TOOLS if monitoring.get_tool(t)} if monitoring else {}
+    for tool in watching:
+        monitoring.set_events(tool, 0)
     try:
         yield
     finally:
-        for tool, events in monitored.items():
-            sys.monitoring.set_events(tool, events)
+        for tool, events in watching.items():
+            monitoring.set_events(tool, events)
         _resume(profiler)
         sys.settrace(tracer)
 
@@ -43,12 +44,3 @@ def _resume(profiler: Any) -> None:
         profiler.enable()
     else:
         sys.setprofile(profiler)
-
-
-def _monitored() -> dict[int, int]:
-    """The tools that watch all code, and what they watch (from Python 3.12 on)."""
-    if sys.version_info < (3, 12):
-        return {}
-    monitoring = sys.monitoring  # pragma: no cover - Python 3.12
-    named = [tool for tool in _TOOLS if monitoring.get_tool(tool) is not None]  # pragma: no cover
-    return {tool: monitoring.get_events(tool) for tool in named}  # pragma: no cover

@@ -151,7 +151,7 @@ def scope(config: pytest.Config) -> Scope:
     return Scope(
         paths=tuple(dict.fromkeys(_relative(config, argument) for argument in whole)),
         ignored=tuple(dict.fromkeys(_relative(config, str(path)) for path in config.stash.get(IGNORED, ()))),
-        skipped=config.stash.get(SKIPPED, {}),
+        skipped=config.stash.get(SKIPPED, dict[str, str]()),
         deselected=tuple(config.stash.get(DESELECTED, ())),
     )
 

@@ -163,7 +163,7 @@ class Confirming:
             outcomes = {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
             turned = {c for c, o in outcomes.items() if c in o.launches}
             same = {c for c, o in outcomes.items() if o.same}
-            excused = set() if self._software(suspicion.baseline, same) else same
+            excused = set[str]() if self._software(suspicion.baseline, same) else same
             found |= failing["energy"] | (failing["time"] - turned - excused)
         return found & self.fresh
 
@@ -183,7 +183,9 @@ class Confirming:
         launches = {c: o.launches[c] for c, o in outcomes.items() if c in o.launches}
         same = {c: o.base for c, o in outcomes.items() if o.same}
         rest = timed - launches.keys() - same.keys()
-        undone = {kind: self._undone(rest if kind == "time" else of) for kind, of in suspicion.cases.items()}
+        undone: dict[EvidenceKind, dict[str, str]] = {
+            kind: self._undone(rest if kind == "time" else of) for kind, of in suspicion.cases.items()
+        }
         asked = rest - undone["time"].keys() if self.settings.confirm == "turns" else set[str]()
         return Confirmed(
             record=record,
