@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from pytest_gpuperf.results.problems import Flaw, shown
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Run, Session
+from pytest_gpuperf.results.units import METRICS
 
 
 def check_run(run: Run) -> None:
@@ -14,6 +15,12 @@ def check_run(run: Run) -> None:
     known = _sessions(run.sessions)
     _unique_cases(run.cases)
     for i, case in enumerate(run.cases):
+        for metric in case.rule.tolerance:
+            if metric not in METRICS:
+                raise Flaw(
+                    f"$.cases[{i}].rule.tolerance (case {shown(case.id)})",
+                    f"{shown(metric)} is no metric; the metrics are {', '.join(METRICS)}",
+                )
         _of_known_sessions(f"$.cases[{i}].measurements", case, (m.session for m in case.measurements), known)
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Seconds = Annotated[float, Meta(gt=0, le=1e6)]
-Joules = Annotated[float, Meta(gt=0, le=1e12)]
+Seconds = Annotated[float, Meta(ge=1e-15, le=1e6)]  # of less no clock knows, and its inverse is no number
+Joules = Annotated[float, Meta(ge=1e-18, le=1e12)]
 Bytes = Annotated[int, Meta(ge=0, le=2**50)]
 Rate = Annotated[float, Meta(gt=0, le=1e24)]  # a second
 Count = Annotated[int, Meta(ge=1, le=2**40)]

@@ -80,7 +80,7 @@ class Session(Record, frozen=True, kw_only=True):
     revision: str | None = None  # git commit, "+dirty" appended where it was
     card: str | None = None  # hash of the card's UUID: which card, without saying whose
     packages: Name | None = None  # hash of the names and versions of everything that was installed
-    canaries: dict[Name, tuple[Seconds, ...]] = {}  # fixed work, one reading each time they ran, in order
+    canaries: dict[Name, Block] = {}  # fixed work, one reading each time they ran, in order
 
 
 class Rule(Record, frozen=True, kw_only=True):

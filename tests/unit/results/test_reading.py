@@ -53,8 +53,8 @@ IN_SERIES = '$.cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        ((*SERIES, "medians", 1), -0.5, IN_SERIES.format("medians[1]") + "Expected `float` > 0.0"),
-        ((*SERIES, "medians", 0), 0, IN_SERIES.format("medians[0]") + "Expected `float` > 0.0"),
+        ((*SERIES, "medians", 1), -0.5, IN_SERIES.format("medians[1]") + "Expected `float` >= 1e-15"),
+        ((*SERIES, "medians", 0), 0, IN_SERIES.format("medians[0]") + "Expected `float` >= 1e-15"),
         ((*SERIES, "medians", 0), 1e7, IN_SERIES.format("medians[0]") + "Expected `float` <= 1000000.0"),
         ((*SERIES, "medians", 0), 10**400, IN_SERIES.format("medians[0]") + "this is no finite number within range"),
         ((*SERIES, "medians", 0), "1.5 ms", IN_SERIES.format("medians[0]") + "Expected `float`, got `str`"),
@@ -78,7 +78,9 @@ IN_SERIES = '$.cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
         (("sessions", 1, "id"), "s0", '$.sessions[1].id: the session "s0" stands twice'),
         (("sessions", 0, "time"), "2026-13-01T00:00:00Z", "$.sessions[0].time: "),
         (("sessions", 0, "time"), "yesterday", "$.sessions[0].time: Expected `str` matching"),
-        (("sessions", 0, "canaries", "copy", 0), -1, "$.sessions[0].canaries[...][0]: Expected `float` > 0.0"),
+        (("sessions", 0, "canaries", "copy", 0), -1, "$.sessions[0].canaries[...][0]: Expected `float` >= 1e-15"),
+        (("sessions", 0, "canaries", "copy"), [], "$.sessions[0].canaries[...]: Expected `array` of length >= 1"),
+        ((*SERIES, "medians", 0), 1e-320, IN_SERIES.format("medians[0]") + "Expected `float` >= 1e-15"),
         (("environment", "device", "kind"), "tpu", "$.environment.device.kind: Invalid enum value 'tpu'"),
         (("environment", "device", "power_limit"), -70, "$.environment.device.power_limit: Expected `float` > 0.0"),
         (("provenance",), "guessed", "$.provenance: Invalid enum value 'guessed'"),
@@ -100,6 +102,13 @@ def test_a_value_that_does_not_belong_there(
 ) -> None:
     edited(path, *keys, value=value)
     assert message in error_of(path)
+
+
+def test_a_rule_of_a_metric_that_there_is_not(tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    write_run(run, a_run(0))
+    edited(run, "cases", 0, "rule", value={"tolerance": {"speed": 0.05}})
+    assert '"speed" is no metric; the metrics are throughput,' in error_of(run, read_run)
 
 
 def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:

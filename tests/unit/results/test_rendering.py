@@ -28,9 +28,10 @@ from pytest_gpuperf.results.records import (
     Waiver,
 )
 from pytest_gpuperf.results.rendering import in_order, render_baseline, render_run, rounded
+from pytest_gpuperf.results.units import METRICS
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-seconds = st.floats(1e-300, 1e6, exclude_min=True)
+seconds = st.floats(1e-15, 1e6)
 some_bytes = st.integers(0, 2**50)
 counts = st.integers(1, 2**40)
 maybe = st.none() | names
@@ -53,7 +54,7 @@ sessions = st.lists(
         time=times,
         revision=maybe,
         card=maybe,
-        canaries=st.dictionaries(names, st.lists(seconds, max_size=3).map(tuple), max_size=2),
+        canaries=st.dictionaries(names, st.lists(seconds, min_size=1, max_size=3).map(tuple), max_size=2),
     ),
     min_size=1,
     max_size=5,
@@ -120,7 +121,8 @@ def runs(draw: st.DrawFn) -> Run:
             test=draw(names),
             line=draw(st.none() | st.integers(1, 2**31)),
             rule=Rule(
-                tolerance=draw(st.dictionaries(names, fractions, max_size=2)), margin=draw(st.none() | fractions)
+                tolerance=draw(st.dictionaries(st.sampled_from(sorted(METRICS)), fractions, max_size=2)),
+                margin=draw(st.none() | fractions),
             ),
             measurements=tuple(measurement(s.id) for s in headers),
         )
