@@ -92,7 +92,8 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]], known: Mapping[str, flo
 
     Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed. Nor
     by less than two of its own sessions did before (`known`). But by no more than a few times what its own launches
-    show: a wild case must not blind the steady ones.
+    show: a wild case must not blind the steady ones. Where nothing else is known of the machine, those alone are
+    believed, and not that it is as steady as most.
     """
     spreads: dict[str, float] = {}
     for name, launches in cases.items():
@@ -104,7 +105,8 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]], known: Mapping[str, flo
     for name in cases:
         others = [s for other, s in spreads.items() if other != name]
         before = 2**0.5 * (known or {}).get(name, 0.0)  # a launch is the difference of two processes
-        theirs = max(float(np.quantile(others, OTHERS)) if others else 0.0, before)
+        beside = float(np.quantile(others, OTHERS)) if others else 0.0 if before else spreads.get(name, 0.0)
+        theirs = max(beside, before)
         usual[name] = max(USUAL, min(theirs, ALIKE * spreads[name]) if name in spreads else theirs)
     return usual
 

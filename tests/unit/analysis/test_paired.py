@@ -131,7 +131,7 @@ def test_by_how_much_launches_differ_is_learned_from_the_other_cases():
     assert usual_spreads({"alone": launches(rng, sd=0.01)}, {"alone": 0.02})["alone"] > 0.01, "as it differed before"
     calm = {str(i): launches(rng, sd=0.001) for i in range(20)}
     assert usual_spreads({"noisy": launches(rng, sd=0.03), **calm})["noisy"] == USUAL
-    assert usual_spreads({"alone": launches(rng, sd=0.03)}) == {"alone": USUAL}
+    assert usual_spreads({"alone": launches(rng, sd=0.03)})["alone"] > 0.02, "nothing says that the machine is calmer"
     alone = launches(rng, 1.0, 2, sd=0.001)
     assert not needs_more_launches(alone, POLICY)
     assert needs_more_launches(alone, POLICY, usual=0.03), "where others differ more, two that agree may be chance"
