@@ -34,6 +34,7 @@ from pytest_gpuperf.analysis import (
 from pytest_gpuperf.analysis.confirmation import Confirmed, confirmed_verdicts
 from pytest_gpuperf.analysis.evidence import Canaries
 from pytest_gpuperf.analysis.findings import Confirmation
+from pytest_gpuperf.analysis.gate import SUITE
 from pytest_gpuperf.analysis.location import spread_between
 from pytest_gpuperf.analysis.paired import LOOKS, wanting_launches
 
@@ -80,7 +81,8 @@ def suite(
     for name in (*fresh, *calm):
         evidence[name] = replace(evidence[name], candidate=_observed(cases[name][1][: 1 + FRESH]))
     verdicts = judge_suite(evidence, canaries, POLICY)
-    failing = [n for n in fresh if verdicts[n].word == "regressed"]
+    whole = verdicts.get(SUITE)
+    failing = [n for n in fresh if verdicts[n].word == "regressed" or (whole and whole.word == "regressed")]
     if failing:
         for name in (*failing, *calm):
             evidence[name] = replace(evidence[name], candidate=_observed(cases[name][1][: 1 + 2 * FRESH]))

@@ -135,7 +135,7 @@ def suspects(
 
 
 def convicts(run: Run, baseline: Baseline) -> dict[EvidenceKind, set[str]]:
-    """The cases that these sessions by themselves would call regressed, by the kind of evidence."""
+    """The cases, and the suite, that these sessions by themselves would call regressed, by the kind of evidence."""
     verdicts = _judge(match(run, baseline, Rule()))
     return {kind: {case for case, v in of.items() if v.word == "regressed"} for kind, of in verdicts.items()}
 

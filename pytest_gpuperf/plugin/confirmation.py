@@ -15,6 +15,7 @@ import pytest
 from pytest_gpuperf.analysis.comparison import convicts, spreads_of
 from pytest_gpuperf.analysis.confirmation import Confirmed
 from pytest_gpuperf.analysis.findings import Confirmation
+from pytest_gpuperf.analysis.suite import SUITE
 from pytest_gpuperf.errors import GpuPerfError
 from pytest_gpuperf.plugin.again import arguments_again
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, measured_again, say
@@ -160,6 +161,8 @@ class Confirming:
         found: set[str] = set()
         for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True):
             failing = convicts(self.run, suspicion.baseline)
+            if SUITE in failing["time"]:
+                failing["time"] |= self.fresh
             outcomes = {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
             turned = {c for c, o in outcomes.items() if c in o.launches}
             same = {c for c, o in outcomes.items() if o.same}

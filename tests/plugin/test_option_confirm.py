@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from pytest_gpuperf.device import choice
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.device.sensors import card_sensors
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.results.files import read_baseline, read_run, write_baseline
 
 # Slow in its first process, as on a machine that was busy for a moment; as ever in a fresh one.
 ONCE = """
@@ -161,6 +163,50 @@ def test_five_slow_processes_convict(unlucky):
     result, _ = unlucky(slow=9)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*slower in 5 sessions, beside 5 of the baseline*"])
+
+
+MANY = """
+    from pathlib import Path
+
+    number = None
+
+    def process():
+        global number
+        if number is None:
+            number = int(Path("seen").read_text()) + 1
+            Path("seen").write_text(str(number))
+        return number
+
+    @pytest.mark.parametrize("case", range(12))
+    def test_spin(gpuperf, case):
+        gpuperf(spin, 0.5 * (1.06 if process() <= 3 else 1))
+"""
+
+
+def restless(baseline):
+    """The same, with sessions of one hour in which each case differs by some percent, and their middle does not."""
+    draws = [[random.Random(8 * case + session).gauss(0, 0.03) for session in range(5)] for case in range(6)]
+    cases = []
+    for number, case in enumerate(baseline.cases):
+        sign = 1 if number < 6 else -1
+        moved = (
+            msgspec.structs.replace(s, medians=tuple(m * (1 + sign * by) for m in s.medians))
+            for s, by in zip(case.series, draws[number % 6], strict=True)
+        )
+        cases.append(msgspec.structs.replace(case, series=tuple(moved)))
+    hour = (msgspec.structs.replace(s, time=f"2026-01-01T00:0{i}:00Z") for i, s in enumerate(baseline.sessions))
+    return msgspec.structs.replace(baseline, cases=tuple(cases), sessions=tuple(hour))
+
+
+def test_a_suite_that_would_fail_as_a_whole_is_measured_in_two_more_too(story):
+    story.suite(MANY)
+    (story.path / "seen").write_text("10")
+    file = story.record()
+    write_baseline(file, restless(read_baseline(file)))
+    (story.path / "seen").write_text("0")
+    result = story.run("--gpuperf-compare", "base.json", "--gpuperf-min-decided", "0%")
+    result.stdout.fnmatch_lines(["gpuperf: 12 tests are measured once more in a fresh process (2 of 2) ..."])
+    assert result.ret == 0
 
 
 def test_where_the_two_more_fail_nobody_is_convicted(unlucky):
