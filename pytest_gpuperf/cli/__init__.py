@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pytest_gpuperf.cli.arguments import parse
 from pytest_gpuperf.endings import Ended, ending_in_order
@@ -60,5 +61,5 @@ def _failed(what: str, code: int) -> int:
 
 def _end_output() -> None:
     """What is still to be written goes nowhere: the interpreter's last flush would complain again."""
-    if sys.stdout is not None:
+    with suppress(AttributeError):  # there is none: it was closed by whoever started this
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -121,7 +121,8 @@ class Recorder:
         plan = plan or Plan(budget=settings.budget, cache=settings.cache)
         workload = workload_call(fn, arguments, plan, self.chosen)
         if self.slowdown:
-            workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
+            with unwatched():
+                workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
 
         def told(measured: Measurement, health: Health | None) -> Measurement:
             held = (fn, arguments)

@@ -92,12 +92,13 @@ WATCHED = """
         return once
 
     def test_traced(gpuperf, cuda_timer):
+        before = sys.gettrace()
         sys.settrace(watcher)
         try:
             assert measure(gpuperf, cuda_timer) > 1
             assert sys.gettrace() is watcher
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
 
     def test_profiled(gpuperf, cuda_timer):
         sys.setprofile(watcher)

@@ -190,8 +190,8 @@ DATA = ("benchmarks", 3, "stats", "data")
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        ((*DATA, 0), 0, "Expected `float` > 0.0 - at `$.benchmarks[3].stats.data[0]`"),
-        ((*DATA, 0), math.nan, "Expected `float` > 0.0 - at `$.benchmarks[3].stats.data[0]`"),
+        ((*DATA, 0), 0, "Expected `float` >= 1e-15 - at `$.benchmarks[3].stats.data[0]`"),
+        ((*DATA, 0), math.nan, "Expected `float` >= 1e-15 - at `$.benchmarks[3].stats.data[0]`"),
         ((*DATA, 0), "fast", "Expected `float`, got `str` - at `$.benchmarks[3].stats.data[0]`"),
         (DATA, [], "Expected `array` of length >= 1 - at `$.benchmarks[3].stats.data`"),
         (DATA, None, "$.benchmarks[3].stats.data is missing"),
