@@ -26,6 +26,7 @@ from pytest_gpuperf.reports.html.subject import Subject
 from pytest_gpuperf.results.records import Run
 from pytest_gpuperf.results.units import format_bytes
 
+TOO_LITTLE = 7  # exit code: too few cases got a verdict
 NAMED = 5  # regressed cases that are spelled out above the table
 
 
@@ -124,8 +125,19 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":
         return f"The suite as a whole regressed; {said[0].lower()}{said[1:]} by itself"
     if not regressed and subject.judged is not None and subject.judged.problems:
-        return f"{said}; it fails for another reason"
+        return f"{said}; {_other_reason(comparison)}"
     return f"{said}; {undecided} inconclusive, which is not a pass" if undecided and not regressed else said
+
+
+def _other_reason(comparison: Comparison) -> str:
+    """What else fails it, in a few words; the sentences stand below."""
+    if comparison.vanished and not comparison.rules.allow_missing:
+        return f"{_many(len(comparison.vanished), 'case')} vanished"
+    if comparison.unmeasured and not comparison.rules.allow_missing:
+        return f"{_many(len(comparison.unmeasured), 'case')} not measured"
+    if comparison.exit_code == TOO_LITTLE:
+        return f"too few verdicts: {comparison.decided} of {len(comparison.timed)}"
+    return "it fails for another reason"
 
 
 def _remarks(subject: Subject) -> Iterator[str]:

@@ -24,7 +24,17 @@ from pytest_gpuperf.reports.html.page import page_of
 from pytest_gpuperf.reports.html.rendering import render_html, write_html
 from pytest_gpuperf.reports.html.subject import Subject
 from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
-from pytest_gpuperf.results.records import Ceiling, Device, Environment, Evidence, Kernel, Profile, Scope, Verdict
+from pytest_gpuperf.results.records import (
+    Ceiling,
+    Device,
+    Environment,
+    Evidence,
+    Kernel,
+    Profile,
+    Scope,
+    Verdict,
+    Waiver,
+)
 
 A, B, C = (f"tests/test_x.py::test_{n}" for n in "abc")
 SUITE = Verdict(word="regressed", ratio=1.1, low=1.05, high=1.2, reason="all are slower")
@@ -144,6 +154,21 @@ def test_many_losses_are_counted():
         (
             subject(finding(A), vanished=(B,)),
             "failed",
+            "None of 1 compared case regressed; 1 case vanished",
+        ),
+        (
+            subject(finding(A), unmeasured={B: "skipped"}),
+            "failed",
+            "None of 1 compared case regressed; 1 case not measured",
+        ),
+        (
+            subject(*(finding(f"x{i}", "inconclusive") for i in range(6))),
+            "failed",
+            "None of 6 compared cases regressed; too few verdicts: 0 of 6",
+        ),
+        (
+            subject(finding(A), expired={A: Waiver(until="2020-01-01", reason="x")}),
+            "failed",
             "None of 1 compared case regressed; it fails for another reason",
         ),
         (
@@ -154,7 +179,19 @@ def test_many_losses_are_counted():
         (Subject(run_of(A)), "measured", "1 case measured; no baseline, so nothing was judged"),
         (Subject(run_of(A, B), baseline=a_baseline(0)), "measured", "2 cases measured; nothing was judged"),
     ],
-    ids=["passed", "undecided", "software", "nothing", "vanished", "suite", "measured", "unjudged"],
+    ids=[
+        "passed",
+        "undecided",
+        "software",
+        "nothing",
+        "vanished",
+        "skipped",
+        "open",
+        "waiver",
+        "suite",
+        "measured",
+        "unjudged",
+    ],
 )
 def test_the_headline_of(given, state, headline):
     front = front_of(given)
