@@ -43,7 +43,7 @@ def undisturbed() -> Generator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: set by other than Python
 
 
 def _numbers(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
