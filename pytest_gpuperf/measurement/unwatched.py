@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import FrameType, FunctionType, MethodType
 from typing import Any
 
 _TOOLS = range(6)  # ids that sys.monitoring has
@@ -30,6 +31,21 @@ def unwatched() -> Generator[None]:
             monitoring.set_events(tool, events)
         _resume(profiler)
         sys.settrace(tracer)
+        if tracer is not None and not isinstance(tracer, FunctionType | MethodType):
+            _seen_by(tracer)
+
+
+def _seen_by(tracer: Any) -> None:
+    """Have a tracer written in C (coverage's) go on with the functions that are running.
+
+    It hears of all of them, and keeps count: of a return that it misses, everything later would be booked on the wrong
+    file. Set from Python it hears of new calls only, until the first of them.
+    """
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no public way to a frame
+    while frame is not None:
+        if frame.f_trace is None:
+            frame.f_trace = tracer
+        frame = frame.f_back
 
 
 def _stop(profiler: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Generator
@@ -55,8 +54,6 @@ def check_writable(path: AnyPath, kind: str) -> None:
     """Refuse what could not be written: better before an hour of measuring than after it."""
     with _writing(path) as target:
         _keep_other_kind(path, target, kind)
-        if not os.access(target if target.exists() else target.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_run(path: AnyPath, run: Run) -> None:
