@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import FrameType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 _TOOLS = range(6)  # ids that sys.monitoring has
@@ -41,7 +42,7 @@ def _seen_by(tracer: Any) -> None:
     It hears of all of them, and keeps count: of a return that it misses, everything later would be booked on the wrong
     file. Set from Python it hears of new calls only, until the first of them.
     """
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no public way to a frame
+    frame = inspect.currentframe()
     while frame is not None:
         if frame.f_trace is None:
             frame.f_trace = tracer
