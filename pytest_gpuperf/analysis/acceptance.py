@@ -237,7 +237,7 @@ def _change(case: str, action: Action, old: Accepted | None, new: Accepted | Non
         new=_figure(new),
         sessions_before=len(old.series) if old else 0,
         sessions_after=len(new.series) if new else 0,
-        why=why if action == "kept" else None,
+        why=why,
     )
 
 

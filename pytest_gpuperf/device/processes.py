@@ -112,8 +112,13 @@ def _parents(proc: Path) -> Generator[tuple[int, int]]:
         if entry.name.isdigit():
             # A process may end while it is looked at.
             with suppress(OSError, ValueError, IndexError):
-                # The name, in brackets, may hold spaces and brackets itself.
-                yield int(entry.name), int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                yield int(entry.name), parent_of(int(entry.name), proc)
+
+
+def parent_of(pid: int, proc: Path = Path("/proc")) -> int:
+    """The process that started one, or has adopted it."""
+    stat = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    return int(stat.rpartition(")")[2].split()[1])  # the name, in brackets, may hold spaces and brackets itself
 
 
 def _pids(device: NvmlDevice) -> set[int]:

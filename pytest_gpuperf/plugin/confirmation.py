@@ -163,12 +163,16 @@ class Confirming:
             failing = convicts(self.run, suspicion.baseline)
             if SUITE in failing["time"]:
                 failing["time"] |= self.fresh
-            outcomes = {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
+            outcomes = self._outcomes(revisions)
             turned = {c for c, o in outcomes.items() if c in o.launches}
             same = {c for c, o in outcomes.items() if o.same}
             excused = set[str]() if self._software(suspicion.baseline, same) else same
             found |= failing["energy"] | (failing["time"] - turned - excused)
         return found & self.fresh
+
+    def _outcomes(self, revisions: Mapping[str, Revision]) -> dict[str, InTurns]:
+        """What came of the turns with each case's revision, where any were asked for."""
+        return {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
 
     def _affordable(self, cases: Iterable[str]) -> set[str]:
         """Those that fresh sessions have time for."""
@@ -182,7 +186,7 @@ class Confirming:
 
     def _confirmed(self, suspicion: Suspicion, revisions: Mapping[str, Revision], record: Confirmation) -> Confirmed:
         timed = suspicion.cases["time"]
-        outcomes = {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
+        outcomes = self._outcomes(revisions)
         launches = {c: o.launches[c] for c, o in outcomes.items() if c in o.launches}
         same = {c: o.base for c, o in outcomes.items() if o.same}
         rest = timed - launches.keys() - same.keys()

@@ -111,16 +111,16 @@ def refuse_uncalled(fn: object) -> None:
         (inspect.iscoroutinefunction, "a coroutine", "lambda: loop.run_until_complete({}(x))"),
         (inspect.isasyncgenfunction, "an asynchronous generator", "a function that runs it to its end"),
         (inspect.isgeneratorfunction, "a generator", "lambda: list({}(x))"),
+        (_is_lazy, "an iterator", "lambda: list({}(f, xs))"),
     )
+    name = getattr(call, "__name__", type(call).__name__)
     for is_one, made, instead in kinds:
         if is_one(call) or is_one(getattr(call, "__call__", None)):  # noqa: B004 - an object's own, where it is one
-            name = getattr(call, "__name__", type(call).__name__)
             raise UsageError(
                 f"{name} gives {made}: calling it does none of its work, so there is nothing to time. "
                 f"Measure what runs it: {instead.format(name)}."
             )
-    if any(call is lazy for lazy in LAZY):
-        raise UsageError(
-            f"{getattr(call, '__name__', call)} gives an iterator: calling it does none of its work, so there is "
-            f"nothing to time. Measure what runs it: lambda: list({getattr(call, '__name__', call)}(f, xs))."
-        )
+
+
+def _is_lazy(call: object) -> bool:
+    return any(call is lazy for lazy in LAZY)

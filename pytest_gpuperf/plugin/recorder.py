@@ -120,9 +120,6 @@ class Recorder:
         self.repeats = max(self.repeats, repeat)
         plan = plan or Plan(budget=settings.budget, cache=settings.cache)
         workload = workload_call(fn, arguments, plan, self.chosen)
-        if self.slowdown:
-            with unwatched():
-                workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
 
         def told(measured: Measurement, health: Health | None) -> Measurement:
             held = (fn, arguments)
@@ -131,6 +128,8 @@ class Recorder:
             return charged(full, allocated, before, held)
 
         with unwatched():
+            if self.slowdown:
+                workload = workload._replace(call=slowed(workload.call, self.slowdown, self.chosen))
             measured = measure(
                 workload,
                 items=items,

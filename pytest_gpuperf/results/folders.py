@@ -15,20 +15,20 @@ MARK = ".made-by-gpuperf"  # an empty file: what carries it may be replaced
 @contextmanager
 def replaced_folder(place: Path) -> Generator[Path]:
     """A new folder to fill. It takes its place once that is done; until then, and after an error, the old one stays."""
-    refuse_foreign(place)
+    _refuse_foreign(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
         new = Path(scratch, "new")
         new.mkdir()
         yield new
         (new / MARK).touch()
-        refuse_foreign(place)  # filling it took a while
+        _refuse_foreign(place)  # filling it took a while
         if place.exists():
             place.rename(Path(scratch, "old"))
         new.rename(place)
 
 
-def refuse_foreign(place: Path) -> None:
+def _refuse_foreign(place: Path) -> None:
     """Only what is not there, is empty, or was made here may be replaced. A link leads to somebody else's."""
     if place.is_symlink():
         what = "it is a link"

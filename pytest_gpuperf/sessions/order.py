@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
-from pytest_gpuperf.device.processes import family_folder
+from pytest_gpuperf.device.processes import family_folder, parent_of
 from pytest_gpuperf.errors import UsageError
 
 VARIABLE = "GPUPERF_SESSION"
@@ -79,7 +78,6 @@ def _line_of_descent() -> Iterator[int]:
     while pid > 0:
         yield pid
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            pid = parent_of(pid)
         except OSError:  # another's, where /proc shows only one's own
             return
-        pid = int(stat.rpartition(")")[2].split()[1])

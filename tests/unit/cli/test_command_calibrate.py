@@ -181,8 +181,8 @@ def test_ctrl_c_changes_nothing(suite):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_being_ended_keeps_the_sessions_that_were_recorded_and_no_folder(suite, temporary, number):
-    (suite / "test_suite.py").write_text(NUMBERED.replace("assert NUMBER != FAILS", "time.sleep(300 * NUMBER)"))
-    (suite / "test_suite.py").write_text((suite / "test_suite.py").read_text().replace("SLOW", "()"))
+    hangs = NUMBERED.replace("assert NUMBER != FAILS", "time.sleep(300 * NUMBER)").replace("SLOW", "()")
+    (suite / "test_suite.py").write_text(hangs)
     command = [sys.executable, "-m", "pytest_gpuperf", "calibrate", "--into", "made/base.json", *PYTEST]
     listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, cwd=suite, stderr=subprocess.PIPE, text=True, preexec_fn=listens)  # noqa: PLW1509
