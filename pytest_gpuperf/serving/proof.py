@@ -22,6 +22,7 @@ from pytest_gpuperf.serving.statistics import Counters, counters
 Expected = Literal["cuda", "cpu"]
 _TIMEOUT = 10.0
 _BUSY = 0.25  # processor seconds in a second of computing: instances wait for memory and for each other
+_TICKS = 0.05  # seconds: of less computing the system's ticks of 10 ms tell nothing
 _GPU_METRIC = re.compile(r'^nv_gpu_(\w+)\{gpu_uuid="([^"]*)"\}\s+(\S+)', re.MULTILINE)
 _TOLD = re.compile(r"gpuperf: (?:instance )?(\S+) serves on (cpu|cuda:\d+), ([^\n\"]*)")
 _STATEMENTS = frozenset({"start-up log", "instance kind"})  # what it was told to do, or says that it does
@@ -192,6 +193,8 @@ def _processor(expected: Expected, work: _Work) -> list[Witness]:
     if share is None:
         return []
     figure = f"busy for {share:.0%} of {format_seconds(work.seconds)} of computing"
+    if work.seconds < _TICKS:
+        return [_witness("processor time", "says nothing", f"{figure}: too short to tell")]
     if expected == "cpu":
         return [_witness("processor time", "proves" if share >= _BUSY else "says nothing", figure)]
     # A host that waits fits a GPU that works; a busy one may only spin until the GPU has finished.

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,31 @@ def test_who_waits_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
             pytest.fail("two hold the lock")
         signal.signal(signal.SIGALRM, handler)
     assert "gpuperf: waiting for another process that writes" in capsys.readouterr().err
+
+
+def test_who_waited_locks_the_file_that_stands_there_and_not_the_one_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "t4.json"
+    flock, waits, stood = fcntl.flock, threading.Event(), []
+
+    def told(fd: int, how: int) -> None:
+        if not how & fcntl.LOCK_NB:
+            waits.set()
+        flock(fd, how)
+
+    def second() -> None:
+        with locked(target):
+            stood.append(target.with_name(".t4.json.lock").exists())
+
+    waiting = threading.Thread(target=second)
+    with locked(target):
+        monkeypatch.setattr(fcntl, "flock", told)
+        waiting.start()
+        assert waits.wait(20)
+    waiting.join(20)
+    assert stood == [True]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

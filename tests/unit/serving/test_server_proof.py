@@ -114,6 +114,15 @@ def test_a_batch_s_time_counts_once():
     assert witness.figure == "busy for 31% of 8.00 s of computing"
 
 
+@pytest.mark.parametrize("expected", ["cpu", "cuda"])
+@pytest.mark.parametrize("processor", [5.0, 5.01])
+def test_ticks_tell_nothing_of_a_millisecond(expected, processor):
+    after = Look(counted=counted(11, 1.001), processor=processor)
+    witness = judge(expected, BEFORE, after, None).witnesses[0]
+    assert witness.rating == "says nothing"
+    assert witness.figure.endswith("% of 1.00 ms of computing: too short to tell")
+
+
 def test_a_request_that_took_no_time_is_no_division():
     assert diagnose_server(Request(latency=0.0, computing=0.0)).startswith("waiting for the network")
 
