@@ -81,9 +81,9 @@ class Gate:
     def __post_init__(self) -> None:
         self.known = {a.id for a in self.baseline.cases}
 
-    def run(self, item: pytest.Item, nextitem: pytest.Item | None, recorder: Recorder) -> bool:
+    def run(self, item: pytest.Item, nextitem: pytest.Item | None, recorder: Recorder, caller: object) -> bool:
         """Run a test. What has a baseline waits for its verdict; everything else is reported at once."""
-        done = Withheld.run(item, nextitem)
+        done = Withheld.run(item, nextitem, caller)
         if done.passed and not self.known.isdisjoint(recorder.cases_of(item.nodeid)):
             self.withheld.append(done)
         else:

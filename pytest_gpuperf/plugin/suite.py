@@ -307,7 +307,9 @@ class Suite:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        return self.gate.run(item, nextitem, self.recorder) if self.gate and collection.measures(item) else None
+        if self.gate is None or not collection.measures(item):
+            return None
+        return self.gate.run(item, nextitem, self.recorder, caller=self)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -1,33 +1,48 @@
 """Reports that wait for their verdict: every test is reported once, when the suite has been judged.
 
-This leans on `_pytest.runner.runtestprotocol(log=False)`: it runs a test and gives its reports without logging them,
-which no public function does. pytest-rerunfailures and others lean on it likewise.
+A test is run by whoever would run it otherwise (pytest, or a plugin that runs flaky tests again), while the three hooks
+that tell of it are held back. No public function of pytest runs a test without telling of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pluggy
 import pytest
 from _pytest._code.code import ReprFileLocation, TerminalRepr
 from _pytest._io import TerminalWriter
-from _pytest.runner import runtestprotocol
 
 STRICT_XPASS = "[XPASS(strict)]"
+_TELLING = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
+Told = tuple[str, Mapping[str, object]]  # a hook, and what it was called with
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """One test that ran, and the reports that were not logged yet."""
+    """One test that ran, and what was not told of it yet."""
 
     item: pytest.Item
-    reports: Sequence[pytest.TestReport]
+    told: Sequence[Told]
 
     @classmethod
-    def run(cls, item: pytest.Item, nextitem: pytest.Item | None) -> Withheld:
-        """Run a test; log nothing."""
-        return cls(item, runtestprotocol(item, log=False, nextitem=nextitem))
+    def run(cls, item: pytest.Item, nextitem: pytest.Item | None, caller: object) -> Withheld:
+        """Run a test as the plugins after `caller` would; tell nothing."""
+        with _held_back(item.config) as told:
+            run_as_others_do(item, nextitem, caller)
+        return cls(item, told)
+
+    @property
+    def reports(self) -> list[pytest.TestReport]:
+        """Of the last try, where it was run more than once."""
+        found: list[pytest.TestReport] = []
+        for _, arguments in self.told:
+            report = arguments.get("report")
+            if isinstance(report, pytest.TestReport):
+                found = [report] if report.when == "setup" else [*found, report]
+        return found
 
     @property
     def passed(self) -> bool:
@@ -35,12 +50,9 @@ class Withheld:
         return len(self.reports) == 3 and all(r.passed or _is_strict_xpass(r) for r in self.reports)
 
     def log(self) -> None:
-        """Report the test, as pytest's own protocol does."""
-        hook = self.item.ihook
-        hook.pytest_runtest_logstart(nodeid=self.item.nodeid, location=self.item.location)
-        for report in self.reports:
-            hook.pytest_runtest_logreport(report=report)
-        hook.pytest_runtest_logfinish(nodeid=self.item.nodeid, location=self.item.location)
+        """Tell it now."""
+        for hook, arguments in self.told:
+            getattr(self.item.ihook, hook)(**arguments)
 
     def fail(self, headline: str, explanation: str) -> None:
         """Turn the passed call into a failure, or into the expected failure of an xfail."""
@@ -55,6 +67,39 @@ class Withheld:
             else:
                 report.outcome = "failed"
                 report.longrepr = Explanation(explanation, headline, self.item)
+
+
+def run_as_others_do(item: pytest.Item, nextitem: pytest.Item | None, caller: object) -> None:
+    """Go on with the hook that runs a test, after `caller`; wrappers are around it already."""
+    in_order = [impl for impl in reversed(item.config.hook.pytest_runtest_protocol.get_hookimpls())]
+    own = next(place for place, impl in enumerate(in_order) if impl.plugin is caller)
+    given = {"item": item, "nextitem": nextitem}
+    for impl in in_order[own + 1 :]:
+        if impl.wrapper or impl.hookwrapper:
+            continue
+        if impl.function(*(given[name] for name in impl.argnames)) is not None:
+            return
+
+
+@contextmanager
+def _held_back(config: pytest.Config) -> Generator[list[Told]]:
+    told: list[Told] = []
+    hooks = {name: getattr(config.hook, name) for name in _TELLING}
+
+    def hold(name: str, impls: object, arguments: Mapping[str, object], first: bool) -> list[object]:
+        report = arguments.get("report")
+        if report is not None and type(report) is not pytest.TestReport:
+            return hooks[name](**arguments)  # of a part of a test: nobody judges it
+        told.append((name, arguments))
+        return []
+
+    for name in hooks:
+        setattr(config.hook, name, pluggy.HookCaller(name, hold))
+    try:
+        yield told
+    finally:
+        for name, hook in hooks.items():
+            setattr(config.hook, name, hook)
 
 
 def _is_strict_xpass(report: pytest.TestReport) -> bool:

@@ -100,6 +100,41 @@ def test_rerunfailures_still_reruns_what_is_not_compared(story):
     assert (story.path / "run.json").exists()
 
 
+FLAKY = """
+    tries = []
+
+    def test_flaky(gpuperf):
+        gpuperf(spin, {slow})
+        tries.append(1)
+        assert len(tries) == 2
+
+    def test_calm(gpuperf):
+        gpuperf(spin, 0.5)
+"""
+
+
+@pytest.mark.parametrize(("slow", "outcomes"), [(0.5, {"passed": 2}), (1, {"passed": 1, "failed": 1})])
+def test_rerunfailures_reruns_an_error_and_its_verdict_still_counts(story, slow, outcomes):
+    pytest.importorskip("pytest_rerunfailures")
+    story.suite(FLAKY.format(slow=0.5).replace("assert len(tries) == 2", ""))
+    story.record()
+    story.suite(FLAKY.format(slow=slow))
+    result = story.run(*OFF, "--reruns", "2", "-v", "--junitxml", "junit.xml")
+    result.stdout.fnmatch_lines(
+        ["*test_flaky RERUN*", f"*test_flaky {'FAILED' if 'failed' in outcomes else 'PASSED'}*"]
+    )
+    assert {k: v for k, v in result.parseoutcomes().items() if k != "warnings"} == {**outcomes, "rerun": 1}
+
+
+def test_a_lasting_error_is_rerun_and_fails_at_once(story):
+    pytest.importorskip("pytest_rerunfailures")
+    story.suite(FLAKY.format(slow=0.5).replace("assert len(tries) == 2", ""))
+    story.record()
+    story.suite(FLAKY.format(slow=0.5).replace("== 2", "== 9"))
+    result = story.run(*OFF, "--reruns", "2", "-x")
+    result.stdout.fnmatch_lines(["*assert 3 == 9*", "*1 failed, 2 rerun*"])
+
+
 def test_a_test_with_two_regressions_fails_once_and_shows_both(story):
     text = """
         def test_spin(gpuperf):
