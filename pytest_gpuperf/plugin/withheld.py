@@ -71,7 +71,7 @@ class Withheld:
 
 def run_as_others_do(item: pytest.Item, nextitem: pytest.Item | None, caller: object) -> None:
     """Go on with the hook that runs a test, after `caller`; wrappers are around it already."""
-    in_order = [impl for impl in reversed(item.config.hook.pytest_runtest_protocol.get_hookimpls())]
+    in_order = item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]
     own = next(place for place, impl in enumerate(in_order) if impl.plugin is caller)
     given = {"item": item, "nextitem": nextitem}
     for impl in in_order[own + 1 :]:
@@ -86,7 +86,7 @@ def _held_back(config: pytest.Config) -> Generator[list[Told]]:
     told: list[Told] = []
     hooks = {name: getattr(config.hook, name) for name in _TELLING}
 
-    def hold(name: str, impls: object, arguments: Mapping[str, object], first: bool) -> list[object]:
+    def hold(name: str, _impls: object, arguments: Mapping[str, object], _first: bool) -> list[object]:
         report = arguments.get("report")
         if report is not None and type(report) is not pytest.TestReport:
             return hooks[name](**arguments)  # of a part of a test: nobody judges it
