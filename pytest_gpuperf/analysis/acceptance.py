@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -80,10 +81,12 @@ def accept(
     *,
     few: bool = False,
     prune: Collection[str] = (),
+    name: str = "BASELINE",
 ) -> Acceptance:
     """The baseline after these runs. `verdicts` are the time verdicts of the runs against it, by case.
 
     `few` lets cases be new or replaced with fewer than 5 sessions; `prune` names the vanished cases to drop.
+    `name` is the baseline's file.
     """
     _refuse_nothing(runs)
     _refuse_other_device(baseline, runs)
@@ -116,7 +119,7 @@ def accept(
         if new is not None:
             after[case] = new
         changes.append(_change(case, action, old, new, why))
-    _refuse_short(short)
+    _refuse_short(short, f"--into {shlex.quote(name)}{runs[0].scope.invocation.tail()}")
     grown = {c.case for c in changes if c.action in GREW}
     kept = _baseline(baseline, runs, after, headers, grew=bool(grown))
     return Acceptance(baseline=with_margins(kept, grown), changes=tuple(changes))
@@ -266,10 +269,10 @@ def _refuse_other_device(baseline: Baseline | None, runs: Sequence[Run]) -> None
 
 def _own_file(run: Run) -> str:
     device: Device = run.environment.device
-    return f"gpuperf accept RUN --into baselines/{device.slug}.json"
+    return f"gpuperf calibrate --into baselines/{device.slug}.json{run.scope.invocation.tail()}"
 
 
-def _refuse_short(short: Mapping[str, int]) -> None:
+def _refuse_short(short: Mapping[str, int], into: str) -> None:
     if not short:
         return
     listed = "".join(f"\n  {case}: {count}" for case, count in list(short.items())[:10])
@@ -277,6 +280,6 @@ def _refuse_short(short: Mapping[str, int]) -> None:
     raise UsageError(
         f"{len(short)} new or changed cases have fewer than {SESSIONS_NEEDED} new sessions:{listed}{more}\n"
         f"One process says little about the next, so verdicts against them would be guesses. Record more with: "
-        f"gpuperf calibrate --sessions {SESSIONS_NEEDED} --into BASELINE -- PYTEST-ARGUMENTS\n"
+        f"gpuperf calibrate --sessions {SESSIONS_NEEDED} {into}\n"
         f"Or accept them as they are with: --few"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
@@ -16,8 +17,10 @@ from pytest_gpuperf.analysis.explaining import MOVED, explanations
 from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules, Turns
 from pytest_gpuperf.analysis.location import spread_between
 from pytest_gpuperf.analysis.matching import Match, match, merged, scalar, stated
+from pytest_gpuperf.analysis.reasons import INTO
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.results.identity import device_differences, software_changes
+from pytest_gpuperf.results.invocation import Invocation
 from pytest_gpuperf.results.records import (
     Accepted,
     Baseline,
@@ -45,12 +48,15 @@ def compare(
     override: Rule | None = None,
     today: date | None = None,
     confirmed: Confirmed | None = None,
+    recorded: str | None = None,
 ) -> Comparison:
     """Judge a run. `override` is the command line's rule, above what each case carries.
 
     `confirmed`: what measuring suspects again brought, beside the fresh sessions that the run holds.
+    `recorded`: the file that holds this run, if one does.
     """
-    refuse_other_device(run.environment, baseline, name)
+    invocation = run.scope.invocation
+    refuse_other_device(run.environment, baseline, name, invocation)
     override = override or Rule()
     joined = match(run, baseline, override)
     screened = _judge(joined)
@@ -66,6 +72,7 @@ def compare(
         for kind, of_kind in joined.evidence.items():
             if case in of_kind:
                 verdict = _capped(verdicts[kind][case], kind, current.measurements)
+                verdict = _advising(verdict, name, invocation)
                 why = unconfirmed.get(kind, {}).get(case)
                 if why is not None:  # a suspect that was not measured again may not fail, and must not pass
                     verdict = msgspec.structs.replace(verdict, word="inconclusive", reason=why)
@@ -93,6 +100,8 @@ def compare(
         explanations=explanations(run, baseline, moved(findings)),
         rules=rules or Rules(),
         confirmation=confirmed.record if confirmed is not None else None,
+        invocation=invocation,
+        recorded=recorded,
     )
 
 
@@ -145,14 +154,23 @@ def waiver_of(accepted: Accepted, day: str) -> Waiver | None:
     return accepted.waiver if accepted.waiver and accepted.waiver.until >= day else None
 
 
-def refuse_other_device(here: Environment, baseline: Baseline, name: str) -> None:
+def _advising(verdict: Verdict, name: str, invocation: Invocation) -> Verdict:
+    """With the baseline and the options that the reason's command needs, which the gate does not know."""
+    if INTO not in verdict.reason:
+        return verdict
+    into = f"--into {shlex.quote(name)}{invocation.tail()}"
+    return msgspec.structs.replace(verdict, reason=verdict.reason.replace(INTO, into))
+
+
+def refuse_other_device(here: Environment, baseline: Baseline, name: str, invocation: Invocation | None = None) -> None:
     """Figures of two kinds of device say nothing about the code."""
     differences = device_differences(baseline.environment.device, here.device)
     if differences:
+        tail = invocation.tail() if invocation else ""
         raise DeviceError(
             f"{name} was measured on another device: {'; '.join(differences)}. Figures of two kinds of device are "
             f"never compared. Record a baseline for this one: "
-            f"gpuperf calibrate --sessions 5 --into baselines/{here.device.slug}.json -- PYTEST-ARGUMENTS"
+            f"gpuperf calibrate --sessions 5 --into baselines/{here.device.slug}.json{tail}"
         )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pytest_gpuperf.analysis.causes import Explanation
 from pytest_gpuperf.analysis.sides import Sides
+from pytest_gpuperf.results.invocation import Invocation
 from pytest_gpuperf.results.records import Device, EvidenceKind, Record, Verdict, Waiver
 from pytest_gpuperf.results.units import many
 
@@ -82,6 +85,8 @@ class Comparison(Record, frozen=True, kw_only=True):
     explanations: dict[str, Explanation] = {}  # why, by case: of those that regressed or improved
     rules: Rules = Rules()
     confirmation: Confirmation | None = None  # of suspects
+    invocation: Invocation = Invocation()  # of the run, or of HEAD's side
+    recorded: str | None = None  # the file that holds the run
     sides: Sides | None = None  # two revisions in turns, and not a run beside a baseline
 
     @property
@@ -147,7 +152,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         if (slower or whole) and not self.rules.allow_environment:
             what = f"{slower} of {total} compared figures cost" if slower else "The suite as a whole costs"
             versions = f" ({', '.join(self.changes)})" if self.changes else ""
-            record = f"gpuperf calibrate --sessions 5 --into {self.baseline} -- PYTEST-ARGUMENTS"
+            record = f"gpuperf calibrate --sessions 5 --into {self._quoted}{self.invocation.tail()}"
             allow = "--gpuperf-allow-environment (gpuperf compare: --allow-environment)"
             why = f"{what} more with other versions of software{versions}; no code changed."
             found.append((1, f"{why} If they are meant, record the baseline with them: {record}; or allow it: {allow}"))
@@ -166,9 +171,22 @@ class Comparison(Record, frozen=True, kw_only=True):
         worst = max(widths, key=widths.__getitem__, default=None) if len(told) > 1 else None
         known = f"Least is known of {worst}: no change below {widths[worst]:.0%} could be told. " if worst else ""
         if self.sides:
-            base, *_ = self.sides.base.split()
-            return f"{known}Let more launches tell: gpuperf ab {base} --budget 1800 -- PYTEST-ARGUMENTS"
+            again = f"gpuperf ab {shlex.join([self.sides.name, *self.sides.options])} --budget 1800"
+            return f"{known}Let more launches tell: {again}{self.invocation.tail()}"
         return f"{known}Each inconclusive case says what would decide it."
+
+    @property
+    def _quoted(self) -> str:
+        return shlex.quote(self.baseline)
+
+    @property
+    def _drop(self) -> str:
+        """What to do about cases that were meant to vanish."""
+        if self.sides:
+            return "allow it: --allow-missing"
+        if self.recorded is None:
+            return f"drop them: gpuperf calibrate --into {self._quoted} --prune{self.invocation.tail()}"
+        return f"drop them: gpuperf accept {shlex.quote(self.recorded)} --into {self._quoted} --prune"
 
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
@@ -176,12 +194,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             what = (
                 f"{many(len(self.vanished), 'case')} of {'the baseline' if not self.sides else self.baseline} vanished"
             )
-            how = (
-                "allow it: --allow-missing"
-                if self.sides
-                else f"drop them: gpuperf accept RUN --into {self.baseline} --prune"
-            )
-            found.append((1, f"{what}. If that is meant, {how}"))
+            found.append((1, f"{what}. If that is meant, {self._drop}"))
         if self.unmeasured:
             found.append((1, f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline."))
         return found

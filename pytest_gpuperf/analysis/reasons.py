@@ -13,6 +13,7 @@ from pytest_gpuperf.analysis.evidence import CaseEvidence, Policy
 from pytest_gpuperf.results.records import SESSIONS_KEPT, Verdict, Word
 from pytest_gpuperf.results.units import cost_in_words, in_words
 
+INTO = "--into BASELINE"  # in a reason's command, until somebody knows the file
 PUBLISHED = 0.25  # beyond it a published figure convicts
 FRESH = 3  # candidate sessions after a confirmation
 _MOST = 600.0  # log ratios beyond this are no longer told apart
@@ -103,7 +104,7 @@ def _undecided(j: Judged, shown: str) -> str:
 
 
 def _more(count: int) -> str:
-    return f"{count} more (`gpuperf calibrate --sessions {count} --into BASELINE`)"
+    return f"{count} more (`gpuperf calibrate --sessions {count} {INTO}`)"
 
 
 def _sessions(count: int) -> str:

@@ -10,6 +10,7 @@ class Sides(Record, frozen=True, kw_only=True):
 
     base: str  # "main (1a2b3c4d5e)"
     head: str
+    options: tuple[str, ...] = ()  # that `gpuperf ab` was given, and needs again
     launches: int  # pairs of fresh processes; a decided case needed fewer
     seconds: float
     imported: tuple[str, ...] = ()  # which files each side measured, a sentence each

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
 from pytest_gpuperf.cli.judging import add_reports, add_rules, report, rules_of
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.results.invocation import Invocation
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,6 +56,7 @@ def run(options: Namespace) -> int:
                 also=tuple(options.also),
                 arguments=tuple(options.pytest_arguments),
             ),
+            invocation=_invocation(options.pytest_arguments),
             allow_same=options.allow_same,
             apart=options.apart,
             budget=None if options.budget is None else parse_seconds(options.budget, "--budget"),
@@ -60,6 +67,14 @@ def run(options: Namespace) -> int:
         )
     )
     return report(options, judged)
+
+
+def _invocation(arguments: Sequence[str]) -> Invocation:
+    """pytest measures all the tests that it is given, so what names some is repeated as it is."""
+    from pytest_gpuperf.results.invocation import Invocation
+
+    named = any(Path(a.partition("::")[0]).exists() for a in arguments)
+    return Invocation(options=tuple(arguments), narrows=not named)
 
 
 def _progress(text: str) -> None:

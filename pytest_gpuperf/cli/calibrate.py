@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +180,8 @@ def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], optio
         return
     yield f"{took}{_why_no_more(plan, done, options)}."
     yield from worst
-    yield "Two revisions in turns can tell less: gpuperf ab BASE HEAD -- PYTEST-ARGUMENTS"
+    tail = f" -- {shlex.join(options.pytest_arguments)}" if options.pytest_arguments else ""
+    yield f"Two revisions in turns can tell less: gpuperf ab HEAD~1{tail}"
 
 
 def _why_no_more(plan: Plan, done: Calibration, options: Namespace) -> str:

@@ -25,7 +25,8 @@ def run(options: Namespace) -> int:
 
     gc.disable()  # a million records, none of them garbage before the process ends: looking costs a sixth of the time
     baseline = read_baseline(options.baseline)
-    return report(options, judge(options, read_run(options.candidate), baseline, options.baseline))
+    run = read_run(options.candidate)
+    return report(options, judge(options, run, baseline, options.baseline, options.candidate))
 
 
 COMPARE = Command("compare", "judge a recorded run against a baseline", add_arguments, run)

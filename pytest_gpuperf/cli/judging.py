@@ -68,8 +68,10 @@ def rules_of(options: Namespace) -> tuple[Rules, Rule]:
     return rules, Rule(tolerance=tolerance, **parse_margin(options.margin, "--margin"))
 
 
-def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: tuple[str, ...] = ()) -> Judged:
-    """The run against the baseline of that name, by the rules of the command line."""
+def judge(
+    options: Namespace, run: Run, baseline: Baseline, name: str, recorded: str, trouble: tuple[str, ...] = ()
+) -> Judged:
+    """The run in the file `recorded` against the baseline of that name, by the rules of the command line."""
     import msgspec
 
     from pytest_gpuperf.analysis.comparison import compare
@@ -81,7 +83,7 @@ def judge(options: Namespace, run: Run, baseline: Baseline, name: str, trouble: 
     pinned_rules = msgspec.structs.replace(PINNED_RULES, allow_environment=rules.allow_environment)
     return Judged(
         run=run,
-        comparison=compare(run, baseline, name=name, rules=rules, override=override),
+        comparison=compare(run, baseline, name=name, rules=rules, override=override, recorded=recorded),
         reference=pinned and compare(run, pinned, name=options.reference, rules=pinned_rules, override=override),
         trouble=trouble,
     )

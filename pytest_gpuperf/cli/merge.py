@@ -49,7 +49,8 @@ def run(options: Namespace) -> int:
         )
     if baseline is None:
         return 0
-    return report(options, judge(options, merged, baseline, options.compare, _failed(merged.scope.unmeasured)))
+    failed = _failed(merged.scope.unmeasured)
+    return report(options, judge(options, merged, baseline, options.compare, options.into, failed))
 
 
 def _refuse_twice(runs: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ def promote(runs: Sequence[Run], into: str, *, few: bool, prune: bool) -> tuple[
 
     def change(baseline: Baseline | None) -> Baseline:
         verdicts, vanished = _judged(baseline, runs, into) if baseline else ({}, ())
-        done.append(accept(baseline, runs, verdicts, few=few, prune=vanished if prune else ()))
+        done.append(accept(baseline, runs, verdicts, few=few, prune=vanished if prune else (), name=into))
         return done[-1].baseline
 
     kept = update_baseline(into, change)

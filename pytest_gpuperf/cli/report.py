@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
         raise UsageError("--reference goes with --baseline: it shows what accepted losses add up to. Give both.")
     measured = read_run(options.run_file)
     baseline = read_baseline(options.baseline) if options.baseline else None
-    judged = judge(options, measured, baseline, options.baseline) if baseline else None
+    judged = judge(options, measured, baseline, options.baseline, options.run_file) if baseline else None
     print(f"Report: {write_html(options.html, Subject(run=measured, judged=judged, baseline=baseline))}")
     return 0
 

@@ -3,9 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
+
+# What says what is judged, written or shown, and not what is measured: of us, of pytest, of pytest-cov and xdist.
+_OURS = ("compare", "reference", "ab", "save", "markdown", "html", "csv", "min-decided", "confirm", "confirm-budget")
+_WITH_VALUE = frozenset({f"--gpuperf-{name}" for name in _OURS}) | {
+    "--junitxml",
+    "--junit-xml",
+    "--basetemp",
+    "--maxfail",
+    "--durations",
+    "--durations-min",
+    "--tb",
+    "--color",
+    "--log-file",
+    "--verbosity",
+    "--cov",
+    "--cov-report",
+    "-n",
+    "--numprocesses",
+    "-r",
+}
+_OUR_FLAGS = ("strict", "allow-missing", "allow-environment", "require-proof")
+_FLAGS = frozenset({f"--gpuperf-{name}" for name in _OUR_FLAGS}) | {
+    "--exitfirst",
+    "--lf",
+    "--last-failed",
+    "--ff",
+    "--failed-first",
+    "--nf",
+    "--new-first",
+    "--sw",
+    "--stepwise",
+    "--pdb",
+    "--quiet",
+    "--verbose",
+    "--showlocals",
+    "--no-header",
+    "--no-summary",
+    "--cache-clear",
+}
+_SHOWN = re.compile(r"-[qvxsl]+|-r[A-Za-z]+|-n\d+|-nauto")
 
 
 def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -> list[str]:
@@ -13,14 +54,7 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
 
     Its reports, caches and temporary files go to a scratch folder, so that they do not replace this session's.
     """
-    positional: list[str] = list(config.option.file_or_dir or ())
-    options: list[str] = []
-    for argument in reversed([str(a) for a in config.invocation_params.args]):
-        if argument in positional:
-            positional.remove(argument)  # from the end: an option's value comes before the paths, as people type them
-        elif argument != "--pdb":
-            options.append(argument)
-    options.reverse()
+    options = [o for o in _options(config) if o != "--pdb"]
     if config.inipath is not None:
         options += ["-c", str(config.inipath)]
     if config.getoption("xmlpath", None):
@@ -33,3 +67,31 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
         options += [f"--log-file={scratch}/log.txt"]
     options += [f"--rootdir={config.rootpath}"]
     return options + [os.path.join(config.rootpath, test) for test in tests]  # noqa: PTH118 - a node id is no path
+
+
+def options_again(config: pytest.Config) -> list[str]:
+    """Those of this session's options that a command which people paste has to repeat."""
+    return list(_lasting(_options(config)))
+
+
+def _options(config: pytest.Config) -> list[str]:
+    """What is no path, as it was typed."""
+    paths: list[str] = list(config.option.file_or_dir or ())
+    options: list[str] = []
+    for argument in reversed([str(a) for a in config.invocation_params.args]):
+        if argument in paths:
+            paths.remove(argument)  # from the end: an option's value comes before the paths, as people type them
+        else:
+            options.append(argument)
+    return options[::-1]
+
+
+def _lasting(options: Sequence[str]) -> Iterator[str]:
+    words = iter(options)
+    for word in words:
+        name, separator, _ = word.partition("=")
+        if name in _WITH_VALUE:
+            if not separator:
+                next(words, None)
+        elif word not in _FLAGS and not _SHOWN.fullmatch(word):
+            yield word

@@ -143,6 +143,7 @@ def require_gpu(chosen: Chosen) -> None:
 
 def scope(config: pytest.Config) -> Scope:
     """What this invocation covered; what it did not measure is added by who knows."""
+    from pytest_gpuperf.plugin.again import options_again
     from pytest_gpuperf.results.records import Scope
 
     whole = [argument for argument in config.args if "::" not in argument and _exists(config, argument)]
@@ -153,6 +154,8 @@ def scope(config: pytest.Config) -> Scope:
         ignored=tuple(dict.fromkeys(_relative(config, str(path)) for path in config.stash.get(IGNORED, ()))),
         skipped=config.stash.get(SKIPPED, dict[str, str]()),
         deselected=tuple(config.stash.get(DESELECTED, ())),
+        options=tuple(options_again(config)),
+        root=Path(os.path.relpath(config.rootpath, config.invocation_params.dir)).as_posix(),
     )
 
 

@@ -88,6 +88,7 @@ class Compared:
         return compare_revisions(
             Comparing(
                 base=str(settings.ab),
+                invocation=collection.scope(self.config).invocation,
                 preparation=Preparation(arguments=tuple(str(a) for a in self.config.invocation_params.args)),
                 folder=self.config.invocation_params.dir,
                 rules=Rules(
@@ -117,7 +118,7 @@ class Compared:
         assert sides is not None
         for finding in comparison.findings:
             if comparison.is_failure(finding):
-                text = explain(finding, comparison.baseline, sides=sides)
+                text = explain(finding, comparison)
                 before = found.get(finding.test)
                 said = f"{before[2]}\n\n{text}" if before else text
                 found[finding.test] = "failed", f"{finding.verdict.word}: {finding.metric}", said

@@ -15,6 +15,7 @@ from pytest_gpuperf.analysis.comparison import compare, moved, refuse_other_devi
 from pytest_gpuperf.analysis.explaining import explanations, unprofiled
 from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.confirmation import Confirming, Suspicion
 from pytest_gpuperf.plugin.described import describe_again
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, looked_at
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.plugin.settings import Settings
+    from pytest_gpuperf.results.invocation import Invocation
 
 
 IN_PROCESSES = frozenset({"turns", "process"})  # ways to confirm that start processes
@@ -37,18 +39,24 @@ IN_PROCESSES = frozenset({"turns", "process"})  # ways to confirm that start pro
 def open_gate(config: pytest.Config, settings: Settings, chosen: Chosen) -> Gate:
     """Read the baseline, before anything is measured."""
     path, name = _baseline_path(config, str(settings.compare), chosen)
-    baseline = _read(path, name, chosen)
+    invocation = collection.scope(config).invocation
+    baseline = _read(path, name, chosen, invocation)
     reference = None
     if settings.reference is not None:
-        reference = _read(config.invocation_params.dir / settings.reference, settings.reference, chosen)
+        pinned = config.invocation_params.dir / settings.reference
+        reference = _read(pinned, settings.reference, chosen, invocation)
     if settings.confirm in IN_PROCESSES and chosen.sensors.one_process:  # a fresh process would not get the card
         settings = replace(settings, confirm="in-test")
     return Gate(config, settings, name, baseline, reference)
 
 
-def _read(path: Path, name: str, chosen: Chosen) -> Baseline:
-    baseline = read_baseline(path)
-    refuse_other_device(chosen.environment(), baseline, name)
+def _read(path: Path, name: str, chosen: Chosen, invocation: Invocation) -> Baseline:
+    try:
+        baseline = read_baseline(path)
+    except FileError as error:
+        into = f"--into {path}"  # ends the command that the message offers
+        raise FileError(str(error).replace(into, into + invocation.tail())) from None
+    refuse_other_device(chosen.environment(), baseline, name, invocation)
     return baseline
 
 
@@ -60,7 +68,7 @@ def _baseline_path(config: pytest.Config, asked: str, chosen: Chosen) -> tuple[P
     if not path.exists():
         raise FileError(
             f"{path}: this device has no baseline yet. Record one: "
-            f"gpuperf calibrate --sessions 5 --into {name} -- PYTEST-ARGUMENTS"
+            f"gpuperf calibrate --sessions 5 --into {name}{collection.scope(config).invocation.tail()}"
         )
     return path, name
 
@@ -150,7 +158,7 @@ class Gate:
         for waiting in self.withheld:
             failed = failing.get(waiting.item.nodeid)
             if failed:
-                text = "\n\n".join(explain(f, against.baseline, why_of(f, against)) for f, against in failed)
+                text = "\n\n".join(explain(f, against, why_of(f, against)) for f, against in failed)
                 waiting.fail("; ".join(f"{f.verdict.word}: {f.metric}" for f, _ in failed), text)
             self._describe(waiting)
             waiting.log()
@@ -188,8 +196,9 @@ class Gate:
         )
         pinned = msgspec.structs.replace(PINNED_RULES, allow_environment=settings.allow_environment)
         names, each = (self.name, str(settings.reference)), (rules, pinned)
+        saved = None if settings.save is None else str(settings.save)
         learned = confirming.confirmed() if confirming is not None else [None] * len(self._baselines)
         return [
-            compare(run, baseline, name=name, rules=of, confirmed=confirmed)
+            compare(run, baseline, name=name, rules=of, confirmed=confirmed, recorded=saved)
             for baseline, confirmed, name, of in zip(self._baselines, learned, names, each, strict=False)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -267,8 +268,16 @@ def published(comparison: Comparison) -> Iterator[str]:
     if count:
         yield (
             f"{many(count, 'case')} at most {PUBLISHED:.0%} slower than a publication says, which tells no more. "
-            f"Measured figures take its place: gpuperf calibrate --into {comparison.baseline} -- PYTEST-ARGUMENTS"
+            f"Measured figures take its place: gpuperf calibrate "
+            f"--into {shlex.quote(comparison.baseline)}{comparison.invocation.tail()}"
         )
+
+
+def margins(comparison: Comparison) -> str:
+    """Within what the unchanged cases are: `` within 3%``, `` within 3% to 4.8%``."""
+    told = sorted({f.verdict.margin for f in comparison.timed if f.verdict.word == "unchanged" and f.verdict.margin})
+    shown = list(dict.fromkeys(format_percent(margin) for margin in told))
+    return f" within {' to '.join(dict.fromkeys((shown[0], shown[-1])))}" if shown else ""
 
 
 def sessions(count: int) -> str:
@@ -280,7 +289,8 @@ def counts(comparison: Comparison) -> str:
     """``5 unchanged, 1 regressed, 2 new; 6 of 6 decided``."""
     words = [word(f) for f in comparison.timed]
     numbers = {
-        **{w: words.count(w) for w in WORDS},
+        f"unchanged{margins(comparison)}": words.count("unchanged"),
+        **{w: words.count(w) for w in WORDS if w != "unchanged"},
         "new": len(comparison.new),
         "vanished": len(comparison.vanished),
         "not measured": len(comparison.unmeasured),

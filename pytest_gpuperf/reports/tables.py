@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Rows = Sequence[Sequence[str]]
 
-GAP = "  "
+GAP = INDENT = "  "
 NARROWEST = 12  # of the names' column: below it every name would stand above its figures
 
 
@@ -83,10 +84,10 @@ def table(header: Sequence[str], align: str, groups: Mapping[str, Rows], width: 
     An empty title prints no line and indents nothing.
     """
     shown = {
-        visible(title): [[("  " if title else "") + visible(row[0]), *map(visible, row[1:])] for row in rows]
+        visible(title): [[(INDENT if title else "") + visible(row[0]), *map(visible, row[1:])] for row in rows]
         for title, rows in groups.items()
     }
-    every = [row for rows in shown.values() for row in rows]
+    every = [row for rows in shown.values() for row in rows if any(row[1:])]
     widths = [max(display_width(row[i]) for row in [header, *every]) for i in range(len(header))]
     room = max(width - sum(widths[1:]) - len(GAP) * (len(header) - 1), NARROWEST)
     fitting = (display_width(row[0]) for row in [header, *every])
@@ -99,6 +100,9 @@ def table(header: Sequence[str], align: str, groups: Mapping[str, Rows], width: 
     for title, rows in shown.items():
         lines += broken(title, width) if title else ()
         for row in rows:
+            if not any(row[1:]):  # a title among the rows
+                lines += _indented(row[0], width)
+                continue
             if display_width(row[0]) > widths[0]:
                 lines += _indented(row[0], width)
                 row = ["", *row[1:]]  # noqa: PLW2901 - its name stands above
@@ -107,12 +111,38 @@ def table(header: Sequence[str], align: str, groups: Mapping[str, Rows], width: 
 
 
 def by_file(cells: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[Sequence[str]]]:
-    """Rows (a case id, the other cells) as groups: each under its test file; what is no node id stands alone."""
+    """Rows (a case id, the other cells) as groups: each under its test file; what is no node id stands alone.
+
+    Where several cases are of one function, its name has a line of its own, and only their parameters stand below.
+    """
     groups: dict[str, list[Sequence[str]]] = {}
     for case, others in cells:
         file, separator, name = case.partition("::")
         groups.setdefault(file if separator else "", []).append((name if separator else case, *others))
-    return groups
+    return {title: list(_by_function(rows)) for title, rows in groups.items()}
+
+
+def _by_function(rows: Rows) -> Iterator[Sequence[str]]:
+    functions = Counter(_function(row[0]) for row in rows)
+    said = ""
+    for name, *others in rows:
+        function = _function(name)
+        if name.startswith(INDENT):  # another figure of the case above
+            yield (INDENT + name if said else name), *others
+        elif not function or functions[function] < 2:
+            said = ""
+            yield name, *others
+        else:
+            if said != function:
+                said = function
+                yield function, *("" for _ in others)
+            yield INDENT + name.removeprefix(function), *others
+
+
+def _function(name: str) -> str:
+    """``test_model`` of ``test_model[resnet50-1]``; nothing where there are no parameters."""
+    function, bracket, _ = name.partition("[")
+    return function if bracket else ""
 
 
 def _indented(name: str, width: int) -> Iterable[str]:

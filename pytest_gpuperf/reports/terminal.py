@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.causes import why_of
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
@@ -20,6 +22,7 @@ from pytest_gpuperf.reports.figures import (
     has_interval,
     headline,
     lines,
+    margins,
     metric_name,
     origins,
     published,
@@ -43,12 +46,13 @@ NAMED = 3  # cases named beside a reason that many share
 def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
     """The table of a run, judged or not, with everything a reader must know beside it; why it fails comes after it."""
     shown = rows(comparison, run)
+    names = Names.of(row.case for row in shown)
     blocks = [_judged(comparison, shown, width) if comparison else _measured(shown, width)]
     if comparison:
-        blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison), width)]
-        blocks.append(_lines(_causes(comparison), width))
+        blocks += [_lines(_waivers(comparison), width), _lines(_reasons(comparison, names), width)]
+        blocks.append(_lines(_causes(comparison, names), width))
         blocks.append(_lines(_absent(comparison), width))
-    blocks.append(_lines(_notes(run), width))
+    blocks.append(_lines(_notes(run, names), width))
     if comparison:
         blocks.append(_lines(_outcome(comparison), width))
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -72,8 +76,9 @@ def render_reference(reference: Comparison, width: int) -> str:
     return "\n".join([*told, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
 
 
-def explain(finding: Finding, baseline_path: str, why: str | None = None, *, sides: Sides | None = None) -> str:
+def explain(finding: Finding, comparison: Comparison, why: str | None = None) -> str:
     """The failure message of a test that its verdict fails, whatever that is; `why` it is so, if known."""
+    sides = comparison.sides
     before, now = both(finding)
     where, here = (sides.base, sides.head) if sides else origins(finding)
     facts = prose(f"{headline(finding)}: {finding.case}", MESSAGE_WIDTH, hanging="  ")
@@ -83,8 +88,9 @@ def explain(finding: Finding, baseline_path: str, why: str | None = None, *, sid
     facts += _fact("change", f"{change_in_words(finding)}{level}; {tolerance(finding)}")
     facts += _fact("reason", finding.verdict.reason)
     facts += _fact("why", why.removeprefix("why: ")) if why is not None else ()
-    facts += [f"  note      {inert(visible(note))}" for note in finding.notes]
-    for what, words in _next_steps(finding, baseline_path, sides):
+    for note in finding.notes:
+        facts += _fact("note", note)
+    for what, words in _next_steps(finding, comparison):
         facts += [f"  {what}:", f"    {inert(visible(shlex.join(words)))}"]
     return "\n".join(facts)
 
@@ -93,20 +99,22 @@ def _fact(what: str, said: str) -> list[str]:
     return prose(said, MESSAGE_WIDTH, f"  {what:<9} ", " " * 12)
 
 
-def _next_steps(finding: Finding, baseline_path: str, sides: Sides | None) -> Iterator[tuple[str, list[str]]]:
+def _next_steps(finding: Finding, comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
     """What to type, and what that is for."""
+    sides, test = comparison.sides, ["--", *comparison.invocation.arguments(finding.test)]
     if sides:
-        yield "Look at it again, longer", ["gpuperf", "ab", sides.name, "--budget", "1800", "--", finding.test]
+        yield "Look at it again, longer", ["gpuperf", "ab", sides.name, *sides.options, "--budget", "1800", *test]
         return
-    yield _next_step(finding, baseline_path)
+    yield _next_step(finding, comparison)
     if finding.verdict.word == "regressed" and finding.turns:
-        ab = ["gpuperf", "ab", short(finding.turns.base), "--", finding.test]
+        ab = ["gpuperf", "ab", short(finding.turns.base), "--tests", "each", *test]
         yield "Else find the commit with git bisect, and at each step", ab
 
 
-def _next_step(finding: Finding, baseline_path: str) -> tuple[str, list[str]]:
-    again = ["pytest", "--gpuperf-compare", baseline_path, finding.test]
-    record = ["gpuperf", "calibrate", "--sessions", "5", "--into", baseline_path, "--", finding.test]
+def _next_step(finding: Finding, comparison: Comparison) -> tuple[str, list[str]]:
+    test = comparison.invocation.arguments(finding.test)
+    again = ["pytest", "--gpuperf-compare", comparison.baseline, *test]
+    record = ["gpuperf", "calibrate", "--sessions", "5", "--into", comparison.baseline, "--", *test]
     match finding.verdict.word:
         case "regressed":
             return "If the new figure is meant, accept it", record
@@ -139,8 +147,11 @@ def _cells(row: Row, comparison: Comparison) -> Iterator[tuple[str, tuple[str, .
 
 
 def _shown(finding: Finding, comparison: Comparison) -> str:
-    """There is no colour: what fails stands out by its capitals."""
-    return word(finding).upper() if comparison.is_failure(finding) else verdict_cell(finding)
+    """There is no colour: what fails stands out by its capitals. One margin for all is said below the table."""
+    if comparison.is_failure(finding):
+        return word(finding).upper()
+    one = " to " not in margins(comparison)
+    return word(finding) if one and finding.evidence == "time" else verdict_cell(finding)
 
 
 def _waivers(comparison: Comparison) -> Iterator[str]:
@@ -150,18 +161,19 @@ def _waivers(comparison: Comparison) -> Iterator[str]:
     yield from (f"waiver ended on {waiver.until}: {case} ({waiver.reason})" for case, waiver in ended.items())
 
 
-def _reasons(comparison: Comparison) -> Iterator[str]:
+def _reasons(comparison: Comparison, names: Names) -> Iterator[str]:
     """Why a case is not simply unchanged; what many cases share is said once."""
-    yield from _shared(
+    said = (
         (f"{word(f)}: {reason(f)}", f.case)
         for f in comparison.findings
         if f.verdict.word not in {"unchanged", "reference"} or f.turns
     )
+    yield from _shared(said, names)
 
 
-def _causes(comparison: Comparison) -> Iterator[str]:
+def _causes(comparison: Comparison, names: Names) -> Iterator[str]:
     """Why a case changed; what many cases share is said once."""
-    yield from _shared((sentence, f.case) for f in comparison.findings if (sentence := why_of(f, comparison)))
+    yield from _shared(((sentence, f.case) for f in comparison.findings if (sentence := why_of(f, comparison))), names)
 
 
 def _absent(comparison: Comparison) -> Iterator[str]:
@@ -173,8 +185,8 @@ def _absent(comparison: Comparison) -> Iterator[str]:
         yield f"{count} new: {comparison.baseline} does not know {whom}, so nothing was judged."
 
 
-def _notes(run: Run) -> Iterator[str]:
-    yield from _shared((f"note: {note}", c.id) for c in run.cases for m in c.measurements for note in m.notes)
+def _notes(run: Run, names: Names) -> Iterator[str]:
+    yield from _shared(((f"note: {note}", c.id) for c in run.cases for m in c.measurements for note in m.notes), names)
 
 
 def _outcome(comparison: Comparison) -> Iterator[str]:
@@ -189,15 +201,65 @@ def _outcome(comparison: Comparison) -> Iterator[str]:
     yield counts(comparison)
 
 
-def _shared(said: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Each sentence once, with the cases it is said of."""
-    cases: dict[str, dict[str, None]] = {}
+def _shared(said: Iterable[tuple[str, str]], names: Names) -> Iterator[str]:
+    """Each sentence once, with the cases it is said of; what differs in figures only counts as one.
+
+    Where it is a single figure, its range is given; else the first sentence stands for all.
+    """
+    kinds: dict[str, dict[str, dict[str, None]]] = {}
     for sentence, case in said:
-        cases.setdefault(sentence, {})[case] = None
-    for sentence, of in cases.items():
-        named = ", ".join(list(of)[:NAMED])
-        more = f" and {len(of) - NAMED} more" if len(of) > NAMED else ""
-        yield f"{sentence} ({named}{more})"
+        kinds.setdefault(_FIGURE.sub("#", sentence), {}).setdefault(sentence, {})[case] = None
+    for alike in kinds.values():
+        sentences = list(alike)
+        cases = [list(of) for of in alike.values()]
+        ranged = _ranged(sentences)
+        if ranged is not None:
+            yield f"{ranged} ({names.some(chain.from_iterable(cases))})"
+        else:
+            others = names.some(chain.from_iterable(cases[1:]))
+            yield f"{sentences[0]} ({names.some(cases[0])}); likewise, by other figures: {others}"
+
+
+_FIGURE = re.compile(r"\d[\d.,]*(?<![.,])%?")
+
+
+def _ranged(sentences: list[str]) -> str | None:
+    """One sentence for several, with the range of the one figure in which they differ; None where they differ in more.
+
+    ``... for more than 10% to 80% of the time ...``
+    """
+    figures = [_FIGURE.findall(sentence) for sentence in sentences]
+    differ = [place for place, column in enumerate(zip(*figures, strict=True)) if len(set(column)) > 1]
+    if not differ:
+        return sentences[0]
+    if len(differ) > 1:
+        return None
+    (place,) = differ
+    ordered = sorted((row[place] for row in figures), key=lambda text: float(text.rstrip("%").replace(",", "")))
+    parts = _FIGURE.split(sentences[0])
+    figures[0][place] = f"{ordered[0]} to {ordered[-1]}"
+    return "".join(chain.from_iterable(zip(parts, (*figures[0], ""), strict=True)))
+
+
+@dataclass(frozen=True)
+class Names:
+    """How cases are named below the table: without their file, where all are in one."""
+
+    files: frozenset[str]
+
+    @classmethod
+    def of(cls, cases: Iterable[str]) -> Names:
+        return cls(frozenset(case.partition("::")[0] for case in cases))
+
+    def one(self, case: str) -> str:
+        file, separator, name = case.partition("::")
+        return name if separator and len(self.files) == 1 and file in self.files else case
+
+    def some(self, cases: Iterable[str]) -> str:
+        """The first few, and how many more."""
+        listed = [self.one(case) for case in cases]
+        more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+        return ", ".join(listed[:NAMED]) + more
 
 
 def _lines(sentences: Iterable[str], width: int) -> list[str]:

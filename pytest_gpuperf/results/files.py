@@ -108,7 +108,7 @@ def content_of(path: AnyPath, kind: str | None = None) -> bytes:
 _RECORD = {
     None: "Check the path",
     RUN: "Record it with: pytest --gpuperf-save {path}",
-    BASELINE: "Record it with: gpuperf calibrate --sessions 5 --into {path} -- PYTEST-ARGUMENTS",
+    BASELINE: "Record it with: gpuperf calibrate --sessions 5 --into {path}",
 }
 
 

@@ -10,7 +10,7 @@ from pytest_gpuperf.results.envelope import BASELINE, RUN
 _WAY_OUT = {
     RUN: "Record it again with: pytest --gpuperf-save {path}",
     BASELINE: "Restore it (git checkout -- {path}), or move it away and record a new one with: "
-    "gpuperf calibrate --sessions 5 --into {path} -- PYTEST-ARGUMENTS",
+    "gpuperf calibrate --sessions 5 --into {path}",
 }
 
 

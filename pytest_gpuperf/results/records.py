@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from pytest_gpuperf.results.fields import Block, Bytes, Count, Fraction, Joules, Name, Rate, Record, Seconds, Time
+from pytest_gpuperf.results.invocation import Invocation
 from pytest_gpuperf.results.latency import Latency, latency_of
 from pytest_gpuperf.results.load import Load
 
@@ -271,6 +272,14 @@ class Scope(Record, frozen=True, kw_only=True):
     deselected: tuple[str, ...] = ()  # node ids left out by -k, -m, --deselect
     unmeasured: dict[str, str] = {}  # node ids selected but not measured -> why (skipped, failed, ...)
     parts: tuple[Scope, ...] = ()  # of a merged run: what each shard covered; then all but `unmeasured` is empty
+    options: tuple[str, ...] = ()  # of `Invocation`
+    root: str = "."  # likewise
+
+    @property
+    def invocation(self) -> Invocation:
+        """How to start pytest again; of shards, which differ in what they select, as the first."""
+        first = self.parts[0] if self.parts else self
+        return Invocation(options=first.options, paths=() if self.parts else first.paths, root=first.root)
 
 
 class Run(Record, frozen=True, kw_only=True):

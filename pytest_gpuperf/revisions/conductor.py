@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pytest_gpuperf.analysis.findings import Rules
 from pytest_gpuperf.analysis.paired import FULL, LOOKS
 from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.results.invocation import Invocation
 from pytest_gpuperf.results.records import Rule
 from pytest_gpuperf.revisions import imports
 from pytest_gpuperf.revisions.gathered import SIDES, Gathered
@@ -20,6 +22,7 @@ from pytest_gpuperf.revisions.suite_files import SuiteFiles
 from pytest_gpuperf.revisions.verdicts import judged
 from pytest_gpuperf.revisions.workplace import workplace
 
+HEAD = "HEAD"
 Progress = Callable[[str], None]
 
 
@@ -32,8 +35,9 @@ class Comparing:
     """What is compared, and how."""
 
     base: str
-    head: str = "HEAD"
+    head: str = HEAD
     preparation: Preparation = field(default_factory=Preparation)
+    invocation: Invocation = field(default_factory=Invocation)  # of pytest, to look at the same again
     folder: Path = field(default_factory=Path.cwd)
     allow_same: bool = False
     apart: bool = False  # one side after the other: both do not fit into the device's memory
@@ -42,6 +46,20 @@ class Comparing:
     rules: Rules = field(default_factory=Rules)
     override: Rule = field(default_factory=Rule)
     progress: Progress = _silent
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What `gpuperf ab` needs to look at the same again."""
+        how = self.preparation
+        return (
+            *(() if self.head == HEAD else (self.head,)),
+            *(() if how.tests == "head" else ("--tests", how.tests)),
+            *(() if how.setup is None else ("--setup", how.setup)),
+            *chain.from_iterable(("--source", folder) for folder in how.sources),
+            *chain.from_iterable(("--also", path) for path in how.also),
+            *(("--allow-same",) if self.allow_same else ()),
+            *(("--apart",) if self.apart else ()),
+        )
 
 
 def compare_revisions(asked: Comparing) -> Judged:
@@ -76,7 +94,15 @@ class _Comparison:
             if number == 1:
                 self._verify()
         labels: dict[Name, str] = {name: side.revision.label for name, side in self.sides.items()}
-        return judged(self.gathered, labels, self.asked.rules, self.imported, seconds=time.monotonic() - self.started)
+        return judged(
+            self.gathered,
+            labels,
+            self.asked.rules,
+            self.imported,
+            seconds=time.monotonic() - self.started,
+            options=self.asked.options,
+            invocation=self.asked.invocation,
+        )
 
     def _verify(self) -> None:
         if self.gathered.tests:

@@ -12,6 +12,7 @@ from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
 from pytest_gpuperf.analysis.matching import merged, stated
 from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.results.invocation import Invocation
 from pytest_gpuperf.results.records import Measurement, Run, Verdict
 from pytest_gpuperf.results.units import METRICS, format_bytes, format_change
 from pytest_gpuperf.revisions.gathered import OTHER, SIDES, Gathered, Pair
@@ -21,7 +22,14 @@ _MEMORY_MOVED = 0.02
 
 
 def judged(
-    gathered: Gathered, labels: Mapping[Name, str], rules: Rules, imported: tuple[str, ...], *, seconds: float
+    gathered: Gathered,
+    labels: Mapping[Name, str],
+    rules: Rules,
+    imported: tuple[str, ...],
+    *,
+    seconds: float,
+    options: tuple[str, ...] = (),
+    invocation: Invocation | None = None,
 ) -> Judged:
     """Everything that was compared, with what was not and why."""
     verdicts = gathered.verdicts()
@@ -34,9 +42,11 @@ def judged(
         new=told.new,
         vanished=told.vanished,
         rules=rules,
+        invocation=invocation or Invocation(),
         sides=Sides(
             base=labels["base"],
             head=labels["head"],
+            options=options,
             launches=gathered.launches,
             seconds=seconds,
             imported=imported,

@@ -211,7 +211,7 @@ def test_another_device_is_refused() -> None:
     assert "The baseline was measured on another device than a run to accept: name Tesla T4, here NVIDIA L4" in str(
         caught.value
     )
-    assert "gpuperf accept RUN --into baselines/l4.json" in str(caught.value)
+    assert "gpuperf calibrate --into baselines/l4.json" in str(caught.value)
     with pytest.raises(DeviceError, match="The first run was measured on another device"):
         accept(None, [a_run(0), run], {}, few=True)
 

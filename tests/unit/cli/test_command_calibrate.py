@@ -94,7 +94,7 @@ def test_it_says_which_case_is_worst_and_why(suite):
         r"test_suite\.py::test_wait tells \d\d\.\d%: bimodal: 4 sessions near [^,]+ ms, 2\s+near [^,]+ ms\n",
         done.stdout,
     )
-    assert done.stdout.endswith("gpuperf ab BASE HEAD -- PYTEST-ARGUMENTS\n")
+    assert done.stdout.endswith(f"gpuperf ab HEAD~1 -- {shlex.join(PYTEST[1:])}\n")
 
 
 def test_sessions_before_one_that_failed_are_not_lost(suite):

@@ -38,9 +38,9 @@ def test_the_table_and_the_failure_message_say_it() -> None:
     comparison = compared()
     run = profiled_run(a_run(6, 7, 8, level=0.012), None)
     assert LINE in render_table(comparison, run, 400)
-    message = explain(comparison.findings[0], "b.json", why_of(comparison.findings[0], comparison))
+    message = explain(comparison.findings[0], comparison, why_of(comparison.findings[0], comparison))
     assert "  why       2 copies more: elementwise copy fp16 (contiguous) x2" in message
-    assert "  why " not in explain(comparison.findings[0], "b.json")
+    assert "  why " not in explain(comparison.findings[0], comparison)
 
 
 def test_json_has_all_of_it() -> None:

@@ -98,7 +98,7 @@ def test_the_page_s_columns_give_its_change(found: Finding) -> None:
 @given(findings())
 @example(FASTER)
 def test_the_failure_s_figures_give_its_change(found: Finding) -> None:
-    text = " ".join(explain(found, "b.json").split())
+    text = " ".join(explain(found, comparison(found)).split())
     figures = re.search(rf"before {FIGURE}(?:, {FIGURE} a call)? .* now {FIGURE}(?:, {FIGURE} a call)? \(", text)
     assert figures, text
     before, now = (read(*figures.group(i, i + 1)) for i in ((3, 7) if figures[3] else (1, 5)))

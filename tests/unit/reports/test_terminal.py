@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+import msgspec
 import pytest
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
@@ -16,6 +17,10 @@ from pytest_gpuperf.reports.terminal import explain, render_reference, render_ta
 from pytest_gpuperf.results.records import Verdict
 
 A, B, C, D = (f"tests/test_x.py::test_{n}" for n in "abcd")
+
+
+def told(found, baseline="baselines/t4.json", **more):
+    return explain(found, comparison(found, baseline=baseline, **more))
 
 
 def lines_of(text):
@@ -46,7 +51,7 @@ def test_each_case_with_its_change_and_verdict():
     assert "test_c - 10.02 ms - new" in lines
     assert "test_d - 10.02 ms - not compared" in lines
     assert lines.count("intervals: 90%") == 1
-    assert "regressed: it is regressed by far (tests/test_x.py::test_a)" in lines
+    assert "regressed: it is regressed by far (test_a)" in lines
     assert "1 new: baselines/t4.json does not know it, so nothing was judged." in lines
     assert lines[-1] == "1 unchanged, 1 regressed, 1 new; 2 of 2 decided"
 
@@ -88,7 +93,7 @@ def test_a_waiver_is_shown_and_does_not_shout():
 def test_a_reason_that_many_share_is_said_once():
     cases = [f"t.py::test[{i}]" for i in range(5)]
     text = render_table(comparison(*(finding(c, "inconclusive") for c in cases)), run_of(*cases), 200)
-    said = "inconclusive: it is inconclusive by far (t.py::test[0], t.py::test[1], t.py::test[2] and 2 more)"
+    said = "inconclusive: it is inconclusive by far (test[0], test[1], test[2] and 2 more)"
     assert said in text
     assert "5 inconclusive; 0 of 5 decided" in text
 
@@ -97,7 +102,7 @@ def test_notes_the_suite_and_the_environment_are_told():
     suite = Verdict(word="regressed", ratio=1.1, low=1.05, high=1.2, reason="all 2 cases are 10% slower")
     judged = comparison(finding(A), suite=suite, changes=("torch 2.13.0 -> 2.15.0",), new=(B, C))
     text = render_table(judged, run_of(A, B, notes=("the card throttled",)), 200)
-    assert f"note: the card throttled ({A}, {B})" in text
+    assert "note: the card throttled (test_a, test_b)" in text
     assert "changed: torch 2.13.0 -> 2.15.0" in text
     assert "suite regressed, +10.0% [+5.0%, +20.0%]: all 2 cases are 10% slower" in text
     assert "2 new: baselines/t4.json does not know them" in text
@@ -127,11 +132,11 @@ def test_what_turns_decided_says_both_even_where_it_is_unchanged():
     turned = in_turns(A, ratio=1.051), in_turns(B, "unchanged", 1.002)
     lines = lines_of(render_table(comparison(*turned), run_of(A, B), 400))
     assert (
-        f"regressed: 10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now; "
-        f"it is regressed by far ({A})"
+        "regressed: 10.0% slower than the baseline, and 5.1% [4.0%, 6.2%] slower than 3f2a91c in turns, here, now; "
+        "it is regressed by far (test_a)"
     ) in lines
     assert any(line.startswith("unchanged: 10.0% slower than the baseline, and 0.2% [-0.8%, 1.2%]") for line in lines)
-    assert "test_b 10.00 ms 10.02 ms +0.2% [-0.8%, +1.2%] unchanged within 3%" in lines
+    assert "test_b 10.00 ms 10.02 ms +0.2% [-0.8%, +1.2%] unchanged" in lines
 
 
 @pytest.mark.parametrize(
@@ -180,9 +185,63 @@ def test_hostile_names_change_nothing(width):
     assert len({display_width(line) for line in head if line.endswith("waived")}) == 1
 
 
+def test_what_differs_in_one_figure_is_said_once_with_its_range():
+    waited = ("waited for 20% of the time", "waited for 8.5% of the time", "waited for 1,100% of the time")
+    run = run_of(A, B, C)
+    noted = [
+        msgspec.structs.replace(c, measurements=(msgspec.structs.replace(c.measurements[0], notes=(note,)),))
+        for c, note in zip(run.cases, waited, strict=True)
+    ]
+    lines = lines_of(render_table(None, msgspec.structs.replace(run, cases=tuple(noted)), 120))
+    assert "note: waited for 8.5% to 1,100% of the time (test_a, test_b, test_c)" in lines
+
+
+def test_what_differs_in_more_figures_is_said_of_the_first_case():
+    given = [
+        finding(case, verdict=a_verdict("inconclusive", reason=f"{n}% in {n} sessions"))
+        for n, case in enumerate((A, B, C), 2)
+    ]
+    lines = lines_of(render_table(comparison(*given), run_of(A, B, C), 120))
+    assert "inconclusive: 2% in 2 sessions (test_a); likewise, by other figures: test_b, test_c" in lines
+
+
+def test_cases_of_several_files_keep_them():
+    other = "tests/test_y.py::test_a"
+    judged = comparison(finding(A, "regressed"), finding(other, "regressed"))
+    assert f"regressed: it is regressed by far ({A}, {other})" in lines_of(render_table(judged, run_of(A, other), 120))
+
+
+def test_margins_that_differ_stand_beside_their_cases():
+    within = comparison(*(finding(c, verdict=a_verdict("unchanged", margin=m)) for c, m in ((A, 0.03), (B, 0.048))))
+    lines = lines_of(render_table(within, run_of(A, B), 120))
+    assert lines[2].endswith("unchanged within 3%")
+    assert lines[3].endswith("unchanged within 4.8%")
+    assert lines[-1] == "2 unchanged within 3% to 4.8%; 2 of 2 decided"
+    alike = comparison(*(finding(c, verdict=a_verdict("unchanged", margin=0.03)) for c in (A, B)))
+    lines = lines_of(render_table(alike, run_of(A, B), 120))
+    assert lines[2].endswith("] unchanged")
+    assert lines[-1] == "2 unchanged within 3%; 2 of 2 decided"
+
+
+def test_a_function_of_several_cases_is_named_once():
+    cases = [f"t.py::test_model[{model}-1]" for model in ("resnet50", "vit_b_16")]
+    judged = comparison(*map(finding, cases), memory(cases[0], "regressed"), finding("t.py::test_other[x]"))
+    text = render_table(judged, run_of(*cases, "t.py::test_other[x]", "t.py::test_plain"), 80)
+    assert [line[:18].rstrip() for line in text.split("\n")[:8]] == [
+        "case",
+        "t.py",
+        "  test_model",
+        "    [resnet50-1]",
+        "      peak memory",
+        "    [vit_b_16-1]",
+        "  test_other[x]",
+        "  test_plain",
+    ]
+
+
 def test_the_message_of_a_regressed_test():
     found = finding("tests/test_x.py::test[a b]", "regressed", notes=("the card throttled",))
-    assert explain(found, "baselines/t4.json").split("\n") == [
+    assert told(found, "baselines/t4.json").split("\n") == [
         "time per call regressed: tests/test_x.py::test[a b]",
         "  before    800.0 /s, 10.00 ms a call (5 sessions of the baseline)",
         "  now       727.3 /s, 11.00 ms a call (3 sessions)",
@@ -197,7 +256,7 @@ def test_the_message_of_a_regressed_test():
 
 def test_the_message_of_two_revisions():
     sides = Sides(base="main (1a2b3c4)", head="HEAD", launches=3, seconds=1.0)
-    lines = explain(finding(A, "regressed"), "main", sides=sides).split("\n")
+    lines = told(finding(A, "regressed"), "main", sides=sides).split("\n")
     assert lines[1:3] == [
         "  base      800.0 /s, 10.00 ms a call (main (1a2b3c4))",
         "  head      727.3 /s, 11.00 ms a call (HEAD)",
@@ -206,7 +265,7 @@ def test_the_message_of_two_revisions():
 
 
 def test_the_message_where_turns_decided():
-    lines = explain(in_turns(A, ratio=1.051), "b.json").split("\n")
+    lines = told(in_turns(A, ratio=1.051), "b.json").split("\n")
     assert lines[1:3] == [
         "  before    800.0 /s, 10.00 ms a call (3f2a91c, 5 launches in turns)",
         "  now       761.2 /s, 10.51 ms a call (here, in the same)",
@@ -219,7 +278,7 @@ def test_the_message_where_turns_decided():
         "  If the new figure is meant, accept it:",
         f"    gpuperf calibrate --sessions 5 --into b.json -- {A}",
         "  Else find the commit with git bisect, and at each step:",
-        f"    gpuperf ab 3f2a91c -- {A}",
+        f"    gpuperf ab 3f2a91c --tests each -- {A}",
     ]
     assert short("main") == "main"
 
@@ -241,7 +300,7 @@ def test_the_message_where_turns_decided():
     ],
 )
 def test_the_next_step(found, step, command):
-    lines = explain(found, "b.json").split("\n")
+    lines = told(found, "b.json").split("\n")
     assert lines[-2] == f"  {step}"
     assert lines[-1].startswith(f"    {command}")
 
@@ -251,24 +310,24 @@ def test_the_next_step(found, step, command):
     [("environment", "time per call is worse with other software"), ("machine", "time per call is worse on this mach")],
 )
 def test_the_headline_where_no_code_changed(word, headline):
-    assert explain(finding(A, word), "b.json").startswith(headline)
+    assert told(finding(A, word), "b.json").startswith(headline)
 
 
 def test_twice_as_slow_is_said_as_one_says_it():
     slow = in_turns(A, ratio=2.5, screened=a_verdict("regressed", 2.2))
     assert "2.20 times as slow as the baseline, and 2.50 times [2.48, 2.52] as slow as 3f2a91c in turns" in " ".join(
-        explain(slow, "b.json").split()
+        told(slow, "b.json").split()
     )
 
 
 def test_no_level_where_there_is_no_interval():
-    assert "change    10.0% slower; the tolerance" in explain(without_interval(finding(A, "regressed")), "b.json")
+    assert "change    10.0% slower; the tolerance" in told(without_interval(finding(A, "regressed")), "b.json")
 
 
 @pytest.mark.parametrize("word", ["regressed", "inconclusive", "environment", "machine"])
 def test_the_command_line_takes_every_command_that_a_message_gives(word):
     sides = Sides(base="main (1a2b3c4d5e)", head="HEAD", launches=5, seconds=9)
-    messages = explain(in_turns(A, word), "b.json"), explain(finding(A, word), "b.json", sides=sides)
+    messages = told(in_turns(A, word), "b.json"), told(finding(A, word), "b.json", sides=sides)
     commands = [line for text in messages for line in text.split("\n") if line.startswith("    gpuperf ")]
     assert commands
     for command in commands:
@@ -276,14 +335,14 @@ def test_the_command_line_takes_every_command_that_a_message_gives(word):
 
 
 def test_the_message_where_inconclusive_fails():
-    text = explain(memory(A, "inconclusive", current_sessions=1), "b.json")
+    text = told(memory(A, "inconclusive", current_sessions=1), "b.json")
     assert text.startswith(f"peak memory inconclusive: {A}")
     assert "now       953.7 MiB (1 session)" in text
     assert "Record more sessions of the baseline's code:" in text
 
 
 def test_a_message_obeys_no_name():
-    text = explain(finding(HOSTILE[2], "regressed"), "b\x1b.json")
+    text = told(finding(HOSTILE[2], "regressed"), "b\x1b.json")
     assert all(line.isprintable() for line in text.split("\n"))
 
 
@@ -305,7 +364,7 @@ def test_what_has_moved_since_a_pinned_reference():
 
 def test_a_rate_of_energy_has_its_unit():
     energy = finding(A, "regressed", evidence="energy", metric="energy")
-    assert "before    0.5000 J/item" in explain(energy, "b.json")
-    assert "change    10.0% [8.9%, 11.1%] more energy (intervals: 90%)" in explain(energy, "b.json")
+    assert "before    0.5000 J/item" in told(energy, "b.json")
+    assert "change    10.0% [8.9%, 11.1%] more energy (intervals: 90%)" in told(energy, "b.json")
     time = finding(A, "regressed", metric="device_time")
-    assert "now       11.00 ms (3 sessions)" in explain(time, "b.json")
+    assert "now       11.00 ms (3 sessions)" in told(time, "b.json")
