@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pytest_gpuperf.cli import machine
 from pytest_gpuperf.cli.machine import Facts
+from pytest_gpuperf.device.contention import THREADS
 
 RESTLESS = 0.05  # pieces of equal work differ by more: one process says little here
 
@@ -116,8 +117,14 @@ def governor(found: set[str]) -> Check:
     return Check("cpu clock", f"{', '.join(sorted(found))}: it follows the load, which is noise", False, command)
 
 
-def noise(load: tuple[float, int], unrest: float) -> Check:
-    """Whether something else runs here."""
-    said = f"load {load[0]:.1f} on {load[1]} cores; the slow tenth of equal work takes {unrest:.1%} longer"
-    calm = load[0] < load[1] / 2 and unrest < RESTLESS
-    return Check("noise", said if calm else f"{said}: stop what else runs, and record more sessions", calm)
+def noise(load: tuple[float, int], unrest: float, threads: int = 1) -> Check:
+    """Whether something else runs here; the threads of one workload then wait for each other."""
+    running, cores = load
+    said = f"load {running:.1f} on {cores} cores; the slow tenth of equal work takes {unrest:.1%} longer"
+    if running < cores / 2 and unrest < RESTLESS:
+        return Check("noise", said)
+    said += ": stop what else runs, and record more sessions"
+    if 1 < threads >= cores:
+        fewer = f"{said}. Figures on the CPU suffer most where torch's {threads} threads share {cores} cores with it"
+        return Check("noise", fewer, False, f"export {THREADS}={max(cores - 1, 1)}")
+    return Check("noise", said, False)

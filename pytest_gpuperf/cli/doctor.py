@@ -38,16 +38,16 @@ def run(options: Namespace) -> int:
 def _checks() -> Iterator[Check]:
     from pytest_gpuperf.cli import checks, machine
 
-    nvml = machine.ask(machine.NVML)
+    nvml, torch = machine.ask(machine.NVML), machine.ask(machine.TORCH)
     cards = max(machine.nvidia_cards(), len(nvml.get("names", ())))  # the bus of a virtual machine may show none
     yield from guarded("python", checks.python)
     yield from guarded("driver", lambda: checks.driver(nvml, cards, container=machine.in_container()))
     yield from guarded("gpu", lambda: checks.gpus(machine.ask(machine.GPUS)))
-    yield from guarded("torch", lambda: [checks.torch(machine.ask(machine.TORCH), cards)])
+    yield from guarded("torch", lambda: [checks.torch(torch, cards)])
     yield from guarded("onnxruntime", lambda: [checks.onnxruntime(machine.ask(machine.ONNXRUNTIME), cards)])
     yield from guarded("cpu clock", lambda: [checks.governor(machine.governors())])
     yield from guarded("cpu energy", lambda: [checks.cpu_energy(machine.ask(machine.POWER))])
-    yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest())])
+    yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest(), torch.get("threads", 1))])
 
 
 def guarded(what: str, check: Callable[[], Iterable[Check]]) -> list[Check]:

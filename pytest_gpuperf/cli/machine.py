@@ -20,6 +20,7 @@ Facts = Mapping[str, Any]  # of one library; the key "error" says why there are 
 TORCH = """
 import torch
 facts = {"version": torch.__version__, "cuda": torch.version.cuda, "available": torch.cuda.is_available()}
+facts["threads"] = torch.get_num_threads()
 if facts["cuda"] and not facts["available"]:
     try:
         torch.cuda.init()

@@ -117,7 +117,7 @@ def _measure(
     memory.reset()
     calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
     timed = _Timed(calls)
-    ended = _sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
+    ended = sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
     return Measurement(
         session=session,
         items=items,
@@ -153,7 +153,7 @@ def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
         calls = max(calls + 1, min(10 * calls, int(1.05 * calls * plan.span_seconds / span)))
 
 
-def _sample(
+def sample(
     timed: _Timed,
     call: Call,
     plan: Plan,

@@ -19,6 +19,7 @@ from pytest_gpuperf.plugin.agreement import refuse_wrong
 from pytest_gpuperf.plugin.described import describe
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import Settings, TestSettings, resolve
+from pytest_gpuperf.plugin.timeouts import phase_named
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
@@ -275,6 +276,19 @@ class Suite:
         settings: TestSettings,
     ) -> Measurement:
         """Measure a workload for a test and record it; a suspect is measured again, where that is to happen here."""
+        __tracebackhide__ = True
+        with phase_named():
+            return self._measure(item, fn, arguments, items, name, settings)
+
+    def _measure(
+        self,
+        item: pytest.Item,
+        fn: Callable[..., object],
+        arguments: tuple[Any, ...],
+        items: int,
+        name: str | None,
+        settings: TestSettings,
+    ) -> Measurement:
         __tracebackhide__ = True
         if self.settings.parity_first:
             refuse_wrong(fn)

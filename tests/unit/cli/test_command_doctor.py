@@ -120,6 +120,9 @@ def test_noise():
     assert checks.noise((0.1, 2), 0.01).good
     assert not checks.noise((1.9, 2), 0.01).good
     assert "record more sessions" in checks.noise((0.1, 2), 0.2).says
+    assert checks.noise((1.9, 2), 0.01, threads=2).mend == "export OMP_NUM_THREADS=1"
+    assert checks.noise((1.9, 2), 0.01).mend is checks.noise((1.9, 4), 0.2, threads=2).mend is None
+    assert checks.noise((0.1, 2), 0.01, threads=2).good
     assert machine.unrest(10) >= 0
     assert machine.load()[1] >= 1
 

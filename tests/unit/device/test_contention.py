@@ -21,8 +21,10 @@ class Scripted:
         self.folder = folder
         self.now = 0.0
 
-    def waited(self, seconds: float) -> None:
-        (self.folder / "schedstat").write_text(f"1 {int(seconds * 1e9)} 1\n")
+    def waited(self, seconds: float, thread: int = 1, ran: float = 0.0) -> None:
+        file = self.folder / f"task/{thread}/schedstat"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{int(ran * 1e9)} {int(seconds * 1e9)} 1\n")
 
     def watch(self) -> ProcessorWatch:
         return ProcessorWatch(self.folder, lambda: self.now)
@@ -46,10 +48,34 @@ def test_a_process_that_waited_long_says_so(machine: Scripted) -> None:
     assert health.notes[0].startswith("for more than 50% of the time this process waited for a processor")
 
 
+@pytest.mark.parametrize(
+    ("cores", "said"),
+    [
+        (2, "a thread of this workload waited for a processor: its 2 threads have 2 cores, and other work had one of "),
+        (3, "this process waited for a processor: other work had it. "),
+    ],
+)
+def test_threads_that_fill_the_cores_say_what_to_set(
+    machine: Scripted, monkeypatch: pytest.MonkeyPatch, cores: int, said: str
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    for thread in (1, 2, 3):
+        machine.waited(0.0, thread)
+    watch = machine.watch()
+    watch.before_block()
+    machine.now = 1.0
+    machine.waited(0.0, 1, ran=1.0)
+    machine.waited(0.45, 2, ran=0.55)  # the calling thread spins meanwhile, and has not waited
+    (note,) = watch.health(None).notes
+    assert note.startswith(f"for more than 40% of the time {said}")
+    assert note.endswith("OMP_NUM_THREADS=1") == (cores == 2)
+
+
 @pytest.mark.parametrize("told", [None, ""])
 def test_where_the_kernel_tells_nothing_nothing_is_said(machine: Scripted, told: str | None) -> None:
     if told is not None:
-        (machine.folder / "schedstat").write_text(told)
+        machine.waited(0.0)
+        (machine.folder / "task/1/schedstat").write_text(told)
     watch = machine.watch()
     assert watch.health(None) == Health(), "no block began"
     watch.before_block()
