@@ -87,7 +87,7 @@ class Place:
         for size, message in ((400_000, "base"), (520_000, "slower")):
             (place.repository / "test_hash.py").write_text(TEST.replace("{size}", str(size)))
             (place.repository / "pytest.ini").write_text("[pytest]\n")
-            (place.repository / ".gitignore").write_text("*.json\nplots\npage\nserve-study*\n__pycache__\n.*.lock\n")
+            (place.repository / ".gitignore").write_text("*.json\nplots\npage\nserving-study\n__pycache__\n.*.lock\n")
             git(place.repository, "add", ".")
             git(place.repository, "commit", "-qm", message)
             git(place.repository, "branch", message)
@@ -144,7 +144,7 @@ class Place:
             after,
             list(living(mark)),
             [*self._things(), *map(str, set(SHARED.iterdir()) - shared)],
-            sorted(p.name for p in self.temporary.iterdir()),
+            sorted(p.name for p in self.temporary.iterdir() if not p.name.startswith("torchinductor")),  # torch's own
             self.said(),
         )
         for pid in (int(line.split()[0]) for line in found.processes):
@@ -213,7 +213,7 @@ def main() -> None:
                     row["folders"] += bool(left.folders)
                 if short == "KILL":
                     place.finish(COMMANDS[name])
-                    row["not swept"] = len(list(place.temporary.iterdir()))
+                    row["not swept"] = len(list(place.temporary.glob("gpuperf*")))
                 print(f"{name} | {short} | {dict(row)}", flush=True)
 
 

@@ -107,7 +107,8 @@ class _Comparison:
     def _verify(self) -> None:
         if self.gathered.tests:
             files, allow_same = self.launches.files, self.asked.allow_same
-            self.imported = imports.verified(self.sides, files, self.suite, allow_same=allow_same)
+            shared = self.suite if self.asked.preparation.tests == "head" else ()
+            self.imported = imports.verified(self.sides, files, shared, allow_same=allow_same)
             for sentence in self.imported:
                 self.asked.progress(sentence)
 

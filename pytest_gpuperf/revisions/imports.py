@@ -9,7 +9,6 @@ from pathlib import Path
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.revisions.git import files_of
 from pytest_gpuperf.revisions.side import Name, Side
-from pytest_gpuperf.revisions.suite_files import SuiteFiles
 
 _DOCUMENTS = frozenset({".md", ".rst", ".txt", ".ipynb", ".html", ".svg", ".png", ".jpg", ".gif", ".yml", ".yaml"})
 _NAMED = 4  # files named in a sentence
@@ -17,9 +16,12 @@ _INSTALLED = "site-packages"
 
 
 def verified(
-    sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]], suite: SuiteFiles, *, allow_same: bool
+    sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]], suite: Container[str], *, allow_same: bool
 ) -> tuple[str, ...]:
-    """What each side imported, in sentences; refused where that is not two revisions."""
+    """What each side imported, in sentences; refused where that is not two revisions.
+
+    `suite`: the test files, where both sides run the same ones; where each runs its own, they are measured like any.
+    """
     own: dict[Name, dict[str, str]] = {name: _own(side, files[name], suite) for name, side in sides.items()}
     for name, side in sides.items():
         _refuse_elsewhere(side, files[name])
@@ -75,8 +77,8 @@ def _same(
     where = f" (they import {_listed(installed)})" if installed else ""
     return (
         f"{base} and {head}: the tests import nothing of either revision's files{where}, so both sides would measure "
-        f"what is installed. Where the package lies in another folder: --source FOLDER. Where it must be built: "
-        f"--setup. If it is meant: --allow-same"
+        f"what is installed. Where the tests themselves hold what is measured: --tests each. Where the package lies "
+        f"in another folder: --source FOLDER. Where it must be built: --setup. If it is meant: --allow-same"
     )
 
 

@@ -7,6 +7,8 @@ from itertools import groupby, pairwise
 import pytest
 from revisions_of import SPIN, wild, words
 
+from pytest_gpuperf.errors import UsageError
+
 # Every call notes which side made it, and when it began and ended.
 NOTING = """
     import os
@@ -116,6 +118,21 @@ def test_each_sides_own_tests(project, compared):
     judged = compared(tests="each")
     assert judged.comparison.vanished == ("tests/test_old.py::test_old",)
     assert words(judged).keys() == {"test_spin"}
+
+
+IN_THE_TEST = "def test_spin(gpuperf):\n    gpuperf(spin)\n"
+
+
+def test_what_the_tests_themselves_hold_is_measured_by_each_sides_own(project, compared):
+    for branch, milliseconds in (("base", 1), ("main", 1.3)):
+        project.commit(branch, {"test_perf.py": SPIN.format(milliseconds=milliseconds) + IN_THE_TEST})
+        project.git("branch", "-f", "base") if branch == "base" else None
+    with pytest.raises(UsageError, match="Where the tests themselves hold what is measured: --tests each"):
+        compared()
+    judged = compared(tests="each")
+    assert words(judged) == {"test_spin": "regressed"}
+    assert judged.comparison.sides.imported[-1] == "of 1 imported files 1 differ: test_perf.py"
+    assert judged.comparison.sides.options == ("--tests", "each")
 
 
 def test_both_sides_of_a_launch_hash_alike_and_the_next_launch_otherwise(project, compared, monkeypatch):
