@@ -97,10 +97,16 @@ def imported(raw: bytes, path: str) -> Run:
         _refuse_duplicates(cases)
     except (ValueError, RecursionError, OverflowError) as error:  # msgspec's and JSON's errors are ValueErrors
         raise FileError(
-            f"{path}: no run can be made of it: {str(error).rstrip('.')}. "
+            f"{path}: no run can be made of it: {_placed(str(error)).rstrip('.')}. "
             f"Record it with: pytest --benchmark-json {path}"
         ) from None
     return Run(environment=_environment(file), sessions=(session,), cases=cases)
+
+
+def _placed(text: str) -> str:
+    """The place before what is wrong there."""
+    what, _, place = text.partition(" - at `$")
+    return f"{place.rstrip('`').removeprefix('.')}: {what}" if place else what
 
 
 def _session(file: _File, raw: bytes) -> Session:
@@ -130,7 +136,7 @@ def _case(benchmark: _Benchmark, index: int, session: Session, version: str) -> 
     rounds, extra = benchmark.stats.data, benchmark.extra_info.gpuperf
     if rounds is None:
         raise ValueError(
-            f"$.benchmarks[{index}].stats.data is missing, so the times of its rounds are not known "
+            f"benchmarks[{index}].stats.data is missing, so the times of its rounds are not known "
             f"(--benchmark-autosave needs --benchmark-save-data beside it)"
         )
     return Case(
@@ -163,7 +169,7 @@ def _refuse_duplicates(cases: tuple[Case, ...]) -> None:
     seen: set[str] = set()
     for i, case in enumerate(cases):
         if case.id in seen:
-            raise ValueError(f"$.benchmarks[{i}].fullname: {case.id} stands twice")
+            raise ValueError(f"benchmarks[{i}].fullname: {case.id} stands twice")
         seen.add(case.id)
     if not cases:
-        raise ValueError("$.benchmarks is empty: nothing was measured")
+        raise ValueError("benchmarks is empty: nothing was measured")

@@ -69,6 +69,7 @@ def measure(
     `seen` is shown the samples so far after each block, outside of what is timed.
     `watch` looks at the device around each block; `told` adds what is learned by calling once more, untimed.
     """
+    __tracebackhide__ = True  # what a workload raises is the workload's
     if items < 1:
         raise UsageError(
             f"items={items}: a call handles at least one item. Leave it out where there is nothing to count."

@@ -36,7 +36,7 @@ class ParityCheck:
         try:
             found = compare(candidate, reference, *inputs, precision=precision, exact=exact)
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         if not found.agrees:
             pytest.fail(found.message, pytrace=False)
         return found

@@ -60,7 +60,7 @@ class GpuPerf:
                 settings = replace(settings, energy=energy)
             return self._suite.measure(self._item, fn, args, items, name, settings)
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         except WorkloadError as error:
             if isinstance(error.__cause__, pytest.exit.Exception):  # the workload wants the whole session to end
                 raise error.__cause__ from None

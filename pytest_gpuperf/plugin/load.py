@@ -80,7 +80,7 @@ class GpuPerfLoad:
             )
             return self._measure(server, self._named(workload), plan, name, settings)
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     def _named(self, workload: Workload | str | Sequence[Any]) -> Workload | Sequence[Any]:
         if not isinstance(workload, str):

@@ -117,6 +117,7 @@ class Recorder:
         paced: Callable[[Call], Pace] | None = None,
     ) -> Measurement:
         """Measure one workload. A repeat in the same process counts as a session of its own."""
+        __tracebackhide__ = True
         self.repeats = max(self.repeats, repeat)
         plan = plan or Plan(budget=settings.budget, cache=settings.cache)
         workload = workload_call(fn, arguments, plan, self.chosen)

@@ -49,7 +49,7 @@ def _unique_cases(cases: Sequence[Case | Accepted]) -> None:
     for i, case in enumerate(cases):
         first = seen.setdefault(case.id, i)
         if first != i:
-            raise Flaw(f"$.cases[{i}].id (case {shown(case.id)})", f"this case stands twice, first at $.cases[{first}]")
+            raise Flaw(f"$.cases[{i}].id (case {shown(case.id)})", f"this case stands twice, first at cases[{first}]")
 
 
 def _of_known_sessions(place: str, case: Case | Accepted, named: Iterable[str], known: set[str]) -> None:
@@ -57,7 +57,7 @@ def _of_known_sessions(place: str, case: Case | Accepted, named: Iterable[str], 
     for i, session in enumerate(named):
         if session not in known:
             raise Flaw(
-                f"{place}[{i}].session (case {shown(case.id)})", f"the session {shown(session)} is not in $.sessions"
+                f"{place}[{i}].session (case {shown(case.id)})", f"the session {shown(session)} is not in sessions"
             )
         if session in seen:
             raise Flaw(

@@ -35,5 +35,7 @@ class Flaw(Exception):  # noqa: N818 - it never leaves this room; `FileError` do
         self.way_out = way_out
 
     def in_file(self, path: str, kind: str) -> FileError:
-        """The error a user sees."""
-        return FileError(f"{path}: {self.place}: {self.what}. {(self.way_out or _WAY_OUT[kind]).format(path=path)}")
+        """The error a user sees. What is wrong with the file as a whole needs no place in it."""
+        place = self.place.removeprefix("$").removeprefix(".")
+        where = path if place in {"", "format", "version"} else f"{path}: {place}"
+        return FileError(f"{where}: {self.what}. {(self.way_out or _WAY_OUT[kind]).format(path=path)}")

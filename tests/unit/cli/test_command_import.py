@@ -190,15 +190,15 @@ DATA = ("benchmarks", 3, "stats", "data")
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        ((*DATA, 0), 0, "Expected `float` >= 1e-15 - at `$.benchmarks[3].stats.data[0]`"),
-        ((*DATA, 0), math.nan, "Expected `float` >= 1e-15 - at `$.benchmarks[3].stats.data[0]`"),
-        ((*DATA, 0), "fast", "Expected `float`, got `str` - at `$.benchmarks[3].stats.data[0]`"),
-        (DATA, [], "Expected `array` of length >= 1 - at `$.benchmarks[3].stats.data`"),
-        (DATA, None, "$.benchmarks[3].stats.data is missing"),
+        ((*DATA, 0), 0, "benchmarks[3].stats.data[0]: Expected `float` >= 1e-15"),
+        ((*DATA, 0), math.nan, "benchmarks[3].stats.data[0]: Expected `float` >= 1e-15"),
+        ((*DATA, 0), "fast", "benchmarks[3].stats.data[0]: Expected `float`, got `str`"),
+        (DATA, [], "benchmarks[3].stats.data: Expected `array` of length >= 1"),
+        (DATA, None, "benchmarks[3].stats.data is missing"),
         (("benchmarks", 1, "fullname"), "test_bench.py::test_sum[list-10]", "test_sum[list-10] stands twice"),
-        (("benchmarks",), [], "$.benchmarks is empty: nothing was measured"),
+        (("benchmarks",), [], "benchmarks is empty: nothing was measured"),
         (("datetime",), "yesterday", "Invalid isoformat string: 'yesterday'"),
-        (("version",), None, "Expected `str`, got `null` - at `$.version`"),
+        (("version",), None, "version: Expected `str`, got `null`"),
     ],
 )
 def test_a_file_that_no_run_can_be_made_of(recorded, tmp_path, keys, value, message):

@@ -45,9 +45,9 @@ def edited(path: Path, *keys: str | int, value: object) -> None:
     path.write_text(json.dumps(tree))
 
 
-NO_FIGURE = '$.cases[0].series[0].medians[0] (case "tests/test_x.py::test[a]"): this is no finite number within range'
+NO_FIGURE = 'cases[0].series[0].medians[0] (case "tests/test_x.py::test[a]"): this is no finite number within range'
 SERIES = ("cases", 1, "series", 0)
-IN_SERIES = '$.cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
+IN_SERIES = 'cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
 
 
 @pytest.mark.parametrize(
@@ -65,35 +65,35 @@ IN_SERIES = '$.cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
         ((*SERIES, "count"), 0, IN_SERIES.format("count") + "Expected `int` >= 1"),
         ((*SERIES, "count"), 2**80, IN_SERIES.format("count") + "this is no finite number"),
         ((*SERIES, "peak_memory"), -1, IN_SERIES.format("peak_memory") + "Expected `int` >= 0"),
-        ((*SERIES, "unit"), "ms", "$.cases[1].series[0] (case"),
+        ((*SERIES, "unit"), "ms", "cases[1].series[0] (case"),
         ((*SERIES, "unit"), "ms", "unknown field `unit`"),
-        ((*SERIES, "session"), "s9", IN_SERIES.format("session") + 'the session "s9" is not in $.sessions'),
+        ((*SERIES, "session"), "s9", IN_SERIES.format("session") + 'the session "s9" is not in sessions'),
         ((*SERIES, "session"), "s1", 'the session "s1" stands twice in this case'),
-        (("cases", 1, "id"), "tests/test_x.py::test[a]", "$.cases[1].id (case"),
-        (("cases", 1, "id"), "tests/test_x.py::test[a]", "this case stands twice, first at $.cases[0]"),
-        (("cases", 1, "id"), 7, "$.cases[1].id (case 7): Expected `str`, got `int`"),
-        (("cases", 1), 7, "$.cases[1]: Expected `object`, got `int`"),
-        (("cases",), {}, "$.cases: Expected `array`, got `object`"),
-        (("cases", 1, "waiver"), {"until": "2026-02-30", "reason": "x"}, "$.cases[1].waiver.until (case"),
-        (("sessions", 1, "id"), "s0", '$.sessions[1].id: the session "s0" stands twice'),
-        (("sessions", 0, "time"), "2026-13-01T00:00:00Z", "$.sessions[0].time: "),
-        (("sessions", 0, "time"), "yesterday", "$.sessions[0].time: Expected `str` matching"),
-        (("sessions", 0, "canaries", "copy", 0), -1, "$.sessions[0].canaries[...][0]: Expected `float` >= 1e-15"),
-        (("sessions", 0, "canaries", "copy"), [], "$.sessions[0].canaries[...]: Expected `array` of length >= 1"),
+        (("cases", 1, "id"), "tests/test_x.py::test[a]", "cases[1].id (case"),
+        (("cases", 1, "id"), "tests/test_x.py::test[a]", "this case stands twice, first at cases[0]"),
+        (("cases", 1, "id"), 7, "cases[1].id (case 7): Expected `str`, got `int`"),
+        (("cases", 1), 7, "cases[1]: Expected `object`, got `int`"),
+        (("cases",), {}, "cases: Expected `array`, got `object`"),
+        (("cases", 1, "waiver"), {"until": "2026-02-30", "reason": "x"}, "cases[1].waiver.until (case"),
+        (("sessions", 1, "id"), "s0", 'sessions[1].id: the session "s0" stands twice'),
+        (("sessions", 0, "time"), "2026-13-01T00:00:00Z", "sessions[0].time: "),
+        (("sessions", 0, "time"), "yesterday", "sessions[0].time: Expected `str` matching"),
+        (("sessions", 0, "canaries", "copy", 0), -1, "sessions[0].canaries[...][0]: Expected `float` >= 1e-15"),
+        (("sessions", 0, "canaries", "copy"), [], "sessions[0].canaries[...]: Expected `array` of length >= 1"),
         ((*SERIES, "medians", 0), 1e-320, IN_SERIES.format("medians[0]") + "Expected `float` >= 1e-15"),
-        (("environment", "device", "kind"), "tpu", "$.environment.device.kind: Invalid enum value 'tpu'"),
-        (("environment", "device", "power_limit"), -70, "$.environment.device.power_limit: Expected `float` > 0.0"),
-        (("provenance",), "guessed", "$.provenance: Invalid enum value 'guessed'"),
+        (("environment", "device", "kind"), "tpu", "environment.device.kind: Invalid enum value 'tpu'"),
+        (("environment", "device", "power_limit"), -70, "environment.device.power_limit: Expected `float` > 0.0"),
+        (("provenance",), "guessed", "provenance: Invalid enum value 'guessed'"),
         (
             ("version",),
             3,
-            "$.version: written by a newer gpuperf (format version 3); this one reads up to version 2. Upgrade",
+            "written by a newer gpuperf (format version 3); this one reads up to version 2. Upgrade",
         ),
         (("version",), 3, "pip install -U pytest-gpuperf"),
-        (("version",), 0, "$.version: expected a format version from 1 to 2, found 0"),
-        (("version",), "1", '$.version: expected a format version from 1 to 2, found "1"'),
-        (("version",), True, "$.version: expected a format version from 1 to 2, found true"),
-        (("format",), "x" * 300, '$.format: this is no file of gpuperf: expected "gpuperf-baseline", found "xxx'),
+        (("version",), 0, "expected a format version from 1 to 2, found 0"),
+        (("version",), "1", 'expected a format version from 1 to 2, found "1"'),
+        (("version",), True, "expected a format version from 1 to 2, found true"),
+        (("format",), "x" * 300, 'this is no file of gpuperf: expected "gpuperf-baseline", found "xxx'),
         (("format",), None, "found null"),
     ],
 )
@@ -139,25 +139,25 @@ def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
         (lambda raw: raw.replace(b"0.01,", b"NaN,", 1)[:-9], "JSON is malformed: invalid character at line "),
         (lambda raw: b"[" * 1_000_000, "this is not a JSON object"),
         (lambda raw: b'{"a":' * 1_000_000, "it is nested too deeply"),
-        (lambda raw: b'{"format": 1e999, ]', "$.format: Number out of range. "),
+        (lambda raw: b'{"format": 1e999, ]', "Number out of range. "),
         (lambda raw: b"[1, 2]", "this is not a JSON object"),
         (lambda raw: b"{}", "this is no file of gpuperf"),
         (lambda raw: b"\x00" * 50_000_000, "this is not a JSON object"),
         (lambda raw: b"x" * 50_000_000, "this is not a JSON object"),
         (
             lambda raw: raw.replace(b'"id": "s0"', b'"id": "s0", "id": "s0"'),
-            '$.sessions[0].id: the key "id" stands twice',
+            'sessions[0].id: the key "id" stands twice',
         ),
-        (lambda raw: raw.replace(b'"count": 32', b'"count": 1, "count": 32', 1), "$.cases[0].series[0].count: the key"),
+        (lambda raw: raw.replace(b'"count": 32', b'"count": 1, "count": 32', 1), "cases[0].series[0].count: the key"),
         (
             lambda raw: raw.replace(b'"torch"', b'"a b": "1", "a b": "2", "torch"'),
-            '$.environment.software["a b"]: the key',
+            'environment.software["a b"]: the key',
         ),
-        (lambda raw: raw.replace(b'"version": 2', b'"version": 2, "version": 2'), "$.version: the key"),
+        (lambda raw: raw.replace(b'"version": 2', b'"version": 2, "version": 2'), "the key"),
         # An escaped colon in a kept value would make up for the colon of a dropped key.
         (
             lambda raw: raw.replace(b'"Tesla T4"', b'"T\\u003a4", "name": "T\\u003a4"'),
-            "$.environment.device.name: the key",
+            "environment.device.name: the key",
         ),
     ],
 )
@@ -186,17 +186,17 @@ def test_a_case_without_an_id_has_its_path_alone(path: Path) -> None:
     tree = json.loads(path.read_text())
     del tree["cases"][1]["id"]
     path.write_text(json.dumps(tree))
-    assert "$.cases[1]: Object missing required field `id`" in error_of(path)
+    assert "cases[1]: Object missing required field `id`" in error_of(path)
 
 
 def test_a_run_is_no_baseline_and_a_baseline_no_run(path: Path, tmp_path: Path) -> None:
     run = tmp_path / "run.json"
     write_run(run, a_run(0))
     message = error_of(run)
-    assert "$.format: this is a run file, and a baseline is needed here" in message
+    assert "this is a run file, and a baseline is needed here" in message
     assert f"promote it with: gpuperf accept {run}" in message.lower()
     message = error_of(path, read_run)
-    assert "$.format: this is a baseline file, and a run is needed here" in message
+    assert "this is a baseline file, and a run is needed here" in message
     assert "pytest --gpuperf-save" in message
 
 
