@@ -12,6 +12,7 @@ import msgspec
 from pytest_gpuperf.analysis.causes import Explanation, Side, explain
 from pytest_gpuperf.results.records import Accepted, Baseline, Case, Run, Session
 
+NOTHING_KEPT = "not known: neither side keeps kernels of this case (they are kept of calls that run torch)"
 MOVED = frozenset({"regressed", "improved"})
 
 
@@ -37,7 +38,9 @@ def unprofiled(run: Run, baseline: Baseline, cases: Iterable[str]) -> set[str]:
 
 def _explained(before: Side, after: Side) -> Explanation:
     explanation = explain(before, after)
-    if before.profile is None:
+    if before.profile is after.profile is None:
+        why = NOTHING_KEPT
+    elif before.profile is None:
         why = "not known: the baseline keeps no kernels of this case (gpuperf calibrate does, where torch runs them)"
     elif after.profile is None:
         why = "not known: this run keeps no kernels of this case (--gpuperf-save does, where torch runs them)"

@@ -46,11 +46,14 @@ class Screen:
             self.reporter.currentfspath = None  # the next dot begins a line with its file
             self.reporter.write_line(text)
 
-    def remark(self, text: str) -> None:
-        """Show a text behind what pytest has written in this line, as far as there is room; "" shows nothing."""
+    def remark(self, text: str, figure: str = "") -> None:
+        """Show a text behind what pytest has written in this line; "" shows nothing.
+
+        Where there is little room the text is cut, and never the figure behind it.
+        """
         writer = self.reporter._tw  # noqa: SLF001 - what it writes itself it would count as its own
         room = writer.fullwidth - writer.width_of_current_line - 2
-        shown = f" {text[:room]}" if text and room >= NARROWEST else ""
+        shown = f" {_cut(text, room - len(figure))}{figure}" if text and room >= NARROWEST else ""
         if not shown and not self.shown:
             return
         back = f"\x1b[{self.shown}D\x1b[K" if self.shown else ""
@@ -109,7 +112,7 @@ class Progress:
         from pytest_gpuperf.reports.tables import inert, visible
 
         name = self._test.rpartition("/")[2]
-        self._say(f"{inert(visible(name))} +-{median_half_width(samples):.1%}")
+        self._say(inert(visible(name)), f" +-{median_half_width(samples):.1%}")
 
     def finished(self) -> None:
         """It is done."""
@@ -122,14 +125,15 @@ class Progress:
     def _due(self) -> bool:
         return self._now() - self._said >= self._pause
 
-    def _say(self, doing: str = "") -> None:
+    def _say(self, doing: str = "", figure: str = "") -> None:
         self._said = self._now()
         left = self._left()
         if self._live:
-            self._screen.remark(f"{self._done + 1}/{self._total}{left and f', {left}'}: {doing}")
+            self._screen.remark(f"{self._done + 1}/{self._total}{left and f', {left}'}: {doing}", figure)
             return
         self._pause = min(self._pause * LONGER, AT_MOST)
-        self._screen.line(f"gpuperf: {self._done} of {self._total} done{left and f', {left}'}{doing and f'; {doing}'}")
+        doing = doing and f"; {doing}{figure}"
+        self._screen.line(f"gpuperf: {self._done} of {self._total} done{left and f', {left}'}{doing}")
 
     def _left(self) -> str:
         """By what the tests before took; nothing of the first is known."""
@@ -149,6 +153,10 @@ def progress_of(config: pytest.Config, total: int) -> Progress | None:
     if reporter is None or config.get_verbosity() < -1:
         return None
     return Progress(Screen(reporter, config.pluginmanager.get_plugin("capturemanager")), total)
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: max(room - 3, 0)]}..."
 
 
 def _words(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
+from pytest_gpuperf.analysis.explaining import NOTHING_KEPT
 from pytest_gpuperf.analysis.findings import Comparison, Finding
 from pytest_gpuperf.analysis.kernel_changes import KernelChange
 from pytest_gpuperf.reports.figures import NONE
@@ -23,9 +24,12 @@ def why(explanation: Explanation) -> str:
 
 
 def why_of(finding: Finding, comparison: Comparison) -> str | None:
-    """That line of a case whose time changed; None where nothing is known."""
+    """That line of a case whose time changed; None where nothing is known, and nothing could be."""
     explanation = comparison.explanations.get(finding.case)
-    return None if explanation is None or finding.evidence != "time" else why(explanation)
+    if explanation is None or finding.evidence != "time":
+        return None
+    told = explanation.causes or context(explanation) or explanation.missing != NOTHING_KEPT
+    return why(explanation) if told else None
 
 
 def sentences(explanation: Explanation) -> list[str]:

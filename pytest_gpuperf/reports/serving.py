@@ -58,8 +58,8 @@ def _advice(studies: Sequence[BackendStudy], decided: Sequence[Decision]) -> Ite
 
 
 def _choice(decided: Sequence[Decision]) -> Iterator[str]:
-    rates = [d for d in decided if d.figure.name == "requests/s"]
-    singles = [d for d in decided if d.figure.situation == "single" and d.figure.name == "p50"]
+    rates = _as_advised([d for d in decided if d.figure.name == "requests/s"])
+    singles = _as_advised([d for d in decided if d.figure.situation == "single" and d.figure.name == "p50"])
     if not rates:
         return
     first = max(rates, key=lambda d: d.figure.middle(d.best))  # where the most is answered
@@ -79,6 +79,11 @@ def _choice(decided: Sequence[Decision]) -> Iterator[str]:
             single.outcome, "not decided"
         )
         yield f"One request at a time: {better}, {_times(single)} in p50 ({single.figure.protocol})."
+
+
+def _as_advised(decided: Sequence[Decision]) -> Sequence[Decision]:
+    """By the protocol that is advised below, where it was measured."""
+    return [d for d in decided if d.figure.protocol == "binary"] or decided
 
 
 def _protocols(studies: Sequence[BackendStudy]) -> Iterator[str]:

@@ -100,6 +100,15 @@ def test_a_terminal_shows_what_is_being_measured_and_takes_it_back(story):
     assert "printed by the test" not in text
 
 
+def test_a_name_too_long_for_the_line_is_cut_and_its_figure_is_not(story):
+    story.suite(SUITE.replace("test_measured", "test_measured_" + 90 * "x"))
+    story.pytester.makeconftest(OFTEN)
+    remarks = [r for r in CLEARED.findall(on_a_terminal(story.path, "--color=no")) if r.strip()]
+    assert remarks
+    for remark in remarks:
+        assert re.match(r" \d/3(, about \d+ s left)?: test_perf\.py::test_measured_x*\.\.\. \+-\d+\.\d%", remark)
+
+
 @pytest.mark.parametrize(
     ("options", "environment"), [((), {"TERM": "dumb"}), ((), {"CI": "true"}), (("-s",), {})], ids=["dumb", "ci", "-s"]
 )

@@ -8,6 +8,7 @@ from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, prof
 
 from pytest_gpuperf.analysis.causes import Cause, Explanation
 from pytest_gpuperf.analysis.comparison import compare
+from pytest_gpuperf.analysis.explaining import NOTHING_KEPT
 from pytest_gpuperf.analysis.findings import Comparison
 from pytest_gpuperf.reports.causes import context, kernel_rows, sentences, why, why_of
 from pytest_gpuperf.reports.json_report import render_json
@@ -41,6 +42,21 @@ def test_the_table_and_the_failure_message_say_it() -> None:
     message = explain(comparison.findings[0], comparison, why_of(comparison.findings[0], comparison))
     assert "  why       2 copies more: elementwise copy fp16 (contiguous) x2" in message
     assert "  why " not in explain(comparison.findings[0], comparison)
+
+
+def test_where_nothing_can_be_known_nothing_is_said() -> None:
+    known = compared()
+    (case,) = known.explanations
+    for explanation, said in (
+        (Explanation(missing=NOTHING_KEPT), None),
+        (
+            Explanation(missing=NOTHING_KEPT, clock=(1980.0, 1500.0)),
+            f"why: {NOTHING_KEPT}; SM clock 1,980 -> 1,500 MHz",
+        ),
+        (Explanation(missing="not known: something could be kept"), "why: not known: something could be kept"),
+    ):
+        judged = msgspec.structs.replace(known, explanations={case: explanation})
+        assert why_of(known.findings[0], judged) == said
 
 
 def test_json_has_all_of_it() -> None:

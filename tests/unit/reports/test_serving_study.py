@@ -62,6 +62,21 @@ def test_the_most_that_is_answered_is_what_recommends():
     assert "(concurrency 32, binary)" in text
 
 
+def test_the_protocol_that_is_advised_is_what_recommends():
+    def twofold(study, json, binary):
+        answered = {"json": json, "binary": binary}
+        visits = tuple(
+            Visit(situation="concurrent", load=a_load(16 / rate, concurrency=16, protocol=protocol))
+            for protocol, rate in answered.items()
+        )
+        rounds = tuple(msgspec.structs.replace(r, visits=(*r.visits, *visits)) for r in study.rounds)
+        return msgspec.structs.replace(study, rounds=rounds)
+
+    text = shown(twofold(a_study("a"), 90000.0, 4000.0), twofold(a_study("b"), 50000.0, 8000.0))
+    assert "Recommended: b, with 2.00x [" in text
+    assert "(concurrency 16, binary)" in text
+
+
 def test_a_tie_recommends_neither():
     near = (0.005, 0.00501, 0.00499)
     text = shown(a_study("a", near), a_study("b", tuple(m * 1.01 for m in near)))
