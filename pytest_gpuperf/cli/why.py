@@ -55,9 +55,7 @@ def _ran(candidate: Run, asked: Sequence[str] | None) -> list[str]:
     width = terminal_width()
     cases = [c for c in candidate.cases if asked is None or c.id in asked]
     shown = [render_profile(c.id, c.profile, width) for c in cases if c.profile is not None]
-    return shown or [
-        "This run keeps no kernels: they are kept of calls that run torch, and take no longer than seconds."
-    ]
+    return shown or ["This run keeps no kernels: they are kept of calls that run torch and take a few seconds at most."]
 
 
 def _compared(candidate: Run, baseline_path: str, asked: Iterable[str] | None) -> list[str]:

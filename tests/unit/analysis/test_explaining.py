@@ -8,7 +8,7 @@ from examples import a_baseline, a_run
 from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, profiled_run
 
 from pytest_gpuperf.analysis.comparison import compare, moved
-from pytest_gpuperf.analysis.explaining import explanations, unprofiled
+from pytest_gpuperf.analysis.explaining import NOTHING_KEPT, explanations, unprofiled
 
 CASE = "tests/test_x.py::test[a]"
 SLOW = a_profile(CONVOLUTION, RELU, COPY)
@@ -38,6 +38,8 @@ def test_what_is_missing_is_said() -> None:
     assert "the baseline keeps no kernels of this case (gpuperf calibrate" in str(found.missing)
     (found,) = explanations(a_run(6), profiled_baseline(baseline, SLOW), [CASE]).values()
     assert "this run keeps no kernels of this case (--gpuperf-save" in str(found.missing)
+    (found,) = explanations(a_run(6), baseline, [CASE]).values()
+    assert found.missing == NOTHING_KEPT
 
 
 def test_those_that_only_the_baseline_knows_the_kernels_of() -> None:
