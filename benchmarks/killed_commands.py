@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "ab": (*GPUPERF, "ab", "base", "--tests=each", "--", "--gpuperf-device=cpu"),
     "ab --apart": (*GPUPERF, "ab", "base", "--tests=each", "--apart", "--", "--gpuperf-device=cpu"),
     "calibrate": (*GPUPERF, "calibrate", "--sessions=5", "--into=new.json", "--", "--gpuperf-device=cpu"),
-    "selftest": (*GPUPERF, "selftest", "--rounds=1", "--device=cpu"),
+    "selftest": (*GPUPERF, "selftest", "--rounds=3", "--device=cpu"),
     "serve-study, torch": (*GPUPERF, "serve-study", "resnet50", "--backends=torch", *STUDY, "--device=cpu"),
     "serve-study, triton": (*GPUPERF, "serve-study", "resnet50", "--backends=triton-onnx", *STUDY, "--device=cpu"),
     "plot": (*GPUPERF, "plot", "run0.json", "--into", "plots"),

@@ -49,11 +49,12 @@ def compare(
     today: date | None = None,
     confirmed: Confirmed | None = None,
     recorded: str | None = None,
+    into: str | None = None,
 ) -> Comparison:
     """Judge a run. `override` is the command line's rule, above what each case carries.
 
     `confirmed`: what measuring suspects again brought, beside the fresh sessions that the run holds.
-    `recorded`: the file that holds this run, if one does.
+    `recorded`: the file that holds this run, if one does; `into`: where a baseline would stand, if `name` is none.
     """
     invocation = run.scope.invocation
     refuse_other_device(run.environment, baseline, name, invocation)
@@ -72,7 +73,7 @@ def compare(
         for kind, of_kind in joined.evidence.items():
             if case in of_kind:
                 verdict = _capped(verdicts[kind][case], kind, current.measurements)
-                verdict = _advising(verdict, name, invocation)
+                verdict = _advising(verdict, into or name, invocation)
                 why = unconfirmed.get(kind, {}).get(case)
                 if why is not None:  # a suspect that was not measured again may not fail, and must not pass
                     verdict = msgspec.structs.replace(verdict, word="inconclusive", reason=why)
@@ -102,6 +103,7 @@ def compare(
         confirmation=confirmed.record if confirmed is not None else None,
         invocation=invocation,
         recorded=recorded,
+        into=into,
     )
 
 

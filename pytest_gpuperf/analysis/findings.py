@@ -87,6 +87,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     confirmation: Confirmation | None = None  # of suspects
     invocation: Invocation = Invocation()  # of the run, or of HEAD's side
     recorded: str | None = None  # the file that holds the run
+    into: str | None = None  # where what is recorded goes: `baseline`, unless that is a run
     sides: Sides | None = None  # two revisions in turns, and not a run beside a baseline
 
     @property
@@ -177,7 +178,7 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     @property
     def _quoted(self) -> str:
-        return shlex.quote(self.baseline)
+        return shlex.quote(self.into or self.baseline)
 
     @property
     def _drop(self) -> str:

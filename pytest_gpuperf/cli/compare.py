@@ -10,7 +10,7 @@ from pytest_gpuperf.cli.judging import add_reports, add_rules, add_stored, judge
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare them."""
-    parser.add_argument("baseline", metavar="BASELINE")
+    parser.add_argument("baseline", metavar="BASELINE", help="or another run: one session tells gross changes only")
     parser.add_argument("candidate", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     add_rules(parser)
     add_stored(parser)
@@ -21,12 +21,17 @@ def run(options: Namespace) -> int:
     """Print the report; the exit code is the gate's."""
     import gc
 
-    from pytest_gpuperf.results.files import read_baseline, read_run
+    from pytest_gpuperf.analysis.acceptance import accept
+    from pytest_gpuperf.results.files import read_either, read_run
+    from pytest_gpuperf.results.records import Run
 
     gc.disable()  # a million records, none of them garbage before the process ends: looking costs a sixth of the time
-    baseline = read_baseline(options.baseline)
-    run = read_run(options.candidate)
-    return report(options, judge(options, run, baseline, options.baseline, options.candidate))
+    before, run = read_either(options.baseline), read_run(options.candidate)
+    into = None
+    if isinstance(before, Run):
+        into = f"baselines/{before.environment.device.slug}.json"
+        before = accept(None, [before], {}, few=True).baseline
+    return report(options, judge(options, run, before, options.baseline, options.candidate, into=into))
 
 
 COMPARE = Command("compare", "judge a recorded run against a baseline", add_arguments, run)

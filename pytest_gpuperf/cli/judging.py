@@ -69,9 +69,18 @@ def rules_of(options: Namespace) -> tuple[Rules, Rule]:
 
 
 def judge(
-    options: Namespace, run: Run, baseline: Baseline, name: str, recorded: str, trouble: tuple[str, ...] = ()
+    options: Namespace,
+    run: Run,
+    baseline: Baseline,
+    name: str,
+    recorded: str,
+    trouble: tuple[str, ...] = (),
+    into: str | None = None,
 ) -> Judged:
-    """The run in the file `recorded` against the baseline of that name, by the rules of the command line."""
+    """The run in the file `recorded` against the baseline of that name, by the rules of the command line.
+
+    `into`: where a baseline would stand, if the file of that name is none.
+    """
     import msgspec
 
     from pytest_gpuperf.analysis.comparison import compare
@@ -83,7 +92,7 @@ def judge(
     pinned_rules = msgspec.structs.replace(PINNED_RULES, allow_environment=rules.allow_environment)
     return Judged(
         run=run,
-        comparison=compare(run, baseline, name=name, rules=rules, override=override, recorded=recorded),
+        comparison=compare(run, baseline, name=name, rules=rules, override=override, recorded=recorded, into=into),
         reference=pinned and compare(run, pinned, name=options.reference, rules=pinned_rules, override=override),
         trouble=trouble,
     )

@@ -72,6 +72,19 @@ def test_too_little_decided(files):
     assert gpuperf("compare", "young.json", "noisy.json", "--strict", cwd=files).returncode == 1
 
 
+def test_two_runs_are_compared_as_far_as_one_session_tells(files):
+    done = gpuperf("compare", "same.json", "slow.json", cwd=files)
+    assert done.returncode == 1
+    assert "2 regressed; 2 of 2 decided" in done.stdout
+    noisy = a_run(20, cases=("a",), level=0.0104)
+    write_run(files / "noisy.json", msgspec.structs.replace(noisy, scope=EVERYTHING))
+    done = gpuperf("compare", "same.json", "noisy.json", cwd=files, COLUMNS="500")
+    assert done.returncode == 1, "a case vanished"
+    assert "4.0% slower in 1 session, beside 3 of the baseline" in done.stdout
+    assert "(`gpuperf calibrate --sessions 2 --into baselines/tesla-t4.json`)" in done.stdout
+    assert "drop them: gpuperf accept noisy.json --into baselines/tesla-t4.json --prune" in done.stdout
+
+
 def test_a_margin_on_the_command_line_decides_within_what_a_case_is_unchanged(files):
     assert "unchanged within 3%" in compare(files, "same").stdout
     assert "unchanged within 7%" in compare(files, "same", "--margin", "7%").stdout
@@ -136,7 +149,6 @@ def test_no_name_reaches_the_terminal_as_a_command(files, form):
     [
         (("gone.json", "same.json"), "gone.json: there is no such file"),
         (("base.json", "gone.json"), "gone.json: there is no such file"),
-        (("same.json", "same.json"), "accept same.json --into BASELINE"),
         (("base.json", "base.json"), "a run is needed here"),
         (("base.json", "same.json", "--tolerance", "throughput=3"), "Write 3%, with the percent sign"),
         (("base.json", "same.json", "--tolerance", "throughput=banana"), "is not a percentage"),
