@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.revisions.tree import Tree
 
 WORKING_STATE = "HEAD"  # the word that means what stands in the folder now, uncommitted changes included
@@ -95,7 +95,13 @@ class Repository:
         source, target = Tree(self.root), Tree(folder)
         changed = False
         for name in sorted({*files_of(folder), *files_of(self.root, others=True)}):
-            changed |= target.put(name, source)
+            try:
+                changed |= target.put(name, source)
+            except PermissionError:
+                raise FileError(
+                    f"{self.root / name}: it may not be read, so what is measured would not be what stands here. Make "
+                    f"it readable, or have git ignore it."
+                ) from None
         return changed
 
     def has(self, commit: str) -> bool:

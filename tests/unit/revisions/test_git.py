@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from privileges import permissions_count
 
-from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.revisions.git import Repository, Revision, clean_environment, files_of
 
 
@@ -73,6 +74,14 @@ def test_the_working_state_is_copied_and_its_index_left_alone(project, repositor
     assert os.access(folder / "staged.py", os.X_OK)
     assert not repository.copy_working_state(folder)  # nothing is left to copy
     assert project.fingerprint() == before
+
+
+def test_a_file_that_may_not_be_read_is_named(project, repository, tmp_path):
+    folder = tmp_path / "out"
+    repository.check_out(repository.resolve("HEAD"), folder)
+    project.write("secret.txt", "new, and not git's business\n").chmod(0)
+    with permissions_count(), pytest.raises(FileError, match=r"secret\.txt: it may not be read.* have git ignore it"):
+        repository.copy_working_state(folder)
 
 
 def test_a_file_may_become_a_link_or_take_a_folders_place(project, repository, tmp_path):
