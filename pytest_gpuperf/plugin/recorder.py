@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ from pytest_gpuperf.plugin.collection import skip_reason
 from pytest_gpuperf.plugin.parameters import parameters_of
 from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
 
+_CANARY_PAUSE = 25  # times as long as a reading took: of many short cases, each need not have its own
 _WARM_CALLS = 20
 _WARM_SECONDS = 0.3
 
@@ -61,6 +63,7 @@ class Recorder:
     repeats: int = 0  # the most often one case was measured in this process
     readings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     canaries: Canaries | None = None
+    next_reading: float = 0.0  # not before
     seen: Callable[[Sequence[float]], None] | None = None  # told of the samples while they are taken
     memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
@@ -72,10 +75,13 @@ class Recorder:
         """Before its fixtures make anything."""
         self.memory_before = self.truth.prover.memory_before(self.chosen.memory)
 
-    def read_canaries(self) -> None:
-        """Time the fixed work once more: at the start, between cases and at the end."""
+    def read_canaries(self, *, last: bool = False) -> None:
+        """Time the fixed work once more: at the start, between cases and at the end. Short cases share a reading."""
         if self.canaries is None:
             self.canaries = Canaries(self.chosen)
+        elif not last and monotonic() < self.next_reading:
+            return
+        began = monotonic()
         try:
             readings = self.canaries.read()
         except RuntimeError as error:
@@ -85,6 +91,8 @@ class Recorder:
             raise gone from error
         for name, seconds in readings.items():
             self.readings.setdefault(name, []).append(seconds)
+        ended = monotonic()
+        self.next_reading = ended + _CANARY_PAUSE * (ended - began)
 
     def id_of(self, item: pytest.Item, name: str | None, settings: TestSettings) -> str:
         """What a measurement's case is called."""

@@ -376,7 +376,7 @@ class Suite:
         """The main loop has ended: confirm, judge, report what was withheld, save."""
         if self.recorder.cases and not self.settings.disable:
             with suppress(RuntimeError, DeviceLostError):  # what was measured before the device was lost is kept
-                self.recorder.read_canaries()
+                self.recorder.read_canaries(last=True)
         self.run = self.recorder.run(collection.scope(self.config))
         try:
             if self.gate is not None:

@@ -39,6 +39,13 @@ def test_the_run_holds_the_case_and_where_it_comes_from(story):
     assert run.scope.paths == (".",)
 
 
+def test_of_many_short_cases_each_has_no_reading_of_its_own(story):
+    story.suite("@pytest.mark.parametrize('n', range(10))\ndef test_spin(gpuperf, n):\n    gpuperf(spin, 0.1)\n")
+    assert story.run("--gpuperf-save", "run.json", "--gpuperf-budget", "0.02").ret == 0
+    (session,) = read_run(story.path / "run.json").sessions
+    assert 2 <= len(session.canaries["loop"]) < 8
+
+
 def test_a_root_that_an_options_value_moved_is_refused(story):
     project = story.path / "project"
     (project / "tests").mkdir(parents=True)
