@@ -12,6 +12,7 @@ from pytest_gpuperf.cli import machine
 from pytest_gpuperf.cli.machine import Facts
 from pytest_gpuperf.device.contention import THREADS
 
+UNUSED = "not installed, and no Python file in this folder names it"
 RESTLESS = 0.05  # pieces of equal work differ by more: one process says little here
 
 
@@ -80,8 +81,15 @@ def cpu_energy(facts: Facts) -> Check:
     return Check("cpu energy", f"not available: {reason}", facts.get("why") != "permission")
 
 
-def torch(facts: Facts, cards: int) -> Check:
+def _absent(facts: Facts) -> bool:
+    """Not there at all; what is there and broken is worth a word."""
+    return str(facts.get("error", "")).startswith("ModuleNotFoundError")
+
+
+def torch(facts: Facts, cards: int, *, used: bool = True) -> Check:
     """PyTorch, and whether it sees the cards."""
+    if not used and _absent(facts):
+        return Check("torch", UNUSED)
     if "error" in facts:
         return Check("torch", str(facts["error"]), False, machine.install("torch"))
     said = f"{facts['version']}, built for {'CUDA ' + facts['cuda'] if facts['cuda'] else 'processors only'}"
@@ -96,8 +104,10 @@ def torch(facts: Facts, cards: int) -> Check:
     return Check("torch", f"{said}; it can use no card: {why}", False)
 
 
-def onnxruntime(facts: Facts, cards: int) -> Check:
+def onnxruntime(facts: Facts, cards: int, *, used: bool = True) -> Check:
     """ONNX Runtime, and whether this build has CUDA."""
+    if not used and _absent(facts):
+        return Check("onnxruntime", UNUSED)
     if "error" in facts:
         return Check("onnxruntime", str(facts["error"]), False, machine.install("onnxruntime-gpu"))
     providers = facts["providers"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
@@ -38,13 +39,15 @@ def run(options: Namespace) -> int:
 def _checks() -> Iterator[Check]:
     from pytest_gpuperf.cli import checks, machine
 
+    here = Path.cwd()
     nvml, torch = machine.ask(machine.NVML), machine.ask(machine.TORCH)
     cards = max(machine.nvidia_cards(), len(nvml.get("names", ())))  # the bus of a virtual machine may show none
     yield from guarded("python", checks.python)
     yield from guarded("driver", lambda: checks.driver(nvml, cards, container=machine.in_container()))
     yield from guarded("gpu", lambda: checks.gpus(machine.ask(machine.GPUS)))
-    yield from guarded("torch", lambda: [checks.torch(torch, cards)])
-    yield from guarded("onnxruntime", lambda: [checks.onnxruntime(machine.ask(machine.ONNXRUNTIME), cards)])
+    yield from guarded("torch", lambda: [checks.torch(torch, cards, used=machine.names(here, "torch"))])
+    onnxruntime, used = machine.ask(machine.ONNXRUNTIME), machine.names(here, "onnx")
+    yield from guarded("onnxruntime", lambda: [checks.onnxruntime(onnxruntime, cards, used=used)])
     yield from guarded("cpu clock", lambda: [checks.governor(machine.governors())])
     yield from guarded("cpu energy", lambda: [checks.cpu_energy(machine.ask(machine.POWER))])
     yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest(), torch.get("threads", 1))])

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata, util
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+_NOT_OURS = frozenset({"venv", "env", "node_modules", "site-packages", "build", "dist", "__pycache__"})
+_MOST_FILES = 2000
 Facts = Mapping[str, Any]  # of one library; the key "error" says why there are none
 
 TORCH = """
@@ -86,6 +89,21 @@ def version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def names(folder: Path, word: str) -> bool:
+    """Whether a Python file of the project says a word: what none names, it hardly needs."""
+    looked = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _NOT_OURS)
+        for file in sorted(f for f in files if f.endswith(".py")):
+            looked += 1
+            if looked > _MOST_FILES:  # of a folder as large as that little can be said
+                return True
+            with suppress(OSError):
+                if word in (Path(place) / file).read_text(errors="replace"):
+                    return True
+    return False
 
 
 def install(distribution: str) -> str | None:

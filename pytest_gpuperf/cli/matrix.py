@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.errors import MissingError
 
     if util.find_spec("torch") is None:
-        raise MissingError("The matrix is of what torch can run. Install it with: pip install 'pytest-gpuperf[torch]'")
+        raise MissingError("The matrix is of what torch can run. Install it with: pip install 'pytest-gpuperf[suite]'")
     from pytest_gpuperf.device.choice import choose_device
     from pytest_gpuperf.models import known, names, why_not
     from pytest_gpuperf.reports.formats import terminal_width

@@ -74,7 +74,7 @@ def run(options: Namespace) -> int:
 
     if util.find_spec("torch") is None:
         raise MissingError(
-            "A study serves a model of torch's. Install it with: pip install 'pytest-gpuperf[torch,onnx,serving]'"
+            "A study serves a model of torch's. Install it with: pip install 'pytest-gpuperf[suite,onnx,serving]'"
         )
     studies = _studied(options)
     into = Path(options.into)

@@ -68,7 +68,7 @@ def _repository(options: Namespace) -> int:
     from pytest_gpuperf.errors import MissingError
 
     if util.find_spec("torch") is None:
-        raise MissingError("A workload is torch's. Install it with: pip install 'pytest-gpuperf[torch,onnx]'")
+        raise MissingError("A workload is torch's. Install it with: pip install 'pytest-gpuperf[suite,onnx]'")
     from pytest_gpuperf.models import load
     from pytest_gpuperf.serving.deployment import Deployment
     from pytest_gpuperf.serving.model_repository import write

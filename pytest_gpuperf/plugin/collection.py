@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.version import InvalidVersion, Version
 
 from pytest_gpuperf.errors import DeviceError, UsageError
 
@@ -99,7 +100,7 @@ def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -
     if unknown or marker.args:
         wrong = ", ".join(sorted(unknown)) or repr(marker.args[0])
         raise UsageError(f"{item.nodeid}: @gpu does not take {wrong}. It takes: {', '.join(_GPU_KEYS)}.")
-    device = chosen.device
+    device, capability = chosen.device, _capability(item, str(wants.get("min_capability", "0.0")))
     if device.kind == "cpu":
         if asked == "auto":
             return f"needs a GPU: {_why_none()} To run it on the CPU: --gpuperf-device cpu"
@@ -107,13 +108,20 @@ def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -
         return f"needs a GPU ({', '.join(needs)})" if needs else None
     if (device.memory or 0) < wants.get("min_memory", 0):
         return f"needs {wants['min_memory']} bytes of GPU memory; {device.name} has {device.memory}"
-    capability = str(wants.get("min_capability", "0.0"))
-    if _version(device.capability or "0.0") < _version(capability):
+    if Version(device.capability or "0.0") < capability:
         return f"needs compute capability {capability}; {device.name} has {device.capability}"
     visible, count = _visible(), wants.get("count", 1)
     if visible < count:
         return f"needs {count} GPUs; {visible} visible"
     return None
+
+
+def _capability(item: pytest.Item, text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        what = f"{item.nodeid}: @gpu min_capability: {text!r} is not one"
+        raise UsageError(f"{what}. Write it like '8.0'.") from None
 
 
 def _why_none() -> str:
@@ -126,10 +134,6 @@ def _visible() -> int:  # pragma: no cover - needs a GPU
     from pytest_gpuperf.device.cuda import visible_count
 
     return visible_count()
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
 
 
 def require_gpu(chosen: Chosen) -> None:

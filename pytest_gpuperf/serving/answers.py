@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import httptools
 from msgspec import Struct
 
 from pytest_gpuperf.serving.faults import Fault
 
 LONGEST_HEAD = 1 << 16
 SHOWN = 500  # bytes of a server's message
-_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
-_CLOSES = re.compile(rb"\r\nconnection:\s*close", re.IGNORECASE)
 _SHAPES = re.compile(rb'"shape"\s*:\s*\[([\d,\s]*)\]')
 _TYPES = re.compile(rb'"datatype"\s*:\s*"(\w+)"')
 
@@ -22,6 +21,16 @@ class Expected(Struct, frozen=True):
 
     beginning: bytes  # of the body: names, types and shapes of the outputs
     length: int | None  # of the body; None: numbers written out have no fixed length
+
+
+class _Head:
+    """What httptools tells of it; the body is never given to it, since it would be copied."""
+
+    length: int | None = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-length":
+            self.length = int(value)
 
 
 @dataclass(slots=True)
@@ -49,19 +58,22 @@ class Answer:
             if self.received > LONGEST_HEAD or not self.kept.startswith(b"HTTP/1."[: self.received]):
                 raise ValueError(f"not an HTTP answer: {bytes(self.kept[:SHOWN])!r}")
             return False
-        self._read_head(bytes(self.kept[: end + 2]))
         self.body = end + 4
+        self._read_head(bytes(self.kept[: self.body]))
         return self.received >= self.whole
 
-    def _read_head(self, head: bytes) -> None:
-        length = _LENGTH.search(head)
-        if not head.startswith(b"HTTP/1.") or not head[9:12].isdigit():
-            raise ValueError(f"not an HTTP answer: {head[:SHOWN]!r}")
-        if length is None:
+    def _read_head(self, text: bytes) -> None:
+        head = _Head()
+        parser = httptools.HttpResponseParser(head)
+        try:
+            parser.feed_data(text)
+        except httptools.HttpParserError as error:
+            raise ValueError(f"not an HTTP answer ({error}): {text[:SHOWN]!r}") from None
+        if head.length is None:
             raise ValueError("the answer does not say its length (chunked answers are not read)")
-        self.status = int(head[9:12])
-        self.closes = _CLOSES.search(head) is not None
-        self.whole = len(head) + 2 + int(length[1])
+        self.status = parser.get_status_code()
+        self.closes = not parser.should_keep_alive()
+        self.whole = len(text) + head.length
 
     def fault(self) -> Fault | None:
         """What is wrong with a complete answer."""

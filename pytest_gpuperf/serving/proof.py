@@ -14,16 +14,15 @@ from pytest_gpuperf.measurement.evidence import verdict_of
 from pytest_gpuperf.results.load import Load
 from pytest_gpuperf.results.records import Evidence, Proof, Rating, Witness
 from pytest_gpuperf.results.units import format_bytes, format_seconds
-from pytest_gpuperf.serving.exchange import exchange, fetched
+from pytest_gpuperf.serving.exchange import exchange
 from pytest_gpuperf.serving.processes import processor_seconds
 from pytest_gpuperf.serving.server import Server
-from pytest_gpuperf.serving.statistics import Counters, counters
+from pytest_gpuperf.serving.statistics import Counters, counters, samples
 
 Expected = Literal["cuda", "cpu"]
 _TIMEOUT = 10.0
 _BUSY = 0.25  # processor seconds in a second of computing: instances wait for memory and for each other
 _TICKS = 0.05  # seconds: of less computing the system's ticks of 10 ms tell nothing
-_GPU_METRIC = re.compile(r'^nv_gpu_(\w+)\{gpu_uuid="([^"]*)"\}\s+(\S+)', re.MULTILINE)
 _TOLD = re.compile(r"gpuperf: (?:instance )?(\S+) serves on (cpu|cuda:\d+), ([^\n\"]*)")
 _STATEMENTS = frozenset({"start-up log", "instance kind"})  # what it was told to do, or says that it does
 _LOG = 2000  # lines: what it said at its start
@@ -237,11 +236,10 @@ def _json(server: Server, path: str) -> Mapping[str, Any]:
 def _gpus(server: Server) -> Mapping[str, Mapping[str, float]]:
     if server.metrics_url is None:
         return {}
-    try:
-        text = fetched(server.metrics_url, _TIMEOUT).decode(errors="replace")
-    except OSError:
-        return {}
     found: dict[str, dict[str, float]] = {}
-    for name, uuid, value in _GPU_METRIC.findall(text):
-        found.setdefault(uuid, {})[name] = float(value)
+    try:
+        for name, labels, value in samples(server.metrics_url, "nv_gpu_"):
+            found.setdefault(labels.get("gpu_uuid", ""), {})[name] = value
+    except (OSError, ValueError):
+        return {}
     return found

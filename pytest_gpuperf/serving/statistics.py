@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,6 @@ from pytest_gpuperf.serving.exchange import exchange, fetched
 from pytest_gpuperf.serving.server import Server
 
 _TIMEOUT = 10.0
-_METRIC = re.compile(r'^nv_inference_(\w+)\{[^}]*model="([^"]*)"[^}]*\}\s+(\S+)', re.MULTILINE)
 _UNTOLD = (OSError, ValueError, KeyError, TypeError)  # a server need not have them: unknown, and no failure
 
 
@@ -85,14 +84,23 @@ def _statistics(server: Server) -> Counters | None:
     )
 
 
+def samples(url: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    """What a server's /metrics says under that prefix: name, labels, value. ValueError where it is no such text."""
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - few tell them
+
+    for family in text_string_to_metric_families(fetched(url, _TIMEOUT).decode(errors="replace")):
+        for name, labels, value, *_ in family.samples:
+            if name.startswith(prefix):
+                yield name.removeprefix(prefix).removesuffix("_total"), labels, value
+
+
 def _metrics(server: Server) -> Counters | None:
     if server.metrics_url is None:
         return None
-    text = fetched(server.metrics_url, _TIMEOUT).decode()
     totals: dict[str, float] = {}
-    for name, model, value in _METRIC.findall(text):
-        if model == server.model:
-            totals[name] = totals.get(name, 0.0) + float(value)
+    for name, labels, value in samples(server.metrics_url, "nv_inference_"):
+        if labels.get("model") == server.model:
+            totals[name] = totals.get(name, 0.0) + value
     return Counters(
         source="/metrics",
         requests=totals["request_success"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-HEAVY = ("torch", "numpy", "scipy", "msgspec", "pynvml", "rich")
+HEAVY = ("torch", "numpy", "scipy", "msgspec", "pynvml")
 
 
 def test_loading_the_plugin_loads_nothing_heavy(pytester):
@@ -30,7 +30,7 @@ def test_a_session_that_only_records_does_not_load_what_judges(story):
         import sys
 
         def pytest_unconfigure():
-            print("loaded:", sorted({"torch", "scipy", "rich", "matplotlib"} & set(sys.modules)))
+            print("loaded:", sorted({"torch", "scipy", "matplotlib"} & set(sys.modules)))
         """
     )
     arguments = ("-p", "told", "--gpuperf-device", "cpu", "--gpuperf-save", "run.json", "--gpuperf-markdown", "run.md")

@@ -80,6 +80,13 @@ def test_an_unknown_need_is_refused(story):
     result.stderr.fnmatch_lines(["ERROR: *@gpu does not take memory. It takes: min_memory*"])
 
 
+def test_a_capability_that_is_none_is_refused(story):
+    story.suite(GPU.replace("mark.gpu", "mark.gpu(min_capability='Ampere')"))
+    result = story.run()
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *@gpu min_capability: 'Ampere' is not one. Write it like '8.0'."])
+
+
 @without_cuda
 def test_a_required_gpu_that_is_missing_is_an_error(story):
     story.suite(GPU)

@@ -7,15 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-# A process in which torch, pytest and NVML cannot be imported, as on the machine that only judges; rich and
-# scipy.stats could be, but they are slow to load and have no business here.
+# A process in which torch, pytest and NVML cannot be imported, as on the machine that only judges; scipy.stats could
+# be, but it is slow to load and has no business here.
 WITHOUT = """
 import sys
 from importlib.abc import MetaPathFinder
 
 class Refuses(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name in {"torch", "torchvision", "pytest", "_pytest", "pynvml", "rich", "scipy.stats"}:
+        if name in {"torch", "torchvision", "pytest", "_pytest", "pynvml", "scipy.stats"}:
             raise ImportError(f"{name} is refused here")
 
 sys.meta_path.insert(0, Refuses())

@@ -101,6 +101,31 @@ def test_torch(monkeypatch):
     assert checks.torch(CUDA | {"available": False}, 1).mend == "unset CUDA_VISIBLE_DEVICES"
 
 
+def test_what_the_project_does_not_name_is_no_lack(tmp_path):
+    absent = {"error": "ModuleNotFoundError: No module named 'onnxruntime'"}
+    assert not checks.onnxruntime(absent, 1).good
+    assert checks.onnxruntime(absent, 1, used=False) == checks.Check("onnxruntime", checks.UNUSED)
+    assert checks.torch(absent, 1, used=False) == checks.Check("torch", checks.UNUSED)
+    assert not checks.torch({"error": "OSError: libcudart.so.13"}, 1, used=False).good, "it is there, and broken"
+    assert not machine.names(tmp_path, "torch")
+    for file in ("venv/lib/x.py", ".tox/x.py", "notes.txt"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("import torch")
+    (tmp_path / "gone.py").symlink_to("nowhere.py")
+    assert not machine.names(tmp_path, "torch")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/model.py").write_bytes(b"\xff import torch")
+    assert machine.names(tmp_path, "torch")
+
+
+def test_of_a_folder_too_large_to_look_through_nothing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_MOST_FILES", 1)
+    (tmp_path / "a.py").write_text("")
+    assert not machine.names(tmp_path, "torch")
+    (tmp_path / "b.py").write_text("")
+    assert machine.names(tmp_path, "torch")
+
+
 def test_onnxruntime():
     assert checks.onnxruntime(BROKEN, 0).mend.endswith(" install 'onnxruntime-gpu[cuda,cudnn]>=1.20'")
     processors = {"version": "1.31", "providers": ["CPUExecutionProvider"]}

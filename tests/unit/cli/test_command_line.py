@@ -143,6 +143,6 @@ def test_main_writes_where_a_caller_redirects_it():
 
 
 def test_starting_loads_nothing_heavy():
-    heavy = ("numpy", "scipy", "torch", "pytest", "pynvml", "rich")
+    heavy = ("numpy", "scipy", "torch", "pytest", "pynvml")
     code = f"import sys, pytest_gpuperf.cli; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
