@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,8 @@ LONGEST = 60  # characters of a file name
 TITLE, LABEL, LEVEL = 90, 32, 12  # characters of a text in the picture; its middle is left out where it is longer
 LOGARITHMIC = 8.0  # the largest figure over the smallest, beyond which an axis from zero shows the smallest no more
 PIXELS_AN_INCH = 160
+WIDTH = 9  # inches
+CAPTION = 150  # characters in a line of it
 AIR = (0.012, 0.02, 0.976, 0.95)  # left, bottom, width and height of what is drawn on
 
 
@@ -113,15 +117,19 @@ def _drawn(panel: Panel, theme: Theme, caption: str) -> Figure:
 
     colours = palette(theme)
     bars = len(panel.levels) == 1
-    figure = Figure(
-        figsize=(9, 1.7 + 0.3 * len(panel.lines) if bars else 4.4), layout=ConstrainedLayoutEngine(rect=AIR)
-    )
+    said = textwrap.wrap(visible(caption), CAPTION) or [""]
+    columns = _columns([shortened(line) for line in panel.lines])
+    legend = 0.0 if bars else 0.26 * ceil((len(panel.lines) + 1) / columns)  # with the baseline's line
+    height = (0.6 + 0.3 * len(panel.lines) if bars else 3.4) + legend
+    figure = Figure(figsize=(WIDTH, height + 1.1 + 0.15 * len(said)), layout=ConstrainedLayoutEngine(rect=AIR))
     only = f", {visible(panel.axis)} {shortened(panel.levels[0])}" if bars else ""
     title = shortened(panel.title, TITLE) + only
-    figure.suptitle(title, x=0.015, y=0.975, ha="left", va="top", fontsize=11, fontweight="bold", color=colours["text"])
-    figure.supxlabel(visible(caption), x=0.985, ha="right", fontsize=7.5, color=colours["muted"])
+    # No height is given, of the title or of the caption: only so does the layout keep room for them.
+    figure.suptitle(title, x=0.015, ha="left", fontsize=11, fontweight="bold", color=colours["text"])
+    figure.supxlabel("\n".join(said), x=0.985, ha="right", fontsize=7.5, color=colours["muted"])
     clocks = ", ".join(sorted({p.clock for p in panel.points}))
-    for axes, kind in zip(figure.subplots(1, 2), KINDS, strict=True):
+    rows = figure.add_gridspec(2, 2, height_ratios=(height - legend, max(legend, 0.01)))
+    for axes, kind in zip((figure.add_subplot(rows[0, column]) for column in (0, 1)), KINDS, strict=True):
         axes.set_facecolor(colours["page"])
         axes.set_axisbelow(True)
         axes.tick_params(colors=colours["muted"], which="both", length=0)
@@ -131,10 +139,17 @@ def _drawn(panel: Panel, theme: Theme, caption: str) -> Figure:
         axes.set_title(kind.title.format(clock=visible(clocks)), loc="left", fontsize=9, color=colours["muted"])
     if not bars:
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside lower left", ncols=4, frameon=False, labelcolor=colours["text"], fontsize=8
+        below = figure.add_subplot(rows[1, :])
+        below.set_axis_off()
+        below.legend(
+            handles, labels, loc="upper left", ncols=columns, frameon=False, labelcolor=colours["text"], fontsize=8
         )
     return figure
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """How many labels of the legend stand beside each other: an inch holds some 14 of their characters."""
+    return max(1, int(WIDTH / (0.7 + max(map(len, labels)) / 14)))
 
 
 def _bars(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:

@@ -119,7 +119,9 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     regressed = len({f.case for f in failing if f.fails})
     by_software = len({f.case for f in failing if not f.fails})
     undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
-    said = f"{regressed or 'None'} of {_many(total, 'compared case')} regressed"
+    said = f"{regressed or 'None'} of {total} compared cases regressed"
+    if total == 1:
+        said = f"The one compared case {'regressed' if regressed else 'did not regress'}"
     if by_software:
         return f"{said}; {by_software} slower with other versions of software"
     if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":

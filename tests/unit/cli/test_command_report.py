@@ -20,13 +20,13 @@ def test_a_judged_page_without_torch_or_pytest(tmp_path):
     done = gpuperf("report", "run.json", "--baseline", "base.json", "--html", "out", cwd=tmp_path, bare=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Report: out/index.html\n", "")
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "<title>Failed: 1 of 1 compared case regressed · gpuperf</title>" in page
+    assert "<title>Failed: The one compared case regressed · gpuperf</title>" in page
     again = gpuperf(
         *("report", "run.json", "--baseline", "base.json", "--html", "out", "--tolerance", "throughput=30%"),
         cwd=tmp_path,
     )
     assert again.returncode == 0
-    assert "<title>Passed: None of 1 compared case" in (tmp_path / "out" / "index.html").read_text()
+    assert "<title>Passed: The one compared case did not regress" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_a_page_of_a_run_that_nobody_judged(tmp_path):

@@ -6,12 +6,14 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 
+import matplotlib as mpl
 import msgspec
 import pytest
 from examples import a_baseline, a_measurement, a_run
 from page_suite import a_suite
 
 from pytest_gpuperf.errors import FileError, UsageError
+from pytest_gpuperf.reports.charts import drawing
 from pytest_gpuperf.reports.charts.drawing import plain, require_matplotlib, shortened, write_charts
 from pytest_gpuperf.reports.charts.panels import Reading, panels
 from pytest_gpuperf.reports.palette import palette
@@ -171,3 +173,44 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
 )
 def test_ticks_are_round(text, tick):
     assert plain(text) == tick
+
+
+def overlapping(boxes):
+    """The pairs of names whose boxes have more than a point in common."""
+    return [
+        (a, b)
+        for i, (a, one) in enumerate(boxes)
+        for b, other in boxes[i + 1 :]
+        if min(one.x1, other.x1) - max(one.x0, other.x0) > 1 and min(one.y1, other.y1) - max(one.y0, other.y0) > 1
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 8, 40])
+@pytest.mark.parametrize("backend", ["eager", "a back end of a name as long as any"])
+def test_nothing_in_a_picture_lies_over_anything_else(count, backend):
+    versions = ", ".join(f"package{n} 1.{n}.0" for n in range(15))
+    parameters = [
+        {"batch": str(2 ** (n % 4 if count > 1 else 0)), "precision": "fp16", "backend": f"{backend} {n // 4}"}
+        for n in range(count)
+    ]
+    run = with_parameters(a_run(0, 1, cases=tuple(map(str, range(count)))), *parameters)
+    (panel,) = panels(run, a_baseline(0, 1, cases=tuple(map(str, range(count)))))
+    with mpl.rc_context(dict(drawing.LOOK)):
+        figure = drawing._drawn(panel, "light", f"Tesla T4; {versions}; 2 sessions")
+        figure.draw_without_rendering()
+    texts = [figure._suptitle, figure._supxlabel]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    for axes in figure.axes:
+        title = axes.get_title(loc="left")
+        if title:
+            boxes += [(title, axes._left_title.get_window_extent()), (f"{title}: plot", axes.get_window_extent())]
+        legend = axes.get_legend()
+        if legend is not None:
+            boxes.append(("legend", legend.get_window_extent()))
+    assert len(boxes) == 6 + (count > 1)
+    assert overlapping(boxes) == []
+    for name, box in boxes:
+        assert box.x0 >= 0, name
+        assert box.y0 >= 0, name
+        assert box.x1 <= figure.bbox.width, name
+        assert box.y1 <= figure.bbox.height, name

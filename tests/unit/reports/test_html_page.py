@@ -92,7 +92,7 @@ def test_the_headline_names_how_many_and_the_worst():
 
 def test_a_regressed_memory_is_said_to_be_one():
     front = front_of(subject(finding(A), memory(A, "regressed")))
-    assert front.headline == "1 of 1 compared case regressed"
+    assert front.headline == "The one compared case regressed"
     assert (front.worst.change, front.worst.figures, front.worst.why) == (
         "10.0% [8.9%, 11.1%] more memory",
         "953.7 MiB \u2192 1.024 GiB",
@@ -154,12 +154,12 @@ def test_many_losses_are_counted():
         (
             subject(finding(A), vanished=(B,)),
             "failed",
-            "None of 1 compared case regressed; 1 case vanished",
+            "The one compared case did not regress; 1 case vanished",
         ),
         (
             subject(finding(A), unmeasured={B: "skipped"}),
             "failed",
-            "None of 1 compared case regressed; 1 case not measured",
+            "The one compared case did not regress; 1 case not measured",
         ),
         (
             subject(*(finding(f"x{i}", "inconclusive") for i in range(6))),
@@ -169,12 +169,12 @@ def test_many_losses_are_counted():
         (
             subject(finding(A), expired={A: Waiver(until="2020-01-01", reason="x")}),
             "failed",
-            "None of 1 compared case regressed; it fails for another reason",
+            "The one compared case did not regress; it fails for another reason",
         ),
         (
             subject(finding(A), suite=SUITE),
             "failed",
-            "The suite as a whole regressed; none of 1 compared case regressed by itself",
+            "The suite as a whole regressed; the one compared case did not regress by itself",
         ),
         (Subject(run_of(A)), "measured", "1 case measured; no baseline, so nothing was judged"),
         (Subject(run_of(A, B), baseline=a_baseline(0)), "measured", "2 cases measured; nothing was judged"),

@@ -1,13 +1,14 @@
 // All cases at a glance: a column of squares for every stretch of change, one mark a case.
 
-const OVER_TALL = 170;
+const TALLEST = 170;
+const FURTHEST = Math.log(2); // drawn to scale: what doubled stands at the end of the axis, and so does what is beyond
 
 function overview(entries, open) {
   const judged = entries.filter((entry) => ofTime(entry));
   if (judged.length < 2) return null;
   const OVER_WIDE = room(1192);
   const logs = judged.map((entry) => Math.log(ofTime(entry).ratio));
-  const reach = Math.min(Math.max(0.05, ...logs.map(Math.abs)), Math.log(1.5));
+  const reach = Math.min(Math.max(0.05, ...logs.map(Math.abs)), FURTHEST);
   const size = judged.length < 60 ? 12 : judged.length < 400 ? 9 : 6;
   const bins = Math.floor((OVER_WIDE - 40) / (size + 2));
   const x = linear(-reach, reach, 20, OVER_WIDE - 20);
@@ -18,7 +19,8 @@ function overview(entries, open) {
     columns.set(bin, [...(columns.get(bin) || []), entry]);
   });
   const most = Math.max(...[...columns.values()].map((column) => column.length));
-  const step = Math.min(size + 2, (OVER_TALL - 8) / most);
+  const step = Math.min(size + 2, (TALLEST - 8) / most);
+  const OVER_TALL = Math.max(32, Math.min(TALLEST, most * step + 8)); // a few cases need no room for hundreds
   const chart = s('svg', { viewBox: `0 0 ${OVER_WIDE} ${OVER_TALL + 36}`, class: 'overview', role: 'img',
     'aria-label': `How ${judged.length} cases changed: the table below holds every one of them` });
   const ticks = steps(-Math.expm1(reach), Math.expm1(reach), OVER_WIDE < 600 ? 4 : 8).filter((t) => Math.abs(Math.log1p(t)) <= reach);

@@ -42,23 +42,29 @@ function proven(entry) {
   return entry.proof.verdict === 'proven' ? h('span', { class: 'muted' }, 'proven') : h('span', { class: 'word unvalidated' }, '! unvalidated');
 }
 
-const REACH = Math.log(1.25); // of the small intervals: a quarter slower or faster fills them
+// How far the small intervals reach, the same in every row: as far as the furthest of them, at most what doubled.
+function reachOf(entries) {
+  const ends = entries.map(ofTime).filter(Boolean).flatMap((j) => [j.ratio, j.low ?? j.ratio, j.high ?? j.ratio]);
+  return Math.min(Math.max(Math.log(1.1), ...ends.map((ratio) => Math.abs(Math.log(Math.max(ratio, 1e-9))))), FURTHEST);
+}
 
-function changed(entry) {
+function changed(entry, reach) {
   const j = ofTime(entry);
   if (!j) return NONE;
-  const at = (ratio) => 50 + (Math.max(-REACH, Math.min(REACH, Math.log(Math.max(ratio, 1e-9)))) / REACH) * 48;
+  const at = (ratio) => 50 + (Math.max(-reach, Math.min(reach, Math.log(Math.max(ratio, 1e-9)))) / reach) * 46;
+  const way = Math.abs(Math.log(Math.max(j.ratio, 1e-9))) > reach * 1.001 ? Math.sign(Math.log(j.ratio)) : 0; // beyond it
   const shown = s('svg', { class: `interval ${j.word}`, viewBox: '0 0 100 14', width: 100, height: 14, 'aria-hidden': 'true' },
     s('rect', { class: 'tolerance', x: at(1 / (1 + j.tolerance)), width: at(1 + j.tolerance) - at(1 / (1 + j.tolerance)), y: 0, height: 14 }),
     s('line', { class: 'zero', x1: 50, x2: 50, y1: 0, y2: 14 }),
     j.low === undefined ? null : s('line', { class: 'span', x1: at(j.low), x2: at(j.high), y1: 7, y2: 7 }),
-    s('circle', { cx: at(j.ratio), cy: 7, r: 3.2 }));
+    way ? s('path', { class: 'beyond', d: `M${at(j.ratio) - 2 * way} 2.5 l${5 * way} 4.5 l${-5 * way} 4.5 z` }) : s('circle', { cx: at(j.ratio), cy: 7, r: 3.2 }));
   return h('span', { class: 'changed' }, shown, h('span', { class: 'number' }, change(j.ratio), ' ',
     h('span', { class: 'muted ci' }, j.low === undefined ? '' : `[${change(j.low)}, ${change(j.high)}]`)));
 }
 
 function caseTable(page, onOpen) {
   const columns = COLUMNS.filter((c) => (c.compared === undefined || c.compared === page.compared) && page.cases.some((e) => !missing(c.of(e))));
+  const reach = reachOf(page.cases);
   const several = new Set(page.cases.map((e) => split(e.id)[0])).size > 1; // else it is said once, above
   let order = { key: page.compared ? 'verdict' : 'case', way: 1 };
   let shown = page.cases;
@@ -122,7 +128,7 @@ function caseTable(page, onOpen) {
     const row = h('tr', { role: 'row', class: `case ${entry.word}`, 'data-at': at, 'aria-rowindex': at + 2 }, columns.map((column) =>
       (column.key === 'case'
         ? h('th', { scope: 'row', role: 'rowheader', class: 'case' }, button, several && h('span', { class: 'muted small file' }, breakable(file)))
-        : h('td', { role: 'cell', class: column.number ? 'number' : `at-${column.key}`, 'data-title': column.title }, column.cell(entry)))));
+        : h('td', { role: 'cell', class: column.number ? 'number' : `at-${column.key}`, 'data-title': column.title }, column.cell(entry, reach)))));
     button.addEventListener('click', () => toggle(entry, row, button));
     return open ? [row, panel(entry)] : [row];
   }
