@@ -153,7 +153,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         if (slower or whole) and not self.rules.allow_environment:
             what = f"{slower} of {total} compared figures cost" if slower else "The suite as a whole costs"
             versions = f" ({', '.join(self.changes)})" if self.changes else ""
-            record = f"gpuperf calibrate --sessions 5 --into {self._quoted}{self.invocation.tail()}"
+            record = f"`gpuperf calibrate --sessions 5 --into {self._quoted}{self.invocation.tail()}`"
             allow = "--gpuperf-allow-environment (gpuperf compare: --allow-environment)"
             why = f"{what} more with other versions of software{versions}; no code changed."
             found.append((1, f"{why} If they are meant, record the baseline with them: {record}; or allow it: {allow}"))
@@ -173,7 +173,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         known = f"Least is known of {worst}: no change below {widths[worst]:.0%} could be told. " if worst else ""
         if self.sides:
             again = f"gpuperf ab {shlex.join([self.sides.name, *self.sides.options])} --budget 1800"
-            return f"{known}Let more launches tell: {again}{self.invocation.tail()}"
+            return f"{known}Let more launches tell: `{again}{self.invocation.tail()}`"
         return f"{known}Each inconclusive case says what would decide it."
 
     @property
@@ -186,8 +186,8 @@ class Comparison(Record, frozen=True, kw_only=True):
         if self.sides:
             return "allow it: --allow-missing"
         if self.recorded is None:
-            return f"drop them: gpuperf calibrate --into {self._quoted} --prune{self.invocation.tail()}"
-        return f"drop them: gpuperf accept {shlex.quote(self.recorded)} --into {self._quoted} --prune"
+            return f"drop them: `gpuperf calibrate --into {self._quoted} --prune{self.invocation.tail()}`"
+        return f"drop them: `gpuperf accept {shlex.quote(self.recorded)} --into {self._quoted} --prune`"
 
     def _missing(self) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []

@@ -181,7 +181,7 @@ def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], optio
     yield f"{took}{_why_no_more(plan, done, options)}."
     yield from worst
     tail = f" -- {shlex.join(options.pytest_arguments)}" if options.pytest_arguments else ""
-    yield f"Two revisions in turns can tell less: gpuperf ab HEAD~1{tail}"
+    yield f"Two revisions in turns can tell less: `gpuperf ab HEAD~1{tail}`"
 
 
 def _why_no_more(plan: Plan, done: Calibration, options: Namespace) -> str:

@@ -268,8 +268,8 @@ def published(comparison: Comparison) -> Iterator[str]:
     if count:
         yield (
             f"{many(count, 'case')} at most {PUBLISHED:.0%} slower than a publication says, which tells no more. "
-            f"Measured figures take its place: gpuperf calibrate "
-            f"--into {shlex.quote(comparison.baseline)}{comparison.invocation.tail()}"
+            f"Measured figures take its place: `gpuperf calibrate "
+            f"--into {shlex.quote(comparison.baseline)}{comparison.invocation.tail()}`"
         )
 
 

@@ -47,11 +47,11 @@ def _columns(character: str) -> int:
 
 
 def prose(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
-    """Sentences in lines of that width; a word that is too long stays whole, so that it can be copied."""
+    """Sentences in lines of that width; a long word, or a command between ``, stays whole, so that it can be copied."""
     hanging = indent if hanging is None else hanging
     lines: list[str] = []
     line = ""
-    for word in visible(text).split(" "):
+    for word in _words(visible(text)):
         start = hanging if lines else indent
         if line and display_width(f"{start}{line} {word}") > width:
             lines.append(start + line)
@@ -60,6 +60,16 @@ def prose(text: str, width: int, indent: str = "", hanging: str | None = None) -
             line = f"{line} {word}" if line else word
     lines.append((hanging if lines else indent) + line)
     return [inert(line) for line in lines]
+
+
+def _words(text: str) -> Iterator[str]:
+    words = text.split(" ")
+    while words:
+        count = 1
+        if words[0].count("`") % 2:  # the other one of the pair ends the word
+            count += next((i for i, later in enumerate(words[1:], 1) if later.count("`") % 2), 0)
+        yield " ".join(words[:count])
+        del words[:count]
 
 
 def broken(name: str, width: int) -> list[str]:

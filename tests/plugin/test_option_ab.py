@@ -56,7 +56,7 @@ def test_a_slower_test_fails_and_the_others_pass_each_reported_once(slower, pyte
             "  base      * /s, * a call (base (*))",
             "  head      * /s, * a call (HEAD (*+dirty))",
             "  Look at it again, longer:",
-            "    gpuperf ab base --budget 1800 -- 'tests/test_perf.py::test_call[[]spin]'",
+            "    gpuperf ab base --budget 1800 -- --gpuperf-device cpu * 'tests/test_perf.py::test_call[[]spin]'",
             "case *base (*)  HEAD (*+dirty) * change  verdict",
             "  test_call[[]spin]* REGRESSED",
             "gpuperf: 1 of 2 compared figures regressed.",

@@ -23,7 +23,9 @@ def test_a_deleted_test_has_vanished(story):
     story.suite(TWO.split("def test_two", maxsplit=1)[0])
     result = judged(story)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*test_perf.py::test_two*", "gpuperf: 1 case of the baseline vanished*--prune"])
+    result.stdout.fnmatch_lines(
+        ["*test_perf.py::test_two*", "gpuperf: 1 case of the baseline vanished*--prune -- --gpuperf-device cpu *`"]
+    )
     assert judged(story, "--gpuperf-allow-missing").ret == 0
 
 

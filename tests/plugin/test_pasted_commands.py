@@ -31,9 +31,9 @@ def paste(monkeypatch):
 
 def offered(text: str, words: str) -> str:
     """The one command that starts with these words; several places may print it."""
-    found = set(re.findall(rf"(?:^|[ (]){re.escape(words)}[^\n;]*", text, re.MULTILINE))
-    assert len({command.strip(" (") for command in found}) == 1, (found, text)
-    return found.pop().strip(" (").removesuffix(".")
+    found = set(re.findall(rf"(?:^|[ (`]){re.escape(words)}[^\n;`]*", text, re.MULTILINE))
+    assert len({command.strip(" (`") for command in found}) == 1, (found, text)
+    return found.pop().strip(" (`").removesuffix(".")
 
 
 @pytest.mark.parametrize("below", [".", "tests"])

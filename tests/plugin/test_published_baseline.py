@@ -91,7 +91,7 @@ def test_one_line_says_what_a_publication_decides_and_what_takes_its_place(tmp_p
     done = gpuperf("compare", T4, "run.json", cwd=tmp_path, bare=True, COLUMNS="250")
     assert (
         "\n5 cases at most 25% slower than a publication says, which tells no more. Measured figures take its place: "
-        f"gpuperf calibrate --into {T4}\n"
+        f"`gpuperf calibrate --into {T4}`\n"
     ) in done.stdout
     assert "reference:" not in done.stdout  # what it says of each case is in the table
     assert re.search(r"resnet50-fp32-eager-32\] .* \+10\.\d% +reference\n", done.stdout), done.stdout

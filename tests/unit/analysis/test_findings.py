@@ -19,7 +19,7 @@ def test_what_other_software_made_slower_fails_unless_it_may():
     (problem,) = failed.problems
     assert problem == (
         "1 of 2 compared figures cost more with other versions of software (torch 2.13.0 -> 2.15.0); no code changed. "
-        "If they are meant, record the baseline with them: gpuperf calibrate --sessions 5 --into baselines/t4.json"
+        "If they are meant, record the baseline with them: `gpuperf calibrate --sessions 5 --into baselines/t4.json`"
         "; or allow it: --gpuperf-allow-environment (gpuperf compare: --allow-environment)"
     )
     allowed = comparison(*given, rules=ALLOWED)

@@ -70,7 +70,7 @@ def test_too_little_decided(project):
     project.two_commits(suite=wild(project))
     done = ab(project, "base")
     assert done.returncode == 7, done.stdout + done.stderr
-    assert "Let more launches tell: gpuperf ab base --budget 1800 -- " in " ".join(done.stdout.split())
+    assert "Let more launches tell: `gpuperf ab base --budget 1800 -- " in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

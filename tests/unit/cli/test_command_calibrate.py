@@ -94,7 +94,7 @@ def test_it_says_which_case_is_worst_and_why(suite):
         r"test_suite\.py::test_wait tells \d\d\.\d%: bimodal: 4 sessions near [^,]+ ms, 2\s+near [^,]+ ms\n",
         done.stdout,
     )
-    assert done.stdout.endswith(f"gpuperf ab HEAD~1 -- {shlex.join(PYTEST[1:])}\n")
+    assert done.stdout.endswith(f"`gpuperf ab HEAD~1 -- {shlex.join(PYTEST[1:])}`\n")
 
 
 def test_sessions_before_one_that_failed_are_not_lost(suite):
@@ -158,8 +158,8 @@ def test_it_says_how_far_it_came_and_why_no_further(options, ended, seconds, sai
     assert heading == f"1 case cannot tell {parsed.until or '3%'}, worst first:"
     assert worst == "test_suite.py::test_sum tells 8.4%: noisy: its sessions differ by 9.1%"
     assert advice.startswith("Two revisions in turns can tell less: ")
-    command = shlex.split(advice.split("gpuperf ")[1])
-    assert parse(command).base == "BASE"
+    command = shlex.split(advice.split("gpuperf ")[1].rstrip("`"))
+    assert parse(command).base == "HEAD~1"
 
 
 def test_ctrl_c_changes_nothing(suite):

@@ -82,7 +82,7 @@ def test_two_runs_are_compared_as_far_as_one_session_tells(files):
     assert done.returncode == 1, "a case vanished"
     assert "4.0% slower in 1 session, beside 3 of the baseline" in done.stdout
     assert "(`gpuperf calibrate --sessions 2 --into baselines/tesla-t4.json`)" in done.stdout
-    assert "drop them: gpuperf accept noisy.json --into baselines/tesla-t4.json --prune" in done.stdout
+    assert "drop them: `gpuperf accept noisy.json --into baselines/tesla-t4.json --prune`" in done.stdout
 
 
 def test_a_margin_on_the_command_line_decides_within_what_a_case_is_unchanged(files):

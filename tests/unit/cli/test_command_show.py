@@ -43,8 +43,8 @@ def test_a_run_tells_how_much_of_the_device_it_used(tmp_path):
     other = msgspec.structs.replace(case, id="tests/test_x.py::test[b]")
     run = msgspec.structs.replace(known, cases=(msgspec.structs.replace(case, measurements=tuple(counted)), other))
     shown = [" ".join(line.split()) for line in run_contents("r.json", run, 200).split("\n")]
-    assert any(line.startswith("test[a]") and line.endswith("0.499 TFLOP/s, 25% of the device's") for line in shown)
-    assert any(line.startswith("test[b]") and line.endswith("-") for line in shown)
+    assert any(line.startswith("[a]") and line.endswith("0.499 TFLOP/s, 25% of the device's") for line in shown)
+    assert any(line.startswith("[b]") and line.endswith("-") for line in shown)
     bare = msgspec.structs.replace(case, measurements=(msgspec.structs.replace(counted[0], ceiling=None),))
     assert "0.499 TFLOP/s\n" in run_contents("r.json", msgspec.structs.replace(known, cases=(bare,)), 200) + "\n"
 
@@ -61,8 +61,8 @@ def test_a_baseline_tells_the_noise_of_each_case(tmp_path):
     assert done.returncode == 0
     assert "base.json: a baseline, measured, 2 cases, 5 sessions" in done.stdout
     assert "waived until 2031-01-31: tests/test_x.py::test[a] (the <new> kernel | known)" in done.stdout
-    assert re.search(r"test\[a\] +5 +800 /s +10.0 ms +10.0% +10.1%", done.stdout)
-    assert re.search(r"test\[b\] +5 +800 /s +10.0 ms +0.0% +3.0%", done.stdout)
+    assert re.search(r"\[a\] +5 +800 /s +10.0 ms +10.0% +10.1%", done.stdout)
+    assert re.search(r"\[b\] +5 +800 /s +10.0 ms +0.0% +3.0%", done.stdout)
     assert "tells: the smallest slow-down" in done.stdout
     assert done.stdout.endswith(
         "1 case cannot tell 3%, worst first:\n"

@@ -86,3 +86,13 @@ def test_a_name_too_long_stands_above_its_figures():
 def test_a_narrow_terminal_still_gets_names():
     lines = table(("case", "figure"), "lr", {"": [("name", "1" * 30)]}, 10)
     assert lines[1].startswith("name ")
+
+
+def test_a_command_in_a_sentence_stays_whole():
+    command = "`gpuperf calibrate --sessions 4 --into base.json`"
+    assert prose(f"Record more ({command}), or wait for a while.", 30, hanging="  ") == [
+        "Record more",
+        f"  ({command}),",
+        "  or wait for a while.",
+    ]
+    assert prose("one ` alone breaks as it did", 12) == ["one ` alone", "breaks as it", "did"]
