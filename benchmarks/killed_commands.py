@@ -50,6 +50,7 @@ def test_hash(gpuperf, n):
     data = b"x" * {size}
     gpuperf(lambda: hashlib.sha256(data).digest())
 """
+THEIRS = ("torchinductor", ".ses")  # what torch and ONNX Runtime keep in the temporary folder
 SHARED = Path("/dev/shm")
 WAIT = 2.0  # seconds, after which nothing may be left
 LONGEST = 90.0  # seconds that a whole run may take; what takes longer is ended somewhere in them
@@ -144,7 +145,7 @@ class Place:
             after,
             list(living(mark)),
             [*self._things(), *map(str, set(SHARED.iterdir()) - shared)],
-            sorted(p.name for p in self.temporary.iterdir() if not p.name.startswith("torchinductor")),  # torch's own
+            sorted(p.name for p in self.temporary.iterdir() if not p.name.startswith(THEIRS)),
             self.said(),
         )
         for pid in (int(line.split()[0]) for line in found.processes):

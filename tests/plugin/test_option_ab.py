@@ -58,7 +58,7 @@ def test_a_slower_test_fails_and_the_others_pass_each_reported_once(slower, pyte
             "  Look at it again, longer:",
             "    gpuperf ab base --budget 1800 -- --gpuperf-device cpu * 'tests/test_perf.py::test_call[[]spin]'",
             "case *base (*)  HEAD (*+dirty) * change  verdict",
-            "  test_call[[]spin]* REGRESSED",
+            "    [[]spin]* REGRESSED",
             "gpuperf: 1 of 2 compared figures regressed.",
             "gpuperf: tests that measure nothing, left out: 1",
             "FAILED tests/test_perf.py::test_call[[]spin] - regressed: throughput",
