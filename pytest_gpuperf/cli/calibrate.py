@@ -180,6 +180,8 @@ def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], optio
         return
     yield f"{took}{_why_no_more(plan, done, options)}."
     yield from worst
+    if all(session.revision is None for run in done.runs for session in run.sessions):
+        return
     tail = f" -- {shlex.join(options.pytest_arguments)}" if options.pytest_arguments else ""
     yield f"Two revisions in turns can tell less: `gpuperf ab HEAD~1{tail}`"
 

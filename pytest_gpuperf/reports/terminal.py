@@ -257,7 +257,7 @@ class Names:
 
     def some(self, cases: Iterable[str]) -> str:
         """The first few, and how many more."""
-        listed = [self.one(case) for case in cases]
+        listed = [self.one(case) for case in dict.fromkeys(cases)]
         more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
         return ", ".join(listed[:NAMED]) + more
 

@@ -194,6 +194,9 @@ def test_what_differs_in_one_figure_is_said_once_with_its_range():
     ]
     lines = lines_of(render_table(None, msgspec.structs.replace(run, cases=tuple(noted)), 120))
     assert "note: waited for 8.5% to 1,100% of the time (test_a, test_b, test_c)" in lines
+    twice = msgspec.structs.replace(noted[0], measurements=noted[0].measurements + noted[1].measurements)
+    lines = lines_of(render_table(None, msgspec.structs.replace(run, cases=(twice,)), 120))
+    assert "note: waited for 8.5% to 20% of the time (test_a)" in lines
 
 
 def test_what_differs_in_more_figures_is_said_of_the_first_case():
