@@ -87,11 +87,12 @@ def _options(config: pytest.Config) -> list[str]:
 
 
 def _lasting(options: Sequence[str]) -> Iterator[str]:
-    words = iter(options)
-    for word in words:
+    left = list(options)
+    while left:
+        word = left.pop(0)
         name, separator, _ = word.partition("=")
         if name in _WITH_VALUE:
-            if not separator:
-                next(words, None)
+            if not separator and left and not left[0].startswith("-"):  # the value of --cov may be left out
+                del left[0]
         elif word not in _FLAGS and not _SHOWN.fullmatch(word):
             yield word

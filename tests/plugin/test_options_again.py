@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_gpuperf.plugin.again import _lasting
 from pytest_gpuperf.results.files import read_run
 
 SPIN = """
@@ -22,6 +23,7 @@ SPIN = """
         (("--gpuperf-strict", "--gpuperf-min-decided", "50%", "--gpuperf-confirm=off"), ()),
         (("-m", "not gpu", "-k", "spin", "-p", "no:doctest"), ("-m", "not gpu", "-k", "spin", "-p", "no:doctest")),
         (("--gpuperf-scale", "smoke", "--gpuperf-margin=5%"), ("--gpuperf-scale", "smoke", "--gpuperf-margin=5%")),
+        (("-rN", "--gpuperf-markdown", "m.md", "-m", "not gpu"), ("-m", "not gpu")),
         (("-o", "xfail_strict=true", "test_perf.py"), ("-o", "xfail_strict=true")),
     ],
 )
@@ -32,3 +34,7 @@ def test_what_the_next_session_needs_too(story, typed, kept):
     scope = read_run(story.path / "run.json").scope
     assert scope.options == ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.2", *kept)
     assert scope.root == "."
+
+
+def test_an_option_whose_value_was_left_out_takes_no_other():
+    assert list(_lasting(["--cov", "--gpuperf-device", "cpu", "--cov", "src", "-x"])) == ["--gpuperf-device", "cpu"]
