@@ -38,10 +38,11 @@ def run(options: Namespace) -> int:
 
 def _checks() -> Iterator[Check]:
     from pytest_gpuperf.cli import checks, machine
+    from pytest_gpuperf.device.identity import nvidia_cards
 
     here = Path.cwd()
     nvml, torch = machine.ask(machine.NVML), machine.ask(machine.TORCH)
-    cards = max(machine.nvidia_cards(), len(nvml.get("names", ())))  # the bus of a virtual machine may show none
+    cards = max(nvidia_cards(), len(nvml.get("names", ())))  # the bus of a virtual machine may show none
     yield from guarded("python", checks.python)
     yield from guarded("driver", lambda: checks.driver(nvml, cards, container=machine.in_container()))
     yield from guarded("gpu", lambda: checks.gpus(machine.ask(machine.GPUS)))

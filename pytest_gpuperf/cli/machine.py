@@ -130,15 +130,6 @@ def installer() -> str | None:
     return f"UV_PYTHON={python} uv pip" if shutil.which("uv") else None
 
 
-def nvidia_cards(root: Path = Path("/")) -> int:
-    """NVIDIA display and 3D controllers on the PCI bus, whether or not a driver knows them."""
-    found = 0
-    for vendor in root.glob("sys/bus/pci/devices/*/vendor"):
-        kind = vendor.with_name("class")
-        found += _text(vendor) == "0x10de" and _text(kind).startswith("0x03")
-    return found
-
-
 def in_container(root: Path = Path("/")) -> bool:
     """Whether a container hides the machine."""
     return any((root / mark).exists() for mark in (".dockerenv", "run/.containerenv"))

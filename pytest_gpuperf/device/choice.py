@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_gpuperf.device import cuda, identity
 from pytest_gpuperf.device.clocks import Clock, HostClock
@@ -25,6 +25,7 @@ class Chosen:
     clock: Clock
     memory: MemoryMeter
     sensors: Sensors
+    passed_over: str | None = None  # why a card of this machine is not used, though nobody asked for the processor
 
     def environment(self) -> Environment:
         """What a run says of where its figures come from."""
@@ -43,7 +44,7 @@ def choose_device(request: str) -> Chosen:
     if missing is None:  # pragma: no cover - needs a GPU
         return _cuda(int(request[5:]) if ":" in request else None)
     if request == "auto":
-        return _cpu()
+        return replace(_cpu(), passed_over=missing if identity.nvidia_cards() else None)
     raise DeviceError(f"--gpuperf-device {request}: {missing} To measure on the processor: --gpuperf-device cpu.")
 
 

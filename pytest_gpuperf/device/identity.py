@@ -63,6 +63,15 @@ def _cpu_name(root: Path) -> str:
     return platform.machine() or "unknown processor"
 
 
+def nvidia_cards(root: Path = Path("/")) -> int:
+    """NVIDIA display and 3D controllers on the PCI bus, whether or not a driver knows them."""
+    found = 0
+    for vendor in root.glob("sys/bus/pci/devices/*/vendor"):
+        kind = _read(vendor.with_name("class")) or ""
+        found += (_read(vendor) or "").strip() == "0x10de" and kind.startswith("0x03")
+    return found
+
+
 def _memory(root: Path) -> int:
     for line in (_read(root / "proc/meminfo") or "").splitlines():
         if line.startswith("MemTotal:"):

@@ -25,6 +25,9 @@ def write_opening(reporter: pytest.TerminalReporter, suite: Suite) -> None:
     elif suite.gate is not None:
         line += f"; judged against {suite.gate.name} ({many(len(suite.gate.baseline.cases), 'case')})"
     reporter.write_line(line)
+    passed_over = suite.recorder.chosen.passed_over
+    if passed_over is not None:
+        reporter.write_line(f"gpuperf: this machine has an NVIDIA card, which is not used: {passed_over}", yellow=True)
 
 
 def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_gpuperf.device import identity
+
 torch = pytest.importorskip("torch")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -58,6 +60,18 @@ def test_auto_runs_what_is_not_of_the_accelerator_suite_on_the_cpu(story):
             gpuperf(spin, 0.2)
     """)
     story.pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+@without_cuda
+@pytest.mark.parametrize(
+    ("cards", "options", "said"), [(1, (), True), (0, (), False), (1, ("--gpuperf-device=cpu",), False)]
+)
+def test_a_card_that_cannot_be_used_is_not_passed_over_in_silence(story, monkeypatch, cards, options, said):
+    monkeypatch.setattr(identity, "nvidia_cards", lambda: cards)
+    story.suite("def test_spin(gpuperf):\n    gpuperf(spin, 0.2)\n")
+    result = story.pytester.runpytest_inprocess("--gpuperf-budget=0.1", *options)
+    result.assert_outcomes(passed=1)
+    assert ("this machine has an NVIDIA card, which is not used: " in result.stdout.str()) == said
 
 
 def test_an_explicit_cpu_runs_the_accelerator_suite(story):

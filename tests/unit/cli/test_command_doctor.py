@@ -10,6 +10,7 @@ import pytest
 from command import gpuperf
 
 from pytest_gpuperf.cli import checks, doctor, machine
+from pytest_gpuperf.device.identity import nvidia_cards
 
 CUDA = {"version": "2.15.0", "cuda": "13.2", "available": True}
 BROKEN = {"error": "ModuleNotFoundError: No module named 'torch'"}
@@ -157,7 +158,7 @@ def test_what_the_kernel_says(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
 
-    assert (machine.nvidia_cards(tmp_path), machine.governors(tmp_path)) == (0, set())
+    assert (nvidia_cards(tmp_path), machine.governors(tmp_path)) == (0, set())
     assert not machine.in_container(tmp_path)
     for number, (vendor, kind) in enumerate([("0x10de", "0x030200"), ("0x10de", "0x040300"), ("0x8086", "0x030000")]):
         write(f"sys/bus/pci/devices/{number}/vendor", vendor + "\n")
@@ -165,7 +166,7 @@ def test_what_the_kernel_says(tmp_path):
     write("sys/bus/pci/devices/3/vendor", "0x10de")  # of no class: gone between two looks
     write("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")
     write("run/.containerenv", "")
-    assert (machine.nvidia_cards(tmp_path), machine.governors(tmp_path)) == (1, {"powersave"})
+    assert (nvidia_cards(tmp_path), machine.governors(tmp_path)) == (1, {"powersave"})
     assert machine.in_container(tmp_path)
 
 
