@@ -35,6 +35,10 @@ class ProcessorWatch:
         self._now = now
         self._began: tuple[float, Mapping[str, _Thread]] | None = None
 
+    def megahertz(self) -> float | None:
+        """A processor's clock is its own business: cores differ, and virtual machines do not tell."""
+        return None
+
     def before_block(self) -> None:
         """Look once, when the first block begins."""
         if self._began is None:

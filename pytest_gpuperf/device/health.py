@@ -79,6 +79,10 @@ class Health:
 class Watch(Protocol):
     """Looks at a device around each block of one measurement."""
 
+    def megahertz(self) -> float | None:
+        """The clock that the device's processors run at now; None where nobody tells."""
+        ...
+
     def before_block(self) -> None:
         """The block begins."""
         ...
@@ -105,6 +109,10 @@ class CardWatch:
         self._limited = 0
         self._blocks = 0
         self._others: set[int] = set()
+
+    def megahertz(self) -> float | None:
+        """The clock that its processors run at now; None where the driver does not tell."""
+        return _present(self._device.sm_clock())
 
     def before_block(self) -> None:
         """Look at the card, unless the block before has just ended."""

@@ -32,6 +32,8 @@ class Plan:
     warmup_window: float = 0.025
     warmup_windows: int = 3  # windows in a row that must bring no gain ...
     warmup_gain: float = 0.01  # ... over the fastest before them
+    sustained_seconds: float = 0.3  # in which a card's clock must stand still, under the load that is timed ...
+    sustained_spread: float = 0.02  # ... its readings no further apart than this
 
     @property
     def warmup_cap(self) -> float:

@@ -19,7 +19,7 @@ from pytest_gpuperf.measurement.cache import Workload
 from pytest_gpuperf.measurement.garbage import collector_off
 from pytest_gpuperf.measurement.patience import Patience
 from pytest_gpuperf.measurement.plan import Pace, Plan
-from pytest_gpuperf.measurement.warmup import warm_up
+from pytest_gpuperf.measurement.warmup import WarmUp, sustain, warm_up
 from pytest_gpuperf.results.records import Measurement
 
 _ASK_AGAIN = 1.05
@@ -117,6 +117,7 @@ def _measure(
     clock, note = clock.fitted(call)
     memory.reset()
     calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
+    spans, sustained = _sustain(call, before_span, calls, plan, clock, warm, watch)
     timed = _Timed(calls)
     ended = sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
     return Measurement(
@@ -130,12 +131,22 @@ def _measure(
         walls=tuple(timed.walls),
         latencies=tuple(timed.latencies),
         first_call=first_call,
-        warmup_calls=warm.calls,
-        warmup_seconds=warm.seconds,
+        warmup_calls=warm.calls + spans * calls,
+        warmup_seconds=warm.seconds + sustained,
         peak_memory=memory.peak(),
         memory_source=memory.source,
         notes=(*(() if note is None else (note,)), *timed.notes, *patience.notes),
     )
+
+
+def _sustain(
+    call: Call, before_span: Call | None, calls: int, plan: Plan, clock: Clock, warm: WarmUp, watch: Watch | None
+) -> tuple[int, float]:
+    """Until the card's clock stands still under what will be timed: spans, as they will be."""
+    if watch is None:
+        return 0, 0.0
+    span = calls * warm.call_seconds
+    return sustain(lambda spans: clock.block(call, spans, calls, before_span), span, plan, clock, watch.megahertz)
 
 
 def _calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:

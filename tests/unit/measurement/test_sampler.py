@@ -12,6 +12,7 @@ import pytest
 
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock
+from pytest_gpuperf.device.health import Health
 from pytest_gpuperf.device.memory import ResidentMemory
 from pytest_gpuperf.errors import DeviceLostError, MeasurementError, OutOfMemoryError, UsageError, WorkloadError
 from pytest_gpuperf.measurement.cache import Workload
@@ -423,3 +424,61 @@ def test_a_real_model_on_the_processor():
     assert m.device_time.low > 0
     assert m.throughput == pytest.approx(8 / m.device_time.median)
     assert m.peak_memory is None or m.peak_memory > 2**20
+
+
+class Card:
+    """A card under load, in virtual time: after some of it another clock, and calls that take accordingly."""
+
+    def __init__(self, *later: tuple[float, float]) -> None:
+        self.steps = ((0.0, 1980.0), *later)
+        self.script = Script(lambda _: 1e-3 * 1980.0 / self.now())
+
+    def now(self) -> float:
+        spent = self.script.ns / 1e9
+        return [clock for since, clock in self.steps if since <= spent][-1]
+
+    def megahertz(self) -> float | None:
+        return self.now()
+
+    def before_block(self) -> None:
+        pass
+
+    def after_block(self) -> str | None:
+        return None
+
+    def health(self, state: str | None) -> Health:
+        return Health(state=state)
+
+
+def test_a_card_is_warm_when_its_clock_stands_still_under_the_load():
+    steady = Card()
+    m = measured(steady.script, watch=steady)
+    assert 0.3 <= m.warmup_seconds <= 0.6
+    assert m.samples == pytest.approx([1e-3] * len(m.samples))
+    falling = Card((0.2, 1700.0), (0.35, 1545.0))  # held by its power limit
+    m = measured(falling.script, watch=falling)
+    assert 0.6 <= m.warmup_seconds <= 0.9
+    assert m.samples == pytest.approx([1e-3 * 1980 / 1545] * len(m.samples), rel=1e-6)
+    assert m.warmup_calls == pytest.approx(m.warmup_seconds / 1.2e-3, rel=0.2)
+
+
+def test_a_clock_that_never_stands_still_is_measured_as_it_is():
+    steps = [(n / 20, 1500.0 + 400 * (n % 2)) for n in range(1, 400)]
+    restless = Card(*steps)
+    m = measured(restless.script, watch=restless)
+    assert 1.9 <= m.warmup_seconds <= 2.4
+    restless = Card(*steps)
+    m = measured(restless.script, Plan(budget=1), watch=restless)
+    assert m.warmup_seconds <= 0.5, "a small budget is not spent on warming up"
+
+
+def test_where_nobody_tells_the_clock_nothing_more_is_warmed_up(monkeypatch):
+    silent = Card()
+    monkeypatch.setattr(silent, "megahertz", lambda: None)
+    assert measured(silent.script, watch=silent).warmup_seconds == measured(Card().script).warmup_seconds
+
+
+def test_what_is_slower_than_the_cap_is_measured_at_once():
+    slow = Card()
+    slow.script = Script(lambda _: 5.0)
+    assert measured(slow.script, watch=slow).warmup_calls == 1
