@@ -26,6 +26,7 @@ def measured_properties(case: Case, device: str) -> list[Property]:
         "device": device,
         "evidence": newest.evidence.verdict if newest.evidence else "not looked at",
         **({"peak_memory": str(round(median(peaks)))} if peaks else {}),  # bytes
+        **({} if newest.peak_allocated is None else {"peak_allocated": str(newest.peak_allocated)}),
     }
     return [(f"{_prefix(case.id, case.test)}.{name}", text) for name, text in found.items()]
 

@@ -17,7 +17,7 @@ from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profi
 from pytest_gpuperf.reports.html.shared import Shared
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.records import Accepted, Case, Evidence, Measurement
-from pytest_gpuperf.results.units import METRICS, format_seconds, log_tolerance, significant
+from pytest_gpuperf.results.units import METRICS, format_bytes, format_seconds, log_tolerance, significant
 
 GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four
@@ -71,7 +71,7 @@ def entry(
         proof=_proof(same, page),
         causes=tuple(map(visible, causes(explanation))),
         ran=changed_kernels(explanation, page) or profiled(case.profile, page),
-        accept=_accept(case, page.baseline) if words & {"regressed", "environment", "waived"} else None,
+        accept=_accept(case, page) if words & {"regressed", "environment", "waived"} else None,
     )
 
 
@@ -180,11 +180,18 @@ def _facts(m: Measurement, figures: Figures) -> Iterator[tuple[str, str]]:
         yield "host beyond device", f"{significant(m.host_gap * 1e6)} us a call"
     if figures.memory_source:
         yield "memory by", visible(figures.memory_source)
+    if m.peak_allocated is not None:
+        yield "peak with what was there before", format_bytes(m.peak_allocated)
     if m.energy_above_idle is not None:
         yield "energy above idle", f"{significant(m.energy_above_idle)} J/item"
     rate = arithmetic(m)
     if rate is not None:
         yield "arithmetic", rate
+    yield from _card(m)
+
+
+def _card(m: Measurement) -> Iterator[tuple[str, str]]:
+    """How the card ran meanwhile."""
     if m.sm_clock is not None:
         yield "SM clock", f"{m.sm_clock} MHz"
     if m.temperature is not None:
@@ -193,5 +200,6 @@ def _facts(m: Measurement, figures: Figures) -> Iterator[tuple[str, str]]:
         yield "state", visible(m.state)
 
 
-def _accept(case: Case, baseline: str) -> str:
-    return visible(shlex.join(["gpuperf", "calibrate", "--sessions", "5", "--into", baseline, "--", case.test]))
+def _accept(case: Case, page: Shared) -> str:
+    command = ["gpuperf", "calibrate", "--sessions", "5", "--into", page.baseline]
+    return visible(shlex.join([*command, "--", *page.invocation.arguments(case.test)]))

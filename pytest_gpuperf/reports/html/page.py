@@ -31,6 +31,7 @@ def page_of(subject: Subject) -> Page:
         sessions={(s.id, old): i for i, (s, old) in enumerate(headers)},
         parameters=(*usual, *sorted(names.difference(usual))),
         baseline=comparison.baseline if comparison else "",
+        invocation=subject.run.scope.invocation,
     )
     cases = [
         entry(

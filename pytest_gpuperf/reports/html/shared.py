@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_gpuperf.reports.html.content import Text
 from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.results.invocation import Invocation
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Shared:
     sessions: Mapping[tuple[str, bool], int]  # (id, whether of the baseline) -> its place on the page
     parameters: tuple[str, ...]  # their names, in the order people say them
     baseline: str  # its path
+    invocation: Invocation  # of pytest, which commands to copy repeat
     texts: dict[str, Text] = field(default_factory=dict[str, Text])
 
     def text(self, said: str) -> Text:

@@ -260,6 +260,7 @@ def test_the_gravest_case_comes_first_and_the_baseline_s_blocks_stand_beside_it(
             run.cases[2],
         ),
     )
+    run = msgspec.structs.replace(run, scope=Scope(options=("--gpuperf-device", "cpu"), root=".."))
     page = page_of(judged(run, a_baseline(0, 1, 2, 3, 4)))
     assert [(c.id[-2], c.word) for c in page.cases] == [("b", "regressed"), ("a", "unchanged"), ("c", "new")]
     slow = page.cases[0]
@@ -267,7 +268,8 @@ def test_the_gravest_case_comes_first_and_the_baseline_s_blocks_stand_beside_it(
     assert [page.sessions[s[0]].baseline for s in slow.strips] == [True] * 5 + [False]
     assert slow.strips[0][1:] == (-5, 5)
     assert all(9900 < part < 10100 for part in slow.strips[-1][1:])  # twice the time
-    assert slow.accept == "gpuperf calibrate --sessions 5 --into base.json -- 'tests/test_x.py::test[b]'"
+    again = "gpuperf calibrate --sessions 5 --into base.json"
+    assert slow.accept == f"{again} -- --gpuperf-device cpu '../tests/test_x.py::test[b]'"
     assert page.cases[1].accept is None
     assert page.compared
 
@@ -453,3 +455,10 @@ def test_without_jinja2_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(UsageError, match=re.escape("pip install 'pytest-gpuperf[report]'")):
         render_html(Subject(run_of(A)))
+
+
+def test_both_peaks_of_memory_are_named():
+    run = run_of(A, peak_memory=2**30, peak_allocated=3 * 2**30)
+    (case,) = page_of(Subject(run, None)).cases
+    texts = page_of(Subject(run, None)).texts
+    assert ("peak with what was there before", "3.00 GiB") in [(texts[name], said) for name, said in case.facts]

@@ -12,7 +12,7 @@ A = "tests/test_x.py::test_a"
 
 
 def test_the_figures_of_a_case():
-    proven = a_measurement(0, evidence=Evidence(verdict="proven"), peak_memory=2**20)
+    proven = a_measurement(0, evidence=Evidence(verdict="proven"), peak_memory=2**20, peak_allocated=3 * 2**20)
     found = dict(measured_properties(Case(id=A, test=A, measurements=(proven,)), "Tesla T4"))
     assert found.pop("gpuperf.throughput").startswith("798")
     assert float(found.pop("gpuperf.median")) > 0.01
@@ -22,6 +22,7 @@ def test_the_figures_of_a_case():
         "gpuperf.device": "Tesla T4",
         "gpuperf.evidence": "proven",
         "gpuperf.peak_memory": "1048576",
+        "gpuperf.peak_allocated": "3145728",
     }
 
 
