@@ -137,7 +137,7 @@ def in_container(root: Path = Path("/")) -> bool:
 
 def governors(root: Path = Path("/")) -> set[str]:
     """How the kernel chooses the processor's clock; empty where it does not say (virtual machines)."""
-    return {_text(p) for p in root.glob("sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")} - {""}
+    return {p.read_text().strip() for p in root.glob("sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")} - {""}
 
 
 def load() -> tuple[float, int]:
@@ -153,10 +153,3 @@ def unrest(rounds: int = 60) -> float:
         sum(range(20_000))
         seconds.append(time.perf_counter() - start)
     return sorted(seconds)[rounds * 9 // 10] / median(seconds) - 1
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

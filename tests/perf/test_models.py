@@ -10,7 +10,7 @@ import pytest
 
 from pytest_gpuperf import GiB
 
-pytest.importorskip("torchvision", reason="the suite's models need it: pip install 'pytest-gpuperf[torch]'")
+pytest.importorskip("torchvision", reason="the suite's models need it: pip install 'pytest-gpuperf[suite]'")
 
 pytestmark = pytest.mark.gpu
 

@@ -235,7 +235,7 @@ def test_a_device_that_is_lost_leaves_what_was_measured_before(story, monkeypatc
             gpuperf(np.matmul)
 
         def test_after(gpuperf):
-            gpuperf(spin, 0.1)
+            gpuperf(np.matmul)
     """)
     result = story.run("--gpuperf-save", "run.json")
     result.assert_outcomes(passed=1, failed=2)

@@ -34,10 +34,10 @@ def test_a_regression_stands_on_its_page(story):
     story.baseline(faster=2)
     result = story.run("--gpuperf-compare", "base.json", "--gpuperf-confirm", "in-test", "--gpuperf-html", "page")
     assert result.ret == 1
-    assert title(story.path / "page").startswith("Failed: 1 of 1 compared case regressed")
+    assert title(story.path / "page").startswith("Failed: The one compared case regressed")
     text = (story.path / "page/index.html").read_text()
     assert '"baseline":true' in text
-    assert "gpuperf calibrate --sessions 5 --into base.json -- test_perf.py::test_spin" in text
+    assert "gpuperf calibrate --sessions 5 --into base.json -- --gpuperf-device cpu --gpuperf-budget 0.2 test_perf.py::test_spin" in text
 
 
 def test_nothing_is_written_where_nothing_is_measured(story):

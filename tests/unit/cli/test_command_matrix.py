@@ -43,7 +43,7 @@ def test_an_unknown_model_is_an_error(capsys):
 def test_without_torch_there_is_no_matrix(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["matrix"]) == 4
-    assert "pip install 'pytest-gpuperf[torch]'" in capsys.readouterr().err
+    assert "pip install 'pytest-gpuperf[suite]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("device", ["cuda", "tpu"])

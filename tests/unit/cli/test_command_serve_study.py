@@ -67,7 +67,7 @@ def test_what_makes_no_sense_is_refused(capsys, arguments, told):
 def test_without_torch_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else SimpleNamespace())
     assert main(["serve-study", MODEL]) == 4
-    assert "pip install 'pytest-gpuperf[torch,onnx,serving]'" in capsys.readouterr().err
+    assert "pip install 'pytest-gpuperf[suite,onnx,serving]'" in capsys.readouterr().err
 
 
 def test_a_file_stands_where_the_folder_should(tmp_path, capsys):

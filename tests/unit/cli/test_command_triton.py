@@ -94,4 +94,4 @@ def test_what_makes_no_sense_is_an_error(more, says, tmp_path, capsys):
 def test_without_torch_there_is_no_repository(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["triton", "model-repo", "tiny:net", "--into", str(tmp_path)]) == 4
-    assert "pip install 'pytest-gpuperf[torch,onnx]'" in capsys.readouterr().err
+    assert "pip install 'pytest-gpuperf[suite,onnx]'" in capsys.readouterr().err
