@@ -4,24 +4,24 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.reports.charts.panels import Panel, Point, Reading, is_number
+from pytest_gpuperf.reports.charts.texts import fitted, inches, labels, shortened, wrapped
 from pytest_gpuperf.reports.palette import THEMES, Theme, palette
-from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.results.units import format_rate, format_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
     from matplotlib.typing import RcKeyType
 
 Colours = Mapping[str, str]
@@ -36,12 +36,13 @@ LOOK: Mapping[RcKeyType, object] = {
 MARKERS = ("o", "s", "^", "D")
 COLOURS = 8
 LONGEST = 60  # characters of a file name
-TITLE, LABEL, LEVEL = 90, 32, 12  # characters of a text in the picture; its middle is left out where it is longer
+TITLE, CAPTION, LEVEL = 90, 600, 12  # characters of a text in the picture; its middle is left out where it is longer
 LOGARITHMIC = 8.0  # the largest figure over the smallest, beyond which an axis from zero shows the smallest no more
 PIXELS_AN_INCH = 160
-WIDTH = 9  # inches
-CAPTION = 150  # characters in a line of it
-AIR = (0.012, 0.02, 0.976, 0.95)  # left, bottom, width and height of what is drawn on
+WIDTH, EDGE, GAP = 9.0, 0.14, 0.12  # inches: of a picture, around it, and between what stands below each other
+ROOM = WIDTH - 2 * EDGE
+BAR = 0.3  # inches of height
+LARGE, USUAL, SMALL, TINY = 11.0, 9.0, 8.0, 7.5  # sizes of texts
 
 
 @dataclass(frozen=True)
@@ -112,48 +113,93 @@ def _write(panel: Panel, path: Path, theme: Theme, form: str, caption: str) -> P
 
 
 def _drawn(panel: Panel, theme: Theme, caption: str) -> Figure:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
     colours = palette(theme)
     bars = len(panel.levels) == 1
-    said = textwrap.wrap(visible(caption), CAPTION) or [""]
-    columns = _columns([shortened(line) for line in panel.lines])
-    legend = 0.0 if bars else 0.26 * ceil((len(panel.lines) + 1) / columns)  # with the baseline's line
-    height = (0.6 + 0.3 * len(panel.lines) if bars else 3.4) + legend
-    figure = Figure(figsize=(WIDTH, height + 1.1 + 0.15 * len(said)), layout=ConstrainedLayoutEngine(rect=AIR))
-    only = f", {visible(panel.axis)} {shortened(panel.levels[0])}" if bars else ""
-    title = shortened(panel.title, TITLE) + only
-    # No height is given, of the title or of the caption: only so does the layout keep room for them.
-    figure.suptitle(title, x=0.015, ha="left", fontsize=11, fontweight="bold", color=colours["text"])
-    figure.supxlabel("\n".join(said), x=0.985, ha="right", fontsize=7.5, color=colours["muted"])
+    figure = Figure(figsize=(WIDTH, WIDTH), dpi=PIXELS_AN_INCH)  # as tall as its parts, when they are known
+    FigureCanvasAgg(figure)  # texts are measured on it
+    only = f", {shortened(panel.axis)} {shortened(panel.levels[0])}" if bars else ""
+    title = fitted(figure, shortened(panel.title, TITLE) + only, ROOM, LARGE, 2 * TITLE, "bold")
+    said = wrapped(figure, caption, ROOM, TINY, CAPTION)
+    head = figure.text(0, 0, title, va="top", fontsize=LARGE, fontweight="bold", color=colours["text"])
+    foot = figure.text(0, 0, said, ha="right", va="bottom", fontsize=TINY, color=colours["muted"])
+    names = labels(figure, panel.lines, USUAL if bars else SMALL)
+    beside = max(inches(figure, name, USUAL) for name in names) / 2 if bars else 0.7  # of each chart, what names it
+    room = ROOM / 2 - beside - 0.2
     clocks = ", ".join(sorted({p.clock for p in panel.points}))
-    rows = figure.add_gridspec(2, 2, height_ratios=(height - legend, max(legend, 0.01)))
-    for axes, kind in zip((figure.add_subplot(rows[0, column]) for column in (0, 1)), KINDS, strict=True):
+    charts = figure.subplots(1, 2)
+    for axes, kind in zip(charts, KINDS, strict=True):
         axes.set_facecolor(colours["page"])
         axes.set_axisbelow(True)
         axes.tick_params(colors=colours["muted"], which="both", length=0)
         for edge in axes.spines.values():
             edge.set_visible(False)
-        (_bars if bars else _lines)(axes, panel, kind, colours)
-        axes.set_title(kind.title.format(clock=visible(clocks)), loc="left", fontsize=9, color=colours["muted"])
+        (_bars if bars else _lines)(axes, panel, kind, colours, names, room)
+        what = wrapped(figure, kind.title.format(clock=clocks), room, USUAL, TITLE)
+        axes.set_title(what, loc="left", fontsize=USUAL, color=colours["muted"])
+    _stack(figure, head, 0.5 + BAR * len(names) if bars else 3.4 + 0.05 * len(names), _legend(figure, colours), foot)
     if not bars:
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        below = figure.add_subplot(rows[1, :])
-        below.set_axis_off()
-        below.legend(
-            handles, labels, loc="upper left", ncols=columns, frameon=False, labelcolor=colours["text"], fontsize=8
-        )
+        figure.draw_without_rendering()  # now it is known where the labels stand
+        for axes in charts:
+            _thin(axes)
     return figure
 
 
-def _columns(labels: Sequence[str]) -> int:
-    """How many labels of the legend stand beside each other: an inch holds some 14 of their characters."""
-    return max(1, int(WIDTH / (0.7 + max(map(len, labels)) / 14)))
+def _legend(figure: Figure, colours: Colours) -> Legend | None:
+    """As many columns as there is room for; None where nothing needs a key."""
+    handles, keys = figure.axes[0].get_legend_handles_labels()
+    if not handles:
+        return None
+    columns = max(1, int(ROOM / (0.75 + max(inches(figure, key, SMALL) for key in keys))))
+    return figure.legend(
+        *(handles, keys),
+        loc="upper left",
+        ncols=columns,
+        frameon=False,
+        borderaxespad=0,
+        borderpad=0,
+        labelcolor=colours["text"],
+        fontsize=SMALL,
+    )
 
 
-def _bars(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
+def _stack(figure: Figure, head: Text, tall: float, legend: Legend | None, foot: Text) -> None:
+    """From top to bottom, each with the room it takes: the figure is as tall as they are together."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415 - an extra
+
+    def height(part: Text | Legend | None) -> float:
+        return part.get_window_extent().height / figure.dpi + GAP if part else 0.0
+
+    whole = 2 * EDGE + height(head) + tall + GAP + height(legend) + height(foot) - GAP
+    top = whole - EDGE - height(head)  # of the charts
+    figure.set_size_inches(WIDTH, whole)
+    head.set_position((EDGE / WIDTH, 1 - EDGE / whole))
+    foot.set_position((1 - EDGE / WIDTH, EDGE / whole))
+    if legend:
+        legend.set_bbox_to_anchor((EDGE / WIDTH, (top - tall - GAP) / whole))
+    charts = (EDGE / WIDTH, (top - tall) / whole, ROOM / WIDTH, tall / whole)
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=charts, h_pad=0, w_pad=0, wspace=0.03))
+
+
+def _thin(axes: Axes) -> None:
+    """Where labels of levels would lie over each other, the larger level keeps its own."""
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    left = float("inf")
+    for i in sorted(range(len(boxes)), key=lambda i: -boxes[i].x1):
+        if boxes[i].x1 + 0.04 * PIXELS_AN_INCH > left:
+            shown[i] = ""
+        else:
+            left = boxes[i].x0
+    axes.set_xticks(axes.get_xticks(), shown)
+
+
+def _bars(axes: Axes, panel: Panel, kind: Kind, colours: Colours, names: Sequence[str], room: float) -> None:
     """One level of the axis: a bar a line, from zero, with its figure; the baseline is a tick on it."""
+    figure = cast("Figure", axes.figure)
+    furthest, widest = 0.0, 0.0
     for i, line in enumerate(panel.lines):
         (point,) = (p for p in panel.points if p.line == line)
         reading, before = kind.now(point), kind.before(point)
@@ -164,22 +210,28 @@ def _bars(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
         if before is not None:
             axes.plot([before.value] * 2, [i - 0.42, i + 0.42], color=colours["text"], linestyle="--", linewidth=1.4)
         most = max(reading.value + above, before.value if before else 0.0)
-        axes.text(most, i, f"  {kind.say(reading.value)}", va="center", color=colours["text"], fontsize=8)
-    axes.set_yticks(range(len(panel.lines)), [shortened(line) for line in panel.lines])
-    axes.invert_yaxis()
-    axes.set_xlim(0, axes.get_xlim()[1] * 1.18)
+        said = f"  {kind.say(reading.value)}"
+        axes.text(most, i, said, va="center", color=colours["text"], fontsize=SMALL)
+        furthest, widest = max(furthest, most), max(widest, inches(figure, said, SMALL))
+    if any(kind.before(p) for p in panel.points):
+        axes.plot([], [], color=colours["text"], linestyle="--", linewidth=1.4, label="the baseline")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(labelleft=kind is KINDS[0])  # both charts have the same rows
+    axes.set_xlim(0, furthest / (1 - min(widest / room, 0.6)))
     axes.set_xticks([])
 
 
-def _lines(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
+def _lines(axes: Axes, panel: Panel, kind: Kind, colours: Colours, names: Sequence[str], room: float) -> None:
     places = _places(panel.levels)
-    for i, line in enumerate(panel.lines):
+    for i, (line, name) in enumerate(zip(panel.lines, names, strict=True)):
         own = sorted((p for p in panel.points if p.line == line), key=lambda p: places[p.level])
-        colour, marker = colours[f"s{i % COLOURS}"], MARKERS[i % len(MARKERS)]
+        colour = colours[f"s{i % COLOURS}"]
+        marker = MARKERS[(i + i // COLOURS) % len(MARKERS)]  # another one when the colours begin again
         known = [(places[p.level], r) for p in own if (r := kind.before(p)) is not None]
         for at, label, style, fill in (
             (known, "_nolegend_", "--", colours["page"]),
-            ([(places[p.level], kind.now(p)) for p in own], shortened(line), "-", colour),
+            ([(places[p.level], kind.now(p)) for p in own], name, "-", colour),
         ):
             if at:
                 axes.errorbar(
@@ -199,8 +251,12 @@ def _lines(axes: Axes, panel: Panel, kind: Kind, colours: Colours) -> None:
     if any(kind.before(p) for p in panel.points):
         axes.errorbar([], [], color=colours["muted"], linestyle="--", label="the baseline")
     _scale(axes, panel, kind)
-    axes.set_xticks(list(places.values()), [shortened(level, LEVEL) for level in places])
-    axes.set_xlabel(visible(panel.axis), color=colours["muted"])
+    levels = [shortened(level, LEVEL) for level in places]
+    widest = max(inches(cast("Figure", axes.figure), level, USUAL) for level in levels)
+    upright = not all(map(is_number, places)) and widest * len(levels) > room
+    axes.set_xticks(list(places.values()), levels, rotation=90 if upright else 0)
+    how = " \u00b7 vertical axis is logarithmic" if axes.get_yscale() == "log" else ""
+    axes.set_xlabel(shortened(panel.axis) + how, color=colours["muted"])
     axes.grid(axis="y", color=colours["line"], linewidth=0.8)
 
 
@@ -231,13 +287,6 @@ def _scale(axes: Axes, panel: Panel, kind: Kind) -> None:
     else:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(_tick(kind.say)))
-
-
-def shortened(text: str, most: int = LABEL) -> str:
-    """The beginning and the end of a long name: what tells two apart stands there."""
-    shown = visible(text)
-    half = (most - 1) // 2
-    return shown if len(shown) <= most else f"{shown[:half]}\u2026{shown[-half:]}"
 
 
 def _tick(say: Callable[[float], str]) -> Callable[[float, object], str]:

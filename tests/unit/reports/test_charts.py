@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import msgspec
 import pytest
 from examples import a_baseline, a_measurement, a_run
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from page_suite import a_suite
 
 from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.reports.charts import drawing
-from pytest_gpuperf.reports.charts.drawing import plain, require_matplotlib, shortened, write_charts
+from pytest_gpuperf.reports.charts.drawing import plain, require_matplotlib, write_charts
 from pytest_gpuperf.reports.charts.panels import Reading, panels
+from pytest_gpuperf.reports.charts.texts import labels, shortened
 from pytest_gpuperf.reports.palette import palette
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -107,7 +111,8 @@ def test_two_themes_of_each_format(tmp_path):
         text = path.read_text()
         assert palette(theme)["page"] in text
         words = set(ET.fromstring(text).itertext())
-        assert {"resnet50", "fp16 cudagraph", "the baseline", "batch", "10 ms", "Tesla T4; torch 2.15.0"} <= words
+        assert {"resnet50", "fp16 cudagraph", "the baseline", "10 ms", "Tesla T4; torch 2.15.0"} <= words
+        assert "batch \u00b7 vertical axis is logarithmic" in words
         assert "Latency: time a call by the cuda-event clock" in words
 
 
@@ -185,32 +190,122 @@ def overlapping(boxes):
     ]
 
 
-@pytest.mark.parametrize("count", [1, 8, 40])
-@pytest.mark.parametrize("backend", ["eager", "a back end of a name as long as any"])
-def test_nothing_in_a_picture_lies_over_anything_else(count, backend):
-    versions = ", ".join(f"package{n} 1.{n}.0" for n in range(15))
-    parameters = [
-        {"batch": str(2 ** (n % 4 if count > 1 else 0)), "precision": "fp16", "backend": f"{backend} {n // 4}"}
-        for n in range(count)
-    ]
-    run = with_parameters(a_run(0, 1, cases=tuple(map(str, range(count)))), *parameters)
-    (panel,) = panels(run, a_baseline(0, 1, cases=tuple(map(str, range(count)))))
-    with mpl.rc_context(dict(drawing.LOOK)):
-        figure = drawing._drawn(panel, "light", f"Tesla T4; {versions}; 2 sessions")
+def figure_of(panel, caption="Tesla T4; torch 2.15.0"):
+    with mpl.rc_context(dict(drawing.LOOK)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure = drawing._drawn(panel, "light", caption)
         figure.draw_without_rendering()
-    texts = [figure._suptitle, figure._supxlabel]
-    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
-    for axes in figure.axes:
-        title = axes.get_title(loc="left")
-        if title:
-            boxes += [(title, axes._left_title.get_window_extent()), (f"{title}: plot", axes.get_window_extent())]
-        legend = axes.get_legend()
-        if legend is not None:
-            boxes.append(("legend", legend.get_window_extent()))
-    assert len(boxes) == 6 + (count > 1)
-    assert overlapping(boxes) == []
+    return figure
+
+
+def texts_of(figure):
+    """Every text that is drawn: the labels of ticks beyond an axis are not."""
+    beyond = {
+        label
+        for axes in figure.axes
+        for axis, (low, high) in ((axes.xaxis, sorted(axes.get_xlim())), (axes.yaxis, sorted(axes.get_ylim())))
+        for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
+        if not (low <= tick.get_loc() <= high and label.get_visible())
+    }
+    return [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in beyond]
+
+
+def boxes_of(figure):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts_of(figure)]
+    return boxes + [("plot", axes.get_window_extent()) for axes in figure.axes]
+
+
+def assert_clean(figure):
+    boxes = boxes_of(figure)
+    within = [t.get_text() for axes in figure.axes for t in axes.texts]  # beside their bars, on the plot
+    assert [pair for pair in overlapping(boxes) if not (pair[1] == "plot" and pair[0] in within)] == []
     for name, box in boxes:
         assert box.x0 >= 0, name
         assert box.y0 >= 0, name
         assert box.x1 <= figure.bbox.width, name
         assert box.y1 <= figure.bbox.height, name
+
+
+VERSIONS = ", ".join(f"package{n} 1.{n}.0" for n in range(15))
+
+
+def a_panel(*parameters):
+    """One chart, beside a baseline."""
+    cases = tuple(map(str, range(len(parameters))))
+    run = with_parameters(a_run(0, 1, cases=cases), *parameters)
+    (panel,) = panels(run, with_parameters(a_baseline(0, 1, cases=cases), *parameters))
+    return panel
+
+
+@pytest.mark.parametrize("count", [1, 8, 40])
+@pytest.mark.parametrize("levels", [1, 4])
+@pytest.mark.parametrize("backend", ["eager", "a back end of a long name", "\u65e5" * 60, "<script>\u202e" * 9])
+def test_nothing_in_a_picture_lies_over_anything_else(count, levels, backend):
+    panel = a_panel(
+        *(
+            {
+                "batch": str(2 ** (n % levels)),
+                "model": backend * 3,
+                "precision": "fp16",
+                "backend": f"{backend} {n // levels}",
+            }
+            for n in range(count)
+        )
+    )
+    figure = figure_of(panel, f"Tesla T4; {VERSIONS}; {'x' * 400}; 2 sessions")
+    assert_clean(figure)
+    assert {"the baseline"} <= {t.get_text() for t in texts_of(figure)}
+
+
+@pytest.mark.parametrize("levels", [[*range(1, 17), 20, 24, 28, 32], [f"dynamic_shape_{n}_of_ten" for n in range(10)]])
+def test_many_levels_of_the_axis_are_told_apart(levels):
+    figure = figure_of(a_panel(*({"batch": str(level)} for level in levels)))
+    assert_clean(figure)
+    for axes in figure.axes:
+        told = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
+        assert len(told) >= 10
+        assert told[-1] == shortened(str(levels[-1]), 12)
+
+
+def test_a_picture_grows_with_what_it_shows():
+    def tall(count, levels):
+        cases = ({"batch": str(n % levels), "backend": f"engine{n // levels}"} for n in range(count))
+        return figure_of(a_panel(*cases)).get_figheight()
+
+    assert 1 < tall(1, 1) < 2
+    assert tall(40, 1) - tall(8, 1) == pytest.approx(32 * drawing.BAR)
+    assert tall(8, 4) < tall(40, 4) < tall(160, 4)
+
+
+def test_both_charts_of_bars_have_the_same_rows():
+    run, baseline = a_suite(112)
+    one = msgspec.structs.replace(run, cases=tuple(c for c in run.cases if c.parameters["batch"] == "8")[:4])
+    left, right = figure_of(panels(one, baseline)[0]).axes  # the right one has no baseline
+    assert left.get_ylim() == right.get_ylim()
+    assert [bar.get_window_extent().y0 for bar in left.patches] == [bar.get_window_extent().y0 for bar in right.patches]
+
+
+def test_no_two_lines_look_the_same():
+    drawn_as = set()
+    figure = figure_of(a_panel(*({"batch": str(n % 2), "backend": f"engine{n // 2}"} for n in range(64))))
+    for line in (container.lines[0] for container in figure.axes[0].containers if container.get_label()[0] == "e"):
+        drawn_as.add((line.get_color(), line.get_marker()))
+    assert len(drawn_as) == 32
+
+
+def test_long_names_that_differ_in_their_middle_are_shortened_less():
+    figure = Figure()
+    names = [f"{'engine ' * 3}{middle}{' with options' * 2}" for middle in ("one", "two")]
+    assert labels(figure, names, 8) == names
+    assert len(set(labels(figure, [f"{'x' * 90}{middle}{'x' * 90}" for middle in "ab"], 8))) == 1
+
+
+def test_a_logarithmic_axis_says_so():
+    run = with_parameters(a_run(0, cases=("a", "b")), {"batch": "1"}, {"batch": "2"})
+    large = msgspec.structs.replace(run.cases[1], measurements=(a_measurement(0, 1.0),))
+    both = msgspec.structs.replace(run, cases=(run.cases[0], large))
+    assert figure_of(panels(run)[0]).axes[0].get_xlabel() == "batch"
+    assert figure_of(panels(both)[0]).axes[0].get_xlabel() == "batch \u00b7 vertical axis is logarithmic"
