@@ -50,6 +50,38 @@ function levelScale(levels, from, to) {
   return { at };
 }
 
+const ruler = document.createElement('canvas').getContext('2d');
+
+// How wide a text of a chart is.
+function textWidth(text) {
+  ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
+}
+
+// The beginning and the end of a long name: what tells two apart stands there.
+function fitted(text, room) {
+  const letters = [...text];
+  let shown = text;
+  for (let kept = letters.length; kept > 2 && textWidth(shown) > room;) {
+    kept = Math.max(2, Math.min(kept - 1, Math.floor((kept * room) / textWidth(shown))));
+    shown = `${letters.slice(0, kept >> 1).join('')}…${letters.slice(-(kept >> 1)).join('')}`;
+  }
+  return shown;
+}
+
+// Where labels of levels would lie over each other, the larger level keeps its own.
+function labelled(levels, at, room) {
+  const kept = [];
+  let left = Infinity;
+  for (const level of [...levels].sort((a, b) => at(b) - at(a))) {
+    const text = fitted(level, room);
+    if (at(level) + textWidth(text) / 2 + 6 > left) continue;
+    left = at(level) - textWidth(text) / 2;
+    kept.push([level, text]);
+  }
+  return kept;
+}
+
 // 20.0 ms -> 20 ms: a tick is a round number.
 const plain = (text) => text.replace(/\.0+(?=\D|$)/, '').replace(/(\.\d*[1-9])0+(?=\D|$)/, '$1');
 

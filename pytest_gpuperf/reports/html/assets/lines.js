@@ -7,8 +7,12 @@ const SHAPES = [
   (r) => `M0 ${-1.4 * r}L${1.4 * r} 0L0 ${1.4 * r}L${-1.4 * r} 0Z`,
 ];
 
+// Another shape when the colours begin again.
+const shape = (i) => SHAPES[(i + Math.floor(i / 8)) % 4];
+
 const TALL = 250;
 const EDGE = { left: 62, right: 12, top: 12, bottom: 36 };
+const LEVEL = 80; // the widest label of a level, where the last one has that room
 
 // points: {series, level, value, low, high, before, case}
 function lineChart(title, axis, say, levels, series, points) {
@@ -24,22 +28,23 @@ function lineChart(title, axis, say, levels, series, points) {
     chart.append(s('line', { class: 'grid', x1: EDGE.left, x2: WIDE - EDGE.right, y1: at, y2: at }),
       s('text', { class: 'tick', x: EDGE.left - 8, y: at + 4, 'text-anchor': 'end' }, tick ? plain(say(tick)) : '0'));
   }
-  for (const level of levels) {
-    chart.append(s('text', { class: 'tick', x: x.at(level), y: TALL - 18, 'text-anchor': 'middle' }, level));
+  const most = Math.min(LEVEL, 2 * (WIDE - Math.max(...levels.map(x.at))));
+  for (const [level, text] of labelled(levels, x.at, most)) {
+    chart.append(s('text', { class: 'tick', x: x.at(level), y: TALL - 18, 'text-anchor': 'middle' }, text));
   }
   chart.append(s('text', { class: 'axis', x: WIDE - EDGE.right, y: TALL - 3, 'text-anchor': 'end' },
-    axis + (y.log ? ' · vertical axis is logarithmic' : '')));
+    fitted(axis, WIDE / 2) + (y.log ? ' · vertical axis is logarithmic' : '')));
   series.forEach((name, i) => {
     const own = points.filter((p) => p.series === name).sort((a, b) => levels.indexOf(a.level) - levels.indexOf(b.level));
     const group = s('g', { class: `series s${i % 8}` });
     const known = own.filter((p) => p.before !== undefined);
     group.append(path(known.map((p) => [x.at(p.level), y.at(p.before)]), 'before'));
     group.append(path(own.map((p) => [x.at(p.level), y.at(p.value)]), 'now'));
-    for (const p of known) group.append(s('path', { class: 'before', d: SHAPES[i % 4](3), transform: move(x.at(p.level), y.at(p.before)) }));
+    for (const p of known) group.append(s('path', { class: 'before', d: shape(i)(3), transform: move(x.at(p.level), y.at(p.before)) }));
     for (const p of own) {
       group.append(whisker(x.at(p.level), y.at(p.low), y.at(p.high)));
       const mark = s('g', { class: 'mark', transform: move(x.at(p.level), y.at(p.value)) },
-        s('circle', { class: 'reach', r: 9 }), s('path', { d: SHAPES[i % 4](4.5) }));
+        s('circle', { class: 'reach', r: 9 }), s('path', { d: shape(i)(4.5) }));
       const beside = p.before === undefined ? [] : [`baseline ${say(p.before)}`];
       marks.push(told(mark, [`${name}, ${axis} ${p.level}`, reach(say, p), ...beside]));
       group.append(mark);
@@ -68,7 +73,7 @@ function barChart(title, axis, say, levels, series, points) {
       s('rect', { class: 'bar', x: 0, y: top + 16, width: x.at(p.value), height: 14 }),
       s('path', { class: 'span', d: `M${x.at(p.low)} ${top + 23}H${x.at(p.high)}` }),
       p.before === undefined ? null : s('path', { class: 'tickmark', d: `M${x.at(p.before)} ${top + 13}v20` }),
-      s('text', { class: 'tick', x: 0, y: top + 12 }, name),
+      s('text', { class: 'tick', x: 0, y: top + 12 }, fitted(name, wide)),
       s('text', { class: 'value', x: end + 6, y: top + 27 }, say(p.value)));
     return told(mark, [`${name}, ${axis} ${p.level}`, reach(say, p), ...beside]);
   }).filter(Boolean);
@@ -105,7 +110,7 @@ function asTable(title, axis, say, levels, series, points) {
 function legend(series, before) {
   const keys = series.map((name, i) => h('li', { class: `series s${i % 8}` },
     s('svg', { viewBox: '-13 -8 26 16', width: 26, height: 16, 'aria-hidden': 'true' },
-      s('path', { class: 'line now', d: 'M-12 0H12' }), s('path', { class: 'mark', d: SHAPES[i % 4](4.5) })), name));
+      s('path', { class: 'line now', d: 'M-12 0H12' }), s('path', { class: 'mark', d: shape(i)(4.5) })), name));
   if (before) {
     keys.push(h('li', { class: 'series plain' }, s('svg', { viewBox: '-13 -8 26 16', width: 26, height: 16, 'aria-hidden': 'true' },
       s('path', { class: 'line before', d: 'M-12 0H12' })), 'the baseline'));
