@@ -7,12 +7,15 @@ import tempfile
 import pytest
 from nvml.standin import machine, nvml_library, old_nvml_library
 
+from pytest_gpuperf.device.processes import family_folder
+
 __all__ = ["machine", "nvml_library", "old_nvml_library"]
 
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
     """Where temporary folders are made, here and by what is started: nothing else is there."""
+    family_folder()  # lives as long as this process: made here first, it would be found in the first test's folder
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from pytest_gpuperf.measurement.garbage import collector_off, lasting_objects_set_aside
+from pytest_gpuperf.measurement.garbage import _Collections, collector_off, lasting_objects_set_aside
 
 
 class Node:
@@ -32,6 +32,21 @@ def test_what_is_garbage_already_goes_before_anything_is_timed():
     garbage = cycle()
     with collector_off():
         assert garbage() is None
+
+
+def test_whole_collections_take_a_small_part_of_the_time_and_young_garbage_goes_in_between():
+    whole = []
+    clock = iter([0.0, 0.0, 1.0, 20.9, 21.1, 22.1])  # made, then a collection of a second, a young one, a whole one
+    collections = _Collections(lambda: next(clock))
+    gc.callbacks.append(watch := lambda phase, told: phase == "start" and whole.append(told["generation"]))
+    try:
+        for _ in range(3):
+            garbage = cycle()
+            collections.collect()
+            assert garbage() is None
+    finally:
+        gc.callbacks.remove(watch)
+    assert whole == [2, 1, 2]
 
 
 def test_what_was_there_is_not_looked_at_and_what_comes_is():
