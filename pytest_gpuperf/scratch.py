@@ -25,6 +25,11 @@ def _nothing(_: Path) -> None:
     """Nothing has to end before the folder goes."""
 
 
+def cache_folder() -> Path:
+    """Where this user keeps what can be made again. Everything in it may be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytest-gpuperf"
+
+
 @contextmanager
 def scratch_folder(
     kind: str, above: Path | None = None, *, clear: Callable[[Path], None] = _nothing

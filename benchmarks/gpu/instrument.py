@@ -1,4 +1,4 @@
-"""Steps that look at the rest of the instrument: the profiler, NVML, energy, and captured graphs."""
+"""Steps that look at the rest of the instrument: the profiler, NVML, and captured graphs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -162,72 +161,6 @@ def readings(device: str, into: Path) -> Iterator[Row]:
         )
     yield Row("one reading of the canaries", f"first {seconds[0]:.2f} s, then {median(seconds[1:]):.3f} s")
     yield judged("watching one block", us(median(costs)), "<= 0.3 ms: a tenth of a block", holds=median(costs) <= 3e-4)
-
-
-def energy(device: str, into: Path) -> Iterator[Row]:
-    """Three equal windows of five seconds."""
-    from pytest_gpuperf.device.choice import choose_device
-    from pytest_gpuperf.device.power import GpuPower
-    from pytest_gpuperf.device.readings import Missing
-
-    chosen = choose_device(device)
-    if device == "cpu":
-        yield impossible("energy", NEEDS_A_CARD)
-        return
-    import torch
-
-    power = GpuPower(chosen.sensors.meter, chosen.clock.synchronize)
-    period = power.period
-    yield Row("idle power, the counter's period", f"{chosen.sensors.idle_watts}; {period}")
-    a = torch.randn(4096, 4096, device="cuda").half()
-    out = torch.empty_like(a)
-
-    def work() -> None:
-        for _ in range(20):
-            torch.matmul(a, a, out=out)
-
-    warm(work, 1.0)
-    joules = []
-    for number in range(3):
-        smi = _smi() if number == 1 else None
-        with power() as window:
-            start = time.monotonic()
-            calls = 0
-            while time.monotonic() - start < 5:
-                work()
-                chosen.clock.synchronize()
-                calls += 20
-        beside = "" if smi is None else _said(smi, window.seconds)
-        found = window.energy
-        if isinstance(found.joules, Missing):
-            yield impossible(f"window {number + 1}", found.joules.reason)
-            return
-        joules.append(found.joules / calls)
-        yield Row(
-            f"window {number + 1}",
-            f"{found.joules:.1f} J in {found.seconds:.2f} s, {found.mean_watts:.1f} W, idle {found.idle_watts:.1f} W, "
-            f"{joules[-1] * 1e3:.3f} mJ a call; {found.method}, +-{found.uncertainty or 0:.2%} "
-            f"{'; '.join(found.notes)}{beside}",
-        )
-        time.sleep(1.0)
-    yield judged("A/A of joules a call", f"widest {spread(joules):.2%}", "<= 2%", holds=spread(joules) <= 0.02)
-
-
-def _smi() -> subprocess.Popen[str]:
-    query = "--query-gpu=power.draw.instant,power.draw.average"
-    command = ["nvidia-smi", query, "--format=csv,noheader,nounits", "-lms", "100"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
-def _said(smi: subprocess.Popen[str], seconds: float) -> str:
-    smi.terminate()
-    lines = (smi.communicate()[0] or "").splitlines()
-    instant = []
-    for line in lines:
-        with suppress(ValueError):
-            instant.append(float(line.split(",")[0]))
-    busy = instant[-int(seconds * 8) : -3]  # the window's own: it began after half a second of idling
-    return f"; nvidia-smi's instant power: median {median(busy):.1f} W of {len(busy)}" if busy else "; nvidia-smi: none"
 
 
 def graph(device: str, into: Path) -> Iterator[Row]:

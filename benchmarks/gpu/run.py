@@ -1,7 +1,7 @@
 """What a GPU shows of this project, in one shot of eight minutes: every step in a process and a limit of its own.
 
     python3 benchmarks/gpu/run.py --into out                      everything, in order of worth
-    python3 benchmarks/gpu/run.py --into out --only timing,spin   some of it
+    python3 benchmarks/gpu/run.py --into out --only certificate            some of it
     python3 benchmarks/gpu/run.py --into out --device cpu         the rehearsal, on a machine without a GPU
 
 It needs Python with torch and pytest, no package index, no network and no git history. Packages that are missing can
@@ -27,22 +27,16 @@ from rows import Row, impossible, load, save, table  # noqa: E402 - found beside
 
 STEPS: dict[str, int] = {  # step -> the seconds it may take; in order of worth, since time may run out
     "identity": 45,
-    "timing": 100,
+    "certificate": 170,
     "quick": 120,
     "graph": 45,
-    "profiler": 50,
-    "readings": 40,
-    "waking": 30,
-    "spin": 50,
-    "memory": 60,
-    "compiled": 140,
-    "energy": 50,
     "gate": 140,
     "revisions": 110,
+    "compiled": 140,
     "server": 70,
     "parity": 100,
 }
-ASKED_FOR = {"baseline": 260}  # only with --only
+ASKED_FOR = {"baseline": 260, "profiler": 50, "readings": 40, "waking": 30, "spin": 50}  # only with --only
 
 
 def main() -> int:

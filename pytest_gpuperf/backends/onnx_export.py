@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from pytest_gpuperf.errors import MissingError
+from pytest_gpuperf.scratch import cache_folder
 
 _FILE = "model.onnx"
 _MADE_BY = ("torch", "onnx", "onnxscript", "onnxruntime-gpu", "onnxruntime")
@@ -41,8 +41,7 @@ def why_impossible() -> str | None:
 
 def folder() -> Path:
     """Where exported files are kept. Everything in it may be deleted at any time."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pytest-gpuperf" / "onnx"
+    return cache_folder() / "onnx"
 
 
 def _make(path: Path, write: Callable[[Path], None]) -> None:

@@ -7,10 +7,14 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from pytest_gpuperf.analysis.certificate import Certificate
 from pytest_gpuperf.cli import machine
 from pytest_gpuperf.cli.machine import Facts
 from pytest_gpuperf.device.contention import THREADS
+from pytest_gpuperf.reports.certificate import summary
+from pytest_gpuperf.results.units import many
 
 UNUSED = "not installed, and no Python file in this folder names it"
 RESTLESS = 0.05  # pieces of equal work differ by more: one process says little here
@@ -115,6 +119,19 @@ def onnxruntime(facts: Facts, cards: int, *, used: bool = True) -> Check:
     if not cards or "CUDAExecutionProvider" in providers:
         return Check("onnxruntime", said)
     return Check("onnxruntime", said, False, machine.install("onnxruntime-gpu"))
+
+
+def certificate(found: Certificate | None, software: dict[str, str]) -> Check:
+    """What `gpuperf selftest` found on this device, how long ago, and whether that still stands."""
+    if found is None:
+        return Check("certificate", "none of this device yet: gpuperf selftest makes one")
+    days = (datetime.now(UTC) - found.created).days
+    age = "made today" if days < 1 else f"{many(days, 'day')} old"
+    said = f"{age}: {summary(found)}"
+    changed = found.changed_since(software)
+    if changed:
+        return Check("certificate", f"{said} Since then: {', '.join(changed)}", False, "gpuperf selftest")
+    return Check("certificate", said, found.count("fails") == 0)
 
 
 def governor(found: set[str]) -> Check:

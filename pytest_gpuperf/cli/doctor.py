@@ -31,6 +31,8 @@ def run(options: Namespace) -> int:
     for check in _checks():
         print("\n".join(_lines(check, width)), flush=True)
     facts = machine.ask(machine.DEVICE.format(request=options.device or "auto"))
+    for check in guarded("certificate", lambda: _certificate(facts)):
+        print("\n".join(_lines(check, width)))
     print()
     print("\n".join(_conclusion(facts, width)))
     return LACKING if options.device and "error" in facts else 0
@@ -52,6 +54,14 @@ def _checks() -> Iterator[Check]:
     yield from guarded("cpu clock", lambda: [checks.governor(machine.governors())])
     yield from guarded("cpu energy", lambda: [checks.cpu_energy(machine.ask(machine.POWER))])
     yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest(), torch.get("threads", 1))])
+
+
+def _certificate(facts: Facts) -> Iterator[Check]:
+    from pytest_gpuperf.cli import checks
+    from pytest_gpuperf.sessions.certificate import kept
+
+    if "error" not in facts:
+        yield checks.certificate(kept(facts["card"]), facts["software"])
 
 
 def guarded(what: str, check: Callable[[], Iterable[Check]]) -> list[Check]:

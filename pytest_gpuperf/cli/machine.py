@@ -58,6 +58,7 @@ from pytest_gpuperf.errors import GpuPerfError
 try:
     chosen = choose_device({request!r})
     facts = {{"kind": chosen.device.kind, "name": chosen.device.name, "clock": chosen.clock.name}}
+    facts |= {{"card": chosen.card, "software": chosen.software}}
 except GpuPerfError as error:
     facts = {{"error": str(error)}}
 """

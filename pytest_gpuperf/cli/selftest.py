@@ -1,46 +1,82 @@
-"""``gpuperf selftest``: how often this gate is wrong on this machine."""
+"""``gpuperf selftest``: the instrument's certificate on this machine."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.analysis.certificate import Part
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare them."""
     parser.add_argument(
-        "--rounds", type=int, default=10, metavar="N", help="rounds, each a session of every slow-down (10)"
+        "--parts",
+        metavar="PART,...",
+        help="only some of: timing, evidence, memory, power, gate",
     )
-    parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
-    parser.add_argument("--device", default="auto", help="for the built-in workloads: auto, cpu, cuda or cuda:N")
+    parser.add_argument("--budget", metavar="2m", help="take no longer: the least telling rows are left out, and named")
+    parser.add_argument(
+        "--rounds", type=int, default=10, metavar="N", help="of the gate, each a session of every slow-down (10)"
+    )
+    parser.add_argument("--format", choices=("markdown", "json", "html"), default="markdown")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
 def run(options: Namespace) -> int:
-    """Measure the tests after ``--``, or the built-in workloads, against themselves; print what the gate said."""
+    """Look at the instrument; judge the gate by the tests after ``--``, or by built-in workloads."""
     from pytest_gpuperf.device import selftest_suite
-    from pytest_gpuperf.reports.selftest import FORMATS
-    from pytest_gpuperf.sessions.selftest import selftest
+    from pytest_gpuperf.errors import FileError
+    from pytest_gpuperf.reports.certificate import FORMATS
+    from pytest_gpuperf.results.tolerances import parse_seconds
+    from pytest_gpuperf.sessions.certificate import certify, keep
 
-    arguments = options.pytest_arguments or [
-        "-p",
-        "no:cacheprovider",
-        "--gpuperf-device",
+    parts = _parts(options.parts)
+    budget = None if options.budget is None else parse_seconds(options.budget, "--budget")
+    found = certify(
+        parts,
         options.device,
-        str(Path(selftest_suite.__file__)),
-    ]
-    found = selftest(options.rounds, arguments, progress=_progress)
+        budget=budget,
+        rounds=options.rounds,
+        arguments=options.pytest_arguments
+        or ["-p", "no:cacheprovider", "--gpuperf-device", options.device, str(Path(selftest_suite.__file__))],
+        progress=_progress,
+    )
     print(FORMATS[options.format](found))
-    return 0
+    if options.parts is None:
+        try:
+            keep(found)
+        except (FileError, OSError) as error:
+            print(f"gpuperf: gpuperf doctor will not know of it, since it cannot be kept: {error}", file=sys.stderr)
+    return 1 if found.count("fails") else 0
 
 
-def _progress(done: int, wanted: int, seconds: float) -> None:
-    left = seconds / done * (wanted - done)
-    print(f"gpuperf: session {done} of {wanted}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+def _parts(text: str | None) -> tuple[Part, ...]:
+    from pytest_gpuperf.analysis.certificate import PARTS
+    from pytest_gpuperf.errors import UsageError
+
+    if text is None:
+        return PARTS
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise UsageError(f"--parts {text}: {unknown[0]!r} is not one of: {', '.join(PARTS)}")
+    return tuple(part for part in PARTS if part in names)
+
+
+def _progress(said: str) -> None:
+    print(f"gpuperf: {said}", file=sys.stderr, flush=True)
 
 
 SELFTEST = Command(
-    "selftest", "how often this gate is wrong on this machine", add_arguments, run, takes_pytest_arguments=True
+    "selftest",
+    "certify the instrument on this machine: timing, evidence, memory, power, and how often the gate is wrong",
+    add_arguments,
+    run,
+    takes_pytest_arguments=True,
 )

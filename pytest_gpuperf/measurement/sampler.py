@@ -116,7 +116,7 @@ def _measure(
     warm = warm_up(call, plan, clock)
     clock, note = clock.fitted(call)
     memory.reset()
-    calls = 1 if before_span is not None else _calls_per_span(call, plan, clock, warm.call_seconds)
+    calls = 1 if before_span is not None else calls_per_span(call, plan, clock, warm.call_seconds)
     spans, sustained = _sustain(call, before_span, calls, plan, clock, warm, watch)
     timed = _Timed(calls)
     ended = sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
@@ -149,7 +149,7 @@ def _sustain(
     return sustain(lambda spans: clock.block(call, spans, calls, before_span), span, plan, clock, watch.megahertz)
 
 
-def _calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:
+def calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:
     """Enough calls that a span lasts as long as the plan wants, by the clock that will time them."""
     if estimate > plan.span_seconds:
         return 1 if estimate > 10 * plan.span_seconds else _grown(call, plan, clock, 1)
@@ -219,7 +219,7 @@ def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock)
     estimate = median(block.samples)
     if estimate * timed.calls >= plan.span_seconds / 2:
         return False
-    calls = _calls_per_span(call, plan, clock, estimate)
+    calls = calls_per_span(call, plan, clock, estimate)
     outgrown = calls > timed.calls
     if outgrown:
         timed.calls, timed.asked, timed.unproven = calls, 0, 0

@@ -111,10 +111,10 @@ def by_number(name: str) -> tuple[tuple[str, int], ...]:
 
 
 def many(count: int, what: str) -> str:
-    """``1 copy``, ``2 copies``, ``2 launches``, ``2 tests``."""
+    """``1 copy``, ``2 copies``, ``2 days``, ``2 launches``."""
     if count == 1:
         return f"1 {what}"
-    if what.endswith("y"):
+    if what.endswith("y") and what[-2] not in "aeiou":
         return f"{count} {what[:-1]}ies"
     return f"{count} {what}{'es' if what.endswith('ch') else 's'}"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.results.folders import replaced_folder
+from pytest_gpuperf.scratch import cache_folder
 
 PACKAGE, VERSION, SERVER_VERSION = "nvidia-pytriton", "0.7.0", "2.51.0"
 _CHECKSUMS = {
@@ -32,8 +33,7 @@ def folder() -> Path:
     """Where the wheel's files are, or would be. GPUPERF_TRITON names another place."""
     if own := os.environ.get("GPUPERF_TRITON"):
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pytest-gpuperf" / f"{PACKAGE}-{VERSION}"
+    return cache_folder() / f"{PACKAGE}-{VERSION}"
 
 
 def binary(where: Path) -> Path:

@@ -39,8 +39,7 @@ def selftest(
 
     A suspect's confirmations are the following rounds' sessions of the same slow-down, so `rounds` is at least 3.
     """
-    if rounds <= CONFIRMATIONS:
-        raise UsageError(f"selftest needs at least {CONFIRMATIONS + 1} rounds, since suspects are measured again.")
+    check_rounds(rounds)
     started = time.monotonic()
     total = BASELINE_SESSIONS + rounds * len(slowdowns)
     recorded: list[Run] = []
@@ -61,6 +60,12 @@ def selftest(
         seconds=time.monotonic() - started,
         levels=tuple(_judge_level(level, runs, baseline) for level, runs in by_level.items()),
     )
+
+
+def check_rounds(rounds: int) -> None:
+    """Refuse what cannot be judged."""
+    if rounds <= CONFIRMATIONS:
+        raise UsageError(f"selftest needs at least {CONFIRMATIONS + 1} rounds, since suspects are measured again.")
 
 
 def _order(rounds: int, slowdowns: Sequence[float], draw: random.Random) -> Iterator[float | None]:

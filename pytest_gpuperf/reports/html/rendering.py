@@ -63,13 +63,12 @@ def render_html(subject: Subject) -> str:
     require_jinja2()
     style = asset("page.css")
     script = "(function () {\n'use strict';\n" + "\n".join(map(asset, SCRIPTS)) + "\n})();"
-    return _template().render(
+    return template("page.html.jinja").render(
         front=front_of(subject),
         data=embedded(msgspec.json.encode(page_of(subject)).decode()),
         style=style,
         script=script,
-        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
+        policy=f"script-src {hashed(script)}; {policy_of(style)}",
     )
 
 
@@ -78,14 +77,19 @@ def embedded(json: str) -> str:
     return json.translate(_IN_SCRIPT)
 
 
-def _template() -> jinja2.Template:
+def policy_of(style: str) -> str:
+    """What a page without a script may do: look as it does."""
+    return f"default-src 'none'; style-src {hashed(style)}; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def template(name: str) -> jinja2.Template:
     import jinja2  # noqa: PLC0415 - an extra
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"visible": visible, "breakable": _breakable}
-    return environment.from_string(asset("page.html.jinja"))
+    return environment.from_string(asset(name))
 
 
 def _breakable(name: str) -> Markup:
@@ -95,7 +99,7 @@ def _breakable(name: str) -> Markup:
     return Markup("<wbr>").join(escape(part) for part in _PARTS.split(visible(name)))
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

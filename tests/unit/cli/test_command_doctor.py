@@ -5,12 +5,17 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from command import gpuperf
+from msgspec import structs
 
+from pytest_gpuperf.analysis.certificate import Certificate, judged
 from pytest_gpuperf.cli import checks, doctor, machine
 from pytest_gpuperf.device.identity import nvidia_cards
+from pytest_gpuperf.results.records import Device, Environment
+from pytest_gpuperf.sessions.certificate import keep
 
 CUDA = {"version": "2.15.0", "cuda": "13.2", "available": True}
 BROKEN = {"error": "ModuleNotFoundError: No module named 'torch'"}
@@ -191,3 +196,36 @@ def test_a_printed_command_does_what_it_says(package):
 
 def test_a_command_that_installs_an_unlisted_package():
     assert machine.install("no-such-distribution").endswith(" install no-such-distribution")
+
+
+def test_the_certificate_of_this_device(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert "certificate  none of this device yet" in " ".join(gpuperf("doctor", cwd=tmp_path).stdout.split("\n"))
+    found = Certificate(
+        gpuperf="0.1",
+        environment=Environment(device=Device(kind="cpu", name="Laptop", memory=1), software={"torch": "2.15"}),
+        card=None,
+        created=datetime.now(UTC) - timedelta(days=3, hours=1),
+        seconds=1.0,
+        rows=(judged("timing", "a loop", "1", "1", holds=True),),
+    )
+    keep(found)
+    said = " ".join(gpuperf("doctor", "--device", "cpu", cwd=tmp_path).stdout.split())
+    assert "LACK certificate 3 days old: 1 of 1 row holds. Since then: " in said
+    assert "mend it: gpuperf selftest" in said
+
+
+def test_a_certificate_that_still_stands_and_one_that_fails():
+    made = Certificate(
+        gpuperf="0.1",
+        environment=Environment(device=Device(kind="cpu", name="Laptop", memory=1), software={"torch": "2.15"}),
+        card=None,
+        created=datetime.now(UTC),
+        seconds=1.0,
+        rows=(judged("timing", "a loop", "1", "1", holds=True),),
+    )
+    check = checks.certificate(made, {"torch": "2.15"})
+    assert (check.says, check.good) == ("made today: 1 of 1 row holds.", True)
+    assert not checks.certificate(made, {"torch": "2.16"}).good
+    failed = structs.replace(made, rows=(judged("timing", "a loop", "1", "1", holds=False),))
+    assert not checks.certificate(failed, {"torch": "2.15"}).good

@@ -1,0 +1,47 @@
+"""What the process of some steps says to the one that started it: a line of JSON a message."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pytest_gpuperf.analysis.certificate import Row
+from pytest_gpuperf.results.records import Environment
+
+
+class Device(msgspec.Struct, frozen=True, tag=True):
+    """What it runs on."""
+
+    environment: Environment
+    card: str | None
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The device that was asked for is not there."""
+
+    why: str
+    exit_code: int
+
+
+class Begins(msgspec.Struct, frozen=True, tag=True):
+    """A step."""
+
+    step: str
+
+
+class _Found(msgspec.Struct, frozen=True, tag=True):
+    row: Row
+
+
+Message = Device | Refused | Begins | Row
+
+
+def encode(message: Message) -> bytes:
+    """As a line."""
+    told = _Found(message) if isinstance(message, Row) else message
+    return msgspec.json.encode(told) + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """What a line says."""
+    told = msgspec.json.decode(line, type=Device | Refused | Begins | _Found)
+    return told.row if isinstance(told, _Found) else told
