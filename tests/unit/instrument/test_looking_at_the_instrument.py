@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns, sleep
 
 import pytest
 from nvml.standin import Machine
@@ -37,7 +37,8 @@ def test_a_clock_that_runs_five_percent_fast_is_found_out(chosen):
     assert found["a loop: beside timeit, in turns"] == "fails"
 
 
-def test_the_clock_agrees_with_others_that_know_the_time(chosen):
+def test_the_clock_agrees_with_others_that_know_the_time(chosen, monkeypatch):
+    monkeypatch.setattr(timing, "_AGREES", 0.1)  # coverage traces our loop, and not timeit's
     assert set(words(timing.clock(chosen)).values()) == {"holds"}
     for look in (timing.loop, timing.product, timing.copy):
         for row in look(chosen):
@@ -130,13 +131,26 @@ def card(machine: Machine, chosen, monkeypatch):
     return replace(chosen, sensors=replace(chosen.sensors, meter=GpuMeter(found[0])))
 
 
-def test_the_counter_of_a_card_and_equal_windows(machine: Machine, card):
+def test_the_counter_of_a_card_and_equal_windows(machine: Machine, card, monkeypatch):
+    monkeypatch.setitem(power._STEADY, "cpu", 0.25)  # of windows so short
+    monkeypatch.setattr(power, "_AGREES", 0.25)
     (row,) = power.counter(card)
     assert row.word == "holds"
     assert row.figure.endswith(" ms")
     rows = list(power.equal_windows(card))
     assert [row.word for row in rows] == ["holds", "holds"], rows
     assert rows[0].figure.endswith("; energy counter")
+
+
+def test_windows_of_equal_work_that_do_not_take_the_same_fail(machine: Machine, card, monkeypatch):
+    started = monotonic()
+
+    def work():
+        machine.change(power=100 if monotonic() - started < 2.5 else 500)
+        sleep(0.02)
+
+    monkeypatch.setattr(power, "_work", lambda chosen: (work, 1))
+    assert next(power.equal_windows(card)).word == "fails"
 
 
 def test_idle_and_busy_power(machine: Machine, card):
