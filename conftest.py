@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from pytest_gpuperf.plugin.session import SETTINGS
 from pytest_gpuperf.plugin.settings import Settings
-from pytest_gpuperf.plugin.suite import SETTINGS
 
 
 class Row(NamedTuple):

@@ -26,7 +26,7 @@ from statistics import median
 
 from rates_repository import Workloads, asv_continuous, case_of, git, prepare_asv, run
 
-from pytest_gpuperf.analysis.error_rates import wilson as interval
+from pytest_gpuperf.records.certificate import wilson as interval
 
 PIECES = {
     "loop": "sum(i * i for i in range(200))",

@@ -22,9 +22,9 @@ from torch.utils.benchmark import Timer
 from pytest_gpuperf.backends import Opened, opened
 from pytest_gpuperf.backends.onnx_export import exported
 from pytest_gpuperf.device.choice import choose_device
-from pytest_gpuperf.measurement.cache import workload_call
-from pytest_gpuperf.measurement.plan import Plan
-from pytest_gpuperf.measurement.sampler import measure
+from pytest_gpuperf.measure.cache import workload_call
+from pytest_gpuperf.measure.plan import Plan
+from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.models import load, names
 
 PLAN = Plan(budget=0.4, min_timed=0.2)  # short rounds: what the machine does to both is the same then

@@ -22,8 +22,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_gpuperf.results.files import write_baseline, write_run
-from pytest_gpuperf.results.records import (
+from pytest_gpuperf.records.files import write_baseline, write_run
+from pytest_gpuperf.records.model import (
     Accepted,
     Baseline,
     Case,

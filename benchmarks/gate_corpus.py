@@ -21,22 +21,22 @@ from typing import Any
 import numpy as np
 from gate_suites import FRESH, REFERENCES
 
-from pytest_gpuperf.analysis import (
+from pytest_gpuperf.comparison.confirmed import Confirmed, confirmed_verdicts
+from pytest_gpuperf.comparison.findings import Confirmation
+from pytest_gpuperf.gate import (
     CaseEvidence,
     Launch,
     Observed,
     Policy,
     block_medians,
+    find_suspects,
     judge_paired,
     judge_suite,
-    suspects,
 )
-from pytest_gpuperf.analysis.confirmation import Confirmed, confirmed_verdicts
-from pytest_gpuperf.analysis.evidence import Canaries
-from pytest_gpuperf.analysis.findings import Confirmation
-from pytest_gpuperf.analysis.gate import SUITE
-from pytest_gpuperf.analysis.location import spread_between
-from pytest_gpuperf.analysis.paired import LOOKS, wanting_launches
+from pytest_gpuperf.gate.observations import Canaries
+from pytest_gpuperf.gate.session_cost import spread_between
+from pytest_gpuperf.gate.side_by_side import LOOKS, wanting_launches
+from pytest_gpuperf.gate.verdicts import SUITE
 
 POLICY = Policy()
 PAIRED_POLICY = Policy(comparisons=48)
@@ -51,7 +51,7 @@ def stored(baseline_sessions: Sessions, candidate_sessions: Sessions) -> str:
     baseline = [Observed(f"b{i}", block_medians(s)) for i, s in enumerate(baseline_sessions)]
     candidate = [Observed(f"c{i}", block_medians(s)) for i, s in enumerate(candidate_sessions)]
     case = {"case": CaseEvidence(baseline, candidate[:1])}
-    if suspects(case, None, POLICY):
+    if find_suspects(case, None, POLICY):
         case = {"case": CaseEvidence(baseline, candidate)}
     return judge_suite(case, None, POLICY)["case"].word
 
@@ -74,7 +74,7 @@ def suite(
     `turns` gives, only those are read that the gate asks for: whoever draws them can count what a verdict costs.
     """
     evidence = {n: CaseEvidence(_observed(then), _observed(now[:1])) for n, (then, now) in cases.items()}
-    again = suspects(evidence, canaries, POLICY)
+    again = find_suspects(evidence, canaries, POLICY)
     launches = (turns(sorted(again)) if turns and again else None) or {}
     fresh = again - launches.keys()
     calm = [n for n in evidence if n not in again][:REFERENCES] if fresh else []

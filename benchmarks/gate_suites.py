@@ -20,11 +20,11 @@ from typing import Any
 import gate_draws as draws
 import numpy as np
 
-from pytest_gpuperf.analysis.error_rates import wilson
-from pytest_gpuperf.analysis.evidence import Canaries, CaseEvidence, Observed, Policy
-from pytest_gpuperf.analysis.gate import SUITE, judge_suite, suspects
-from pytest_gpuperf.analysis.paired import Launch, judge_paired, needs_more_launches
-from pytest_gpuperf.results.records import Verdict
+from pytest_gpuperf.gate.observations import Canaries, CaseEvidence, Observed, Policy
+from pytest_gpuperf.gate.side_by_side import Launch, judge_paired, needs_more_launches
+from pytest_gpuperf.gate.verdicts import SUITE, find_suspects, judge_suite
+from pytest_gpuperf.records.certificate import wilson
+from pytest_gpuperf.records.model import Verdict
 
 BASELINE, FRESH, REFERENCES = 5, 2, 3  # as the plugin does
 CANARIES = ("matmul", "copy", "host loop")
@@ -96,7 +96,7 @@ def judged(
 ) -> tuple[dict[str, Verdict], int]:
     """Screen, confirm, judge: as the plugin does. Also, how many cases were measured again."""
     first = {n: replace(c, candidate=c.candidate[:1]) for n, c in cases.items()}
-    again = suspects(first, canaries, policy)
+    again = find_suspects(first, canaries, policy)
     if again:
         calm = [n for n in first if n not in again][:REFERENCES]
         first |= {n: cases[n] for n in (*again, *calm)}

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
-from pytest_gpuperf.analysis.error_rates import wilson
-from pytest_gpuperf.analysis.findings import DECIDED
+from pytest_gpuperf.comparison.findings import DECIDED
+from pytest_gpuperf.records.certificate import wilson
 
 Line = dict[str, Any]
 ALARMS = frozenset({"regressed", "environment"})  # words that fail a run

@@ -31,7 +31,7 @@ from gate_weather_draws import (
     suites,
 )
 
-from pytest_gpuperf.analysis.gate import SUITE
+from pytest_gpuperf.gate.verdicts import SUITE
 
 HALF_SEEN, UNSEEN = (0.5, 0.5), (0.0, 0.0)
 NEIGHBOUR = Movement(between(0.2, 0.6), felt=(0.5, 1.0), seen=(0.2, 0.8), stays=0.5, restless=True)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
-from pytest_gpuperf.device import selftest_suite
 from pytest_gpuperf.device.choice import choose_device
-from pytest_gpuperf.device.slowdown import slowed
+from pytest_gpuperf.instrument import workloads
+from pytest_gpuperf.instrument.slowdown import slowed
 
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.1)
 CALLS = 10  # in one span
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=400)
     options = parser.parse_args()
     chosen = choose_device("cpu")
-    tests = (selftest_suite.test_matrix_product, selftest_suite.test_copy, selftest_suite.test_small_calls)
+    tests = (workloads.test_matrix_product, workloads.test_copy, workloads.test_small_calls)
     print("| asked for | " + " | ".join(test.__name__ for test in tests) + " |\n|---:|---:|---:|---:|")
     for share in SHARES:
         found = []

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.records.files import read_run
 
 TEST = """
 import pytest

@@ -36,8 +36,8 @@ from mutations import written
 from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, profiled_run
 
 from pytest_gpuperf.cli import FAULT, main
+from pytest_gpuperf.records.files import write_baseline, write_run
 from pytest_gpuperf.reports.pytest_benchmark import render_pytest_benchmark
-from pytest_gpuperf.results.files import write_baseline, write_run
 
 KERNELS = a_profile(CONVOLUTION, RELU, COPY)
 DOCUMENTED = {0, 1, 4, 6, 7}

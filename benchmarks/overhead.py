@@ -23,9 +23,9 @@ from pytest_benchmark.logger import Logger
 from pytest_benchmark.utils import NameWrapper
 
 from pytest_gpuperf.device.choice import choose_device
-from pytest_gpuperf.measurement.plan import Plan
-from pytest_gpuperf.measurement.sampler import measure
-from pytest_gpuperf.results.units import format_seconds
+from pytest_gpuperf.measure.plan import Plan
+from pytest_gpuperf.measure.sampler import measure
+from pytest_gpuperf.records.units import format_seconds
 
 SINGLE_CALLS = 300
 BLOCK_SECONDS = 1e-3

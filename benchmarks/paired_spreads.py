@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pytest_gpuperf.analysis import Launch, Policy, judge_paired_suite
+from pytest_gpuperf.gate import Launch, Policy, judge_paired_suite
 
 Shape = tuple[int, int]
 LAUNCHES = 5

@@ -15,7 +15,7 @@ from time import perf_counter
 import torch
 
 from pytest_gpuperf.models import load
-from pytest_gpuperf.traces.profiling import profile_of
+from pytest_gpuperf.traces.profile import profile_of
 
 
 def seconds_of(call: Callable[[], object]) -> float:

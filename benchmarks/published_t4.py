@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_gpuperf.results.files import write_baseline
-from pytest_gpuperf.results.records import Accepted, Baseline, Device, Environment, Series, Session
-from pytest_gpuperf.results.units import GiB
+from pytest_gpuperf.records.files import write_baseline
+from pytest_gpuperf.records.model import Accepted, Baseline, Device, Environment, Series, Session
+from pytest_gpuperf.records.units import GiB
 
 TARGET = Path(__file__).parents[1] / "baselines" / "t4.json"
 TEST = "tests/perf/test_models.py::test_model"  # of this project's suite: what it measures at the scale "full"

@@ -18,8 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.results.files import read_baseline, write_baseline
-from pytest_gpuperf.results.records import Accepted, Baseline, Device, Environment, Series, Session, Waiver
+from pytest_gpuperf.records.files import read_baseline, write_baseline
+from pytest_gpuperf.records.model import Accepted, Baseline, Device, Environment, Series, Session, Waiver
 
 TOKENS = (
     "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "-1", "0", "-0.0", "1e-999", "9" * 30, "9" * 5000,
@@ -185,7 +185,7 @@ def mutations(count: int, seed: int) -> Counter[str]:
 _READ = """
 import sys, time
 from pathlib import Path
-from pytest_gpuperf.results.files import read_baseline
+from pytest_gpuperf.records.files import read_baseline
 start = time.perf_counter()
 baseline = read_baseline(sys.argv[1])
 seconds = time.perf_counter() - start

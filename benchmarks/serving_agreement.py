@@ -23,7 +23,7 @@ import numpy as np
 from triton_models import FIXED, serving
 
 from pytest_gpuperf.serving.exchange import got
-from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 from pytest_gpuperf.serving.server import Server
 
 SHAPES = {FIXED: (1, 16), "network": (1, 3, 64, 64)}

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from triton_models import FIXED, NULL, SINK, serving
 
-from pytest_gpuperf.reports.load import remarks
-from pytest_gpuperf.results.load import Load
-from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.records.served_load import Load
+from pytest_gpuperf.reports.load_report import remarks
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 from pytest_gpuperf.serving.server import Server
 
 LOOP = """

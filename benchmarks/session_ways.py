@@ -25,8 +25,8 @@ from typing import Any
 
 from gate_rates import PIECES, PREAMBLE
 
-from pytest_gpuperf.analysis import Observed, block_medians
-from pytest_gpuperf.analysis.location import spread_between
+from pytest_gpuperf.gate import Observed, block_medians
+from pytest_gpuperf.gate.session_cost import spread_between
 
 WAYS = ("one after the other", "interleaved", "alike")
 BLOCKS, BLOCK = 96, 0.005  # of each case, and seconds of each

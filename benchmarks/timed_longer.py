@@ -15,8 +15,8 @@ import sys
 from itertools import accumulate, product
 from statistics import fmean, stdev
 
-from pytest_gpuperf.analysis import Observed, block_medians
-from pytest_gpuperf.analysis.location import locations
+from pytest_gpuperf.gate import Observed, block_medians
+from pytest_gpuperf.gate.session_cost import locations
 
 LENGTHS = (0.5, 1.0, 2.0, 4.0, 6.0)  # seconds of timed calls
 CASES = tuple(product(("resnet50", "vit_b_16"), ("fp32", "autocast_bf16"), (1, 8)))
@@ -28,9 +28,9 @@ def child() -> None:
 
     from pytest_gpuperf.backends import opened
     from pytest_gpuperf.device.choice import choose_device
-    from pytest_gpuperf.measurement.cache import workload_call
-    from pytest_gpuperf.measurement.plan import Plan
-    from pytest_gpuperf.measurement.sampler import measure
+    from pytest_gpuperf.measure.cache import workload_call
+    from pytest_gpuperf.measure.plan import Plan
+    from pytest_gpuperf.measure.sampler import measure
     from pytest_gpuperf.models import load
 
     torch.set_num_threads(1)

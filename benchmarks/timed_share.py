@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from pytest_gpuperf.results.files import read_run
-from pytest_gpuperf.results.records import Measurement, Run
+from pytest_gpuperf.records.files import read_run
+from pytest_gpuperf.records.model import Measurement, Run
 
 ROOT = Path(__file__).parents[1]
 SUITE = ("tests/perf", "-m", "quick", "--gpuperf-device", "cpu")

@@ -20,19 +20,18 @@ from pytest_gpuperf.errors import (
     UsageError,
     WorkloadError,
 )
-from pytest_gpuperf.results.units import GiB, KiB, MiB
+from pytest_gpuperf.records.units import GiB, KiB, MiB
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
-    from pytest_gpuperf.measurement.gpu import Gpu
-    from pytest_gpuperf.measurement.timer import CudaTimer
-    from pytest_gpuperf.parity.record import Parity
-    from pytest_gpuperf.plugin.agreement import ParityCheck
-    from pytest_gpuperf.plugin.fixture import GpuPerf
+    from pytest_gpuperf.measure.gpu import Gpu
+    from pytest_gpuperf.measure.timer import CudaTimer
+    from pytest_gpuperf.parity.agreement import Parity
+    from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
-    from pytest_gpuperf.results.load import Load
-    from pytest_gpuperf.results.records import Measurement
+    from pytest_gpuperf.records.model import Measurement
+    from pytest_gpuperf.records.served_load import Load
     from pytest_gpuperf.serving.server import Server
 
 __all__ = [
@@ -69,15 +68,15 @@ __all__ = [
 __getattr__ = deferred(
     __name__,
     {
-        "CudaTimer": "pytest_gpuperf.measurement.timer",
-        "Gpu": "pytest_gpuperf.measurement.gpu",
-        "GpuPerf": "pytest_gpuperf.plugin.fixture",
+        "CudaTimer": "pytest_gpuperf.measure.timer",
+        "Gpu": "pytest_gpuperf.measure.gpu",
+        "GpuPerf": "pytest_gpuperf.plugin.fixtures",
         "GpuPerfLoad": "pytest_gpuperf.plugin.load",
         "GpuPower": "pytest_gpuperf.device.power",
-        "Load": "pytest_gpuperf.results.load",
-        "Measurement": "pytest_gpuperf.results.records",
-        "Parity": "pytest_gpuperf.parity.record",
-        "ParityCheck": "pytest_gpuperf.plugin.agreement",
+        "Load": "pytest_gpuperf.records.served_load",
+        "Measurement": "pytest_gpuperf.records.model",
+        "Parity": "pytest_gpuperf.parity.agreement",
+        "ParityCheck": "pytest_gpuperf.plugin.fixtures",
         "Server": "pytest_gpuperf.serving.server",
         "ServerFactory": "pytest_gpuperf.plugin.servers",
     },

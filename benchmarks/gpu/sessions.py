@@ -87,7 +87,7 @@ def compiled(device: str, into: Path) -> Iterator[Row]:
 
 
 def _suite(name: str, arguments: Sequence[str], into: Path) -> Iterator[Row]:
-    from pytest_gpuperf.results.files import read_run
+    from pytest_gpuperf.records.files import read_run
 
     saved, xml = into / f"run-{name}.json", into / f"{name}.xml"
     code, said, took = told([*PYTEST, *AS_USERS_DO, *arguments, f"--gpuperf-save={saved}", f"--junit-xml={xml}"])

@@ -6,11 +6,11 @@ with opened(load("resnet50"), 8, backend="torchscript", precision="fp16", device
 
 from __future__ import annotations
 
+from pytest_gpuperf.backends.backend import Backend, Job, Made
 from pytest_gpuperf.backends.limits import RISKY, limit_of
 from pytest_gpuperf.backends.opening import Opened, opened
 from pytest_gpuperf.backends.placement import Placement
 from pytest_gpuperf.backends.precisions import PRECISIONS, Precision
-from pytest_gpuperf.backends.protocol import Backend, Job, Made
 from pytest_gpuperf.backends.registry import names, why_not
 
 __all__ = [

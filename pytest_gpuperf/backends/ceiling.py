@@ -9,8 +9,8 @@ from time import perf_counter
 import torch
 
 from pytest_gpuperf.backends.precisions import Precision, arithmetic
-from pytest_gpuperf.results.records import Ceiling
-from pytest_gpuperf.results.units import MiB
+from pytest_gpuperf.records.model import Ceiling
+from pytest_gpuperf.records.units import MiB
 
 _SIDE = {"cpu": 512, "cuda": 8192}
 _COPIED = {"cpu": 64 * MiB, "cuda": 1024 * MiB}

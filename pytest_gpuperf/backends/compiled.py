@@ -11,8 +11,8 @@ from importlib import util
 
 import torch
 
+from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.precisions import lower
-from pytest_gpuperf.backends.protocol import Job, Made
 
 _WARM_CALLS = 3  # "reduce-overhead" records its graph on the second call and replays it from the third on
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.precisions import lower
-from pytest_gpuperf.backends.protocol import Job, Made
 
 _WARM_CALLS = 3  # libraries choose algorithms and workspaces before the capture
 

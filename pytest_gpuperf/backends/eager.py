@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.precisions import lower
-from pytest_gpuperf.backends.protocol import Job, Made
 
 
 class Eager:

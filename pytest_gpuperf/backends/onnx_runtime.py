@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from pytest_gpuperf.backends import onnx_providers
+from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.onnx_export import exported, folder, why_impossible
 from pytest_gpuperf.backends.onnx_providers import CPU, CUDA, TENSORRT
-from pytest_gpuperf.backends.protocol import Job, Made
 
 _WARM_CALLS = 3  # the first allocates and searches algorithms, the second captures a graph
 

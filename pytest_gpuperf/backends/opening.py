@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
+from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.ceiling import ceiling
 from pytest_gpuperf.backends.placement import Placement
 from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_of
-from pytest_gpuperf.backends.protocol import Job, Made
 from pytest_gpuperf.backends.registry import backend_of, why_not
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.models.workload import Workload
-from pytest_gpuperf.results.records import Ceiling
+from pytest_gpuperf.records.model import Ceiling
 
 
 @dataclass(frozen=True, slots=True)

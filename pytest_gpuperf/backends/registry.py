@@ -7,6 +7,7 @@ from importlib import metadata
 
 import torch
 
+from pytest_gpuperf.backends.backend import Backend
 from pytest_gpuperf.backends.compiled import Compiled
 from pytest_gpuperf.backends.cudagraph import CudaGraph
 from pytest_gpuperf.backends.eager import Eager
@@ -14,7 +15,6 @@ from pytest_gpuperf.backends.limits import limit_of
 from pytest_gpuperf.backends.onnx_providers import TENSORRT
 from pytest_gpuperf.backends.onnx_runtime import OnnxRuntime
 from pytest_gpuperf.backends.precisions import precision_of
-from pytest_gpuperf.backends.protocol import Backend
 from pytest_gpuperf.backends.torchscript import TorchScript
 from pytest_gpuperf.errors import UsageError
 

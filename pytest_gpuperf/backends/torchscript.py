@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.precisions import lower
-from pytest_gpuperf.backends.protocol import Job, Made
 
 _WARM_CALLS = 3  # the profiling executor watches two calls before it compiles what it saw
 

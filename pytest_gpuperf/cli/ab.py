@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.cli.judging import add_reports, add_rules, report, rules_of
+from pytest_gpuperf.cli.judge import add_reports, add_rules, report, rules_of
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.results.invocation import Invocation
+    from pytest_gpuperf.records.invocation import Invocation
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,9 +40,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the report; the exit code is the gate's."""
-    from pytest_gpuperf.results.tolerances import parse_seconds
-    from pytest_gpuperf.revisions.conductor import Comparing, compare_revisions
-    from pytest_gpuperf.revisions.side import Preparation
+    from pytest_gpuperf.ab.checkout import Preparation
+    from pytest_gpuperf.ab.controller import Comparing, compare_revisions
+    from pytest_gpuperf.records.units import parse_seconds
 
     rules, override = rules_of(options)
     judged = compare_revisions(
@@ -71,7 +71,7 @@ def run(options: Namespace) -> int:
 
 def _invocation(arguments: Sequence[str]) -> Invocation:
     """pytest measures all the tests that it is given, so what names some is repeated as it is."""
-    from pytest_gpuperf.results.invocation import Invocation
+    from pytest_gpuperf.records.invocation import Invocation
 
     named = any(Path(a.partition("::")[0]).exists() for a in arguments)
     return Invocation(options=tuple(arguments), narrows=not named)

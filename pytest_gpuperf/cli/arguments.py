@@ -9,23 +9,16 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from pytest_gpuperf.cli.ab import AB
-from pytest_gpuperf.cli.accept import ACCEPT
+from pytest_gpuperf.cli.baseline import ACCEPT, WAIVE
 from pytest_gpuperf.cli.calibrate import CALIBRATE
-from pytest_gpuperf.cli.compare import COMPARE
 from pytest_gpuperf.cli.doctor import DOCTOR
-from pytest_gpuperf.cli.exporting import EXPORT
-from pytest_gpuperf.cli.importing import IMPORT
+from pytest_gpuperf.cli.judge import COMPARE, MERGE, REPORT
 from pytest_gpuperf.cli.matrix import MATRIX
-from pytest_gpuperf.cli.merge import MERGE
-from pytest_gpuperf.cli.plot import PLOT
-from pytest_gpuperf.cli.ratios import RATIOS
-from pytest_gpuperf.cli.report import REPORT
+from pytest_gpuperf.cli.other_tools import EXPORT, IMPORT
+from pytest_gpuperf.cli.read import PLOT, RATIOS, SHOW, WHY
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.serve_study import SERVE_STUDY
-from pytest_gpuperf.cli.show import SHOW
 from pytest_gpuperf.cli.triton import TRITON
-from pytest_gpuperf.cli.waive import WAIVE
-from pytest_gpuperf.cli.why import WHY
 
 COMMANDS = (
     COMPARE,

@@ -10,14 +10,14 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.accept import add_target_arguments
+from pytest_gpuperf.cli.baseline import add_target_arguments
 from pytest_gpuperf.cli.command import Command
 from pytest_gpuperf.errors import SessionError, UsageError
-from pytest_gpuperf.results.units import many
+from pytest_gpuperf.records.units import many
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.analysis.resolution import Resolution
-    from pytest_gpuperf.results.records import Run
+    from pytest_gpuperf.comparison.resolution import Resolution
+    from pytest_gpuperf.records.model import Run
     from pytest_gpuperf.sessions.calibration import Calibration, Plan
 
 MOST = 12  # sessions, where neither --until nor --for asks for more
@@ -33,12 +33,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Everything that can be refused is refused before the first session: they may take an hour."""
-    from pytest_gpuperf.cli.promotion import promote, told_after, told_of
+    from pytest_gpuperf.cli.baseline import promote, told_after, told_of
+    from pytest_gpuperf.records.envelope import BASELINE
+    from pytest_gpuperf.records.files import check_writable, read_baseline, write_run
+    from pytest_gpuperf.records.merge import with_sessions_of
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.tables import prose
-    from pytest_gpuperf.results.envelope import BASELINE
-    from pytest_gpuperf.results.files import check_writable, read_baseline, write_run
-    from pytest_gpuperf.results.merging import with_sessions_of
     from pytest_gpuperf.sessions import calibrate
 
     plan = plan_of(options)
@@ -71,11 +71,10 @@ def run(options: Namespace) -> int:
 
 def plan_of(options: Namespace) -> Plan:
     """How many sessions the options ask for."""
-    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
-    from pytest_gpuperf.analysis.evidence import LEAST_MARGIN
-    from pytest_gpuperf.results.records import SESSIONS_KEPT
-    from pytest_gpuperf.results.tolerances import parse_seconds
-    from pytest_gpuperf.results.units import parse_fraction
+    from pytest_gpuperf.comparison.acceptance import SESSIONS_NEEDED
+    from pytest_gpuperf.gate.observations import LEAST_MARGIN
+    from pytest_gpuperf.records.model import SESSIONS_KEPT
+    from pytest_gpuperf.records.units import parse_fraction, parse_seconds
     from pytest_gpuperf.sessions.calibration import Plan
 
     until = LEAST_MARGIN if options.until is None else parse_fraction(options.until, "--until")
@@ -109,7 +108,7 @@ def kept_for(into: str) -> Path:
 
 
 def _refuse_new(options: Namespace) -> None:
-    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
+    from pytest_gpuperf.comparison.acceptance import SESSIONS_NEEDED
 
     if options.sessions is not None and options.sessions < SESSIONS_NEEDED and not options.few:
         raise UsageError(
@@ -150,7 +149,7 @@ def _kept(count: int, kept: Path) -> str:
 
 def _failure(done: Calibration, options: Namespace) -> SessionError | None:
     """The error of the session that failed, with what becomes of those before it; raised where they are too few."""
-    from pytest_gpuperf.analysis.acceptance import SESSIONS_NEEDED
+    from pytest_gpuperf.comparison.acceptance import SESSIONS_NEEDED
 
     if not isinstance(done.ended, SessionError):
         return None
@@ -168,7 +167,7 @@ def _failure(done: Calibration, options: Namespace) -> SessionError | None:
 
 def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], options: Namespace) -> Iterator[str]:
     """How far it came, and which cases are worst, and why."""
-    from pytest_gpuperf.reports.contents import unsteady_cases
+    from pytest_gpuperf.reports.show import unsteady_cases
 
     took = f"{many(len(done.runs), 'session')} in {done.seconds:.0f} s"
     if all(r.margin is None for r in told.values()):

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pytest_gpuperf.analysis.certificate import Certificate
 from pytest_gpuperf.cli import machine
 from pytest_gpuperf.cli.machine import Facts
 from pytest_gpuperf.device.contention import THREADS
-from pytest_gpuperf.reports.certificate import summary
-from pytest_gpuperf.results.units import many
+from pytest_gpuperf.records.certificate import Certificate
+from pytest_gpuperf.records.units import many
+from pytest_gpuperf.reports.certificate_report import summary
 
 UNUSED = "not installed, and no Python file in this folder names it"
 RESTLESS = 0.05  # pieces of equal work differ by more: one process says little here

@@ -58,7 +58,7 @@ def _checks() -> Iterator[Check]:
 
 def _certificate(facts: Facts) -> Iterator[Check]:
     from pytest_gpuperf.cli import checks
-    from pytest_gpuperf.sessions.certificate import kept
+    from pytest_gpuperf.sessions.certify import kept
 
     if "error" not in facts:
         yield checks.certificate(kept(facts["card"]), facts["software"])

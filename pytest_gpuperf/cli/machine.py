@@ -47,7 +47,7 @@ from pytest_gpuperf.device.preflight import preflight
 facts = {"checks": [asdict(check) for check in preflight()]}
 """
 POWER = """
-from pytest_gpuperf.device.rapl import CpuMeter
+from pytest_gpuperf.device.counter import CpuMeter
 from pytest_gpuperf.device.readings import Missing
 joules = CpuMeter().energy()
 facts = {"reason": joules.reason, "why": joules.why} if isinstance(joules, Missing) else {"joules": joules}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.cli.command import Command
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.analysis.certificate import Part
+    from pytest_gpuperf.records.certificate import Part
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,11 +30,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Look at the instrument; judge the gate by the tests after ``--``, or by built-in workloads."""
-    from pytest_gpuperf.device import selftest_suite
     from pytest_gpuperf.errors import FileError
-    from pytest_gpuperf.reports.certificate import FORMATS
-    from pytest_gpuperf.results.tolerances import parse_seconds
-    from pytest_gpuperf.sessions.certificate import certify, keep
+    from pytest_gpuperf.instrument import workloads
+    from pytest_gpuperf.records.units import parse_seconds
+    from pytest_gpuperf.reports.certificate_report import FORMATS
+    from pytest_gpuperf.sessions.certify import certify, keep
 
     parts = _parts(options.parts)
     budget = None if options.budget is None else parse_seconds(options.budget, "--budget")
@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
         budget=budget,
         rounds=options.rounds,
         arguments=options.pytest_arguments
-        or ["-p", "no:cacheprovider", "--gpuperf-device", options.device, str(Path(selftest_suite.__file__))],
+        or ["-p", "no:cacheprovider", "--gpuperf-device", options.device, str(Path(workloads.__file__))],
         progress=_progress,
     )
     print(FORMATS[options.format](found))
@@ -57,8 +57,8 @@ def run(options: Namespace) -> int:
 
 
 def _parts(text: str | None) -> tuple[Part, ...]:
-    from pytest_gpuperf.analysis.certificate import PARTS
     from pytest_gpuperf.errors import UsageError
+    from pytest_gpuperf.records.certificate import PARTS
 
     if text is None:
         return PARTS

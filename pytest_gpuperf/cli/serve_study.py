@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.cli.command import Command
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.results.study import BackendStudy
+    from pytest_gpuperf.records.study import BackendStudy
 
 BACKENDS = ("torch", "triton-onnx", "triton-torch")
 PROTOCOLS = ("binary", "json")
@@ -66,11 +66,11 @@ def run(options: Namespace) -> int:
     from pathlib import Path
 
     from pytest_gpuperf.errors import MissingError
+    from pytest_gpuperf.records.files import replace
+    from pytest_gpuperf.records.study import write_study
     from pytest_gpuperf.reports.document import as_html, as_markdown, as_text
     from pytest_gpuperf.reports.formats import terminal_width
-    from pytest_gpuperf.reports.serving import document
-    from pytest_gpuperf.results.study_files import write_study
-    from pytest_gpuperf.results.writing import replace
+    from pytest_gpuperf.reports.study_report import document
 
     if util.find_spec("torch") is None:
         raise MissingError(
@@ -94,10 +94,10 @@ def _studied(options: Namespace) -> list[BackendStudy]:
 
     from pytest_gpuperf.device.choice import choose_device
     from pytest_gpuperf.models import load
-    from pytest_gpuperf.results.study import Asked
-    from pytest_gpuperf.serving.deployment import Deployment
-    from pytest_gpuperf.serving.load import LoadPlan
-    from pytest_gpuperf.serving.study import Contender, serving, study
+    from pytest_gpuperf.records.study import Asked
+    from pytest_gpuperf.serving.load_server import LoadPlan
+    from pytest_gpuperf.serving.run_study import Contender, serving, study
+    from pytest_gpuperf.serving.server import Deployment
 
     chosen = choose_device(options.device)
     scale = options.scale or ("smoke" if chosen.index is None else "full")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pytest_gpuperf.device.clocks import Call
-from pytest_gpuperf.results.records import Device
-from pytest_gpuperf.results.units import KiB, MiB
+from pytest_gpuperf.records.model import Device
+from pytest_gpuperf.records.units import KiB, MiB
 
 _UNKNOWN = 64 * MiB  # larger than most, where neither the kernel nor torch says
 _CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -22,7 +22,7 @@ def size(device: Device, index: int | None, folder: Path = _CPU_CACHES) -> int:
         import torch  # noqa: PLC0415 - three seconds that only a CUDA device is worth
 
         return l2_size(torch.cuda.get_device_properties(index or 0))
-    sizes = [_bytes(path.read_text().strip()) for path in folder.glob("index*/size")]
+    sizes = [_bytes_of_text(path.read_text().strip()) for path in folder.glob("index*/size")]
     return max(sizes, default=_UNKNOWN)
 
 
@@ -42,5 +42,5 @@ def flush(device: Device, index: int | None, folder: Path = _CPU_CACHES) -> Call
     return lambda: buffer.fill(0)
 
 
-def _bytes(text: str) -> int:
+def _bytes_of_text(text: str) -> int:
     return int(text[:-1]) * _UNITS[text[-1]] if text[-1] in _UNITS else int(text)

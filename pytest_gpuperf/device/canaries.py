@@ -14,13 +14,26 @@ from statistics import quantiles
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pytest_gpuperf.device.buffers import at_a_page
 from pytest_gpuperf.device.clocks import Call, HostClock
-from pytest_gpuperf.results.units import MiB
+from pytest_gpuperf.records.units import MiB
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
+
+
+_PAGE = 4096
+
+
+def at_a_page(size: int) -> NDArray[np.uint8]:
+    """Bytes that begin where a page does, and have been written: what never was is read from nowhere.
+
+    NumPy's own begin anywhere; a matrix product takes 12 % longer where they do not begin at a cache line.
+    """
+    held = np.ones(size + _PAGE, dtype=np.uint8)
+    return held[-held.ctypes.data % _PAGE :][:size]
+
 
 _REPEATS = 9
 _COPIED = 8 * MiB

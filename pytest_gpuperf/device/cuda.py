@@ -20,7 +20,7 @@ from pytest_gpuperf.device.clocks import Clock
 from pytest_gpuperf.device.events import CudaEventClock, Event
 from pytest_gpuperf.device.memory import AllocatorMemory, MemoryMeter, is_out_of_memory
 from pytest_gpuperf.errors import DeviceError
-from pytest_gpuperf.results.records import Device
+from pytest_gpuperf.records.model import Device
 
 _CYCLES = 5_000_000  # 2.5 ms at 2 GHz
 _WAKING = 0.3  # seconds of spinning: a card that idled goes from 345 to 1980 MHz meanwhile

@@ -21,7 +21,7 @@ from msgspec import structs
 from pytest_gpuperf.device import processes
 from pytest_gpuperf.device.readings import Missing, Reading, T, known
 from pytest_gpuperf.errors import DeviceLostError
-from pytest_gpuperf.results.records import Device
+from pytest_gpuperf.records.model import Device
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.nvml import NvmlDevice

@@ -8,7 +8,7 @@ from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
-from pytest_gpuperf.results.records import Device
+from pytest_gpuperf.records.model import Device
 
 _LIBRARIES = {
     "gpuperf": "pytest-gpuperf",

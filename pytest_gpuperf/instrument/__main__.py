@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pytest_gpuperf.analysis.certificate import judged
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.errors import GpuPerfError
 from pytest_gpuperf.instrument.messages import Begins, Device, Message, Refused, encode
 from pytest_gpuperf.instrument.steps import steps_of
+from pytest_gpuperf.records.certificate import judged
 
 
 def main(request: str, wanted: Sequence[str]) -> int:

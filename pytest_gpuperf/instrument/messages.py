@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_gpuperf.analysis.certificate import Row
-from pytest_gpuperf.results.records import Environment
+from pytest_gpuperf.records.certificate import Row
+from pytest_gpuperf.records.model import Environment
 
 
 class Device(msgspec.Struct, frozen=True, tag=True):

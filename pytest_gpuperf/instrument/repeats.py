@@ -7,12 +7,12 @@ from functools import partial
 from statistics import median, stdev
 from time import perf_counter
 
-from pytest_gpuperf.analysis.certificate import Row, judged
 from pytest_gpuperf.device.choice import Chosen
 from pytest_gpuperf.device.clocks import Call, Clock
-from pytest_gpuperf.measurement.plan import Plan
-from pytest_gpuperf.measurement.sampler import calls_per_span, measure
-from pytest_gpuperf.results.units import format_seconds
+from pytest_gpuperf.measure.plan import Plan
+from pytest_gpuperf.measure.sampler import calls_per_span, measure
+from pytest_gpuperf.records.certificate import Row, judged
+from pytest_gpuperf.records.units import format_seconds
 
 held = partial(judged, "timing")
 

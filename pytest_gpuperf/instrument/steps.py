@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_gpuperf.analysis.certificate import LeftOut, Part, Row
 from pytest_gpuperf.device.choice import Chosen
-from pytest_gpuperf.instrument import evidence, memory, power, timing, timing_by_events
+from pytest_gpuperf.instrument import event_rows, evidence_rows, memory_rows, power_rows, timing_rows
+from pytest_gpuperf.records.certificate import LeftOut, Part, Row
 
 
 @dataclass(frozen=True)
@@ -21,26 +21,26 @@ class Step:
 
 
 ON_CPU = (
-    Step("timing", "the clock", 3, timing.clock),
-    Step("timing", "a loop", 8, timing.loop),
-    Step("evidence", "which device worked", 4, evidence.of_processor),
-    Step("memory", "leaks, peaks, exhaustion", 3, memory.of_process),
-    Step("timing", "a product of matrices", 6, timing.product),
-    Step("timing", "a copy", 6, timing.copy),
-    Step("power", "the counter", 3, power.counter),
-    Step("power", "equal windows", 22, power.equal_windows),
+    Step("timing", "the clock", 3, timing_rows.clock),
+    Step("timing", "a loop", 8, timing_rows.loop),
+    Step("evidence", "which device worked", 4, evidence_rows.of_processor),
+    Step("memory", "leaks, peaks, exhaustion", 3, memory_rows.of_process),
+    Step("timing", "a product of matrices", 6, timing_rows.product),
+    Step("timing", "a copy", 6, timing_rows.copy),
+    Step("power", "the counter", 3, power_rows.counter),
+    Step("power", "equal windows", 22, power_rows.equal_windows),
 )
 ON_GPU = (
-    Step("timing", "one kernel", 12, timing_by_events.product),
-    Step("timing", "many small kernels", 8, timing_by_events.adds),
-    Step("evidence", "which device worked", 12, evidence.of_gpu),
-    Step("memory", "leaks, peaks, exhaustion", 12, memory.of_gpu),
-    Step("timing", "a call that waits for the device", 4, timing_by_events.waiting),
-    Step("timing", "a stream of its own", 4, timing_by_events.beside),
-    Step("timing", "a replayed graph", 8, timing_by_events.graph),
-    Step("timing", "a model", 10, timing_by_events.model),
-    Step("power", "the counter", 8, power.counter),
-    Step("power", "equal windows", 25, power.equal_windows),
+    Step("timing", "one kernel", 12, event_rows.product),
+    Step("timing", "many small kernels", 8, event_rows.adds),
+    Step("evidence", "which device worked", 12, evidence_rows.of_gpu),
+    Step("memory", "leaks, peaks, exhaustion", 12, memory_rows.of_gpu),
+    Step("timing", "a call that waits for the device", 4, event_rows.waiting),
+    Step("timing", "a stream of its own", 4, event_rows.beside),
+    Step("timing", "a replayed graph", 8, event_rows.graph),
+    Step("timing", "a model", 10, event_rows.model),
+    Step("power", "the counter", 8, power_rows.counter),
+    Step("power", "equal windows", 25, power_rows.equal_windows),
 )
 
 

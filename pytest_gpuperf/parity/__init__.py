@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor  # what a plugin that must not import torch annotates with
 
-from pytest_gpuperf.parity.agreement import compare
+from pytest_gpuperf.parity.agreement import Distance, Parity, compare
 from pytest_gpuperf.parity.networks import compare_network
-from pytest_gpuperf.parity.record import Distance, Parity
 
 __all__ = ["Distance", "Parity", "Tensor", "compare", "compare_network"]

@@ -4,11 +4,13 @@
 
 in each of three norms (k = 2, and 3 for a single element); docs/parity.md says where the figures come from.
 """
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +20,102 @@ from torch.utils._pytree import tree_leaves
 
 from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_of
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.parity.distances import FAR, distance, rows, sizes
-from pytest_gpuperf.parity.record import Distance, Parity
 from pytest_gpuperf.parity.rounding import computed_exactly, computed_rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far an output is from the exact one. A row is what belongs to one item of the batch."""
+
+    l2: float  # of the worst row, as a share of that row
+    largest: float  # of the worst element, as a share of the largest element
+    angle: float  # of the worst row, in radians: what a wrong scale alone does not change
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """A candidate beside its reference in fp32, both measured against the reference in fp64."""
+
+    precision: str
+    candidate: Distance
+    reference: Distance  # the fp32 computation's own
+    rounding: Distance  # what the precision costs this model on these inputs: fp64, rounded as it rounds
+    allowed: Distance
+    top1: float  # share of the rows whose largest element is the same
+    near_ties: int  # rows whose largest element is another, by less than the precision can tell apart
+    nonfinite: int  # NaN or infinity where the reference has a number
+    output: int  # which of the outputs this is about: the worst
+    problems: tuple[str, ...]  # empty where they agree
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the candidate is right, as far as its precision can be."""
+        return not self.problems
+
+    @property
+    def cosine(self) -> float:
+        """Of the candidate and the exact output, in the worst row."""
+        return math.cos(self.candidate.angle)
+
+    @property
+    def message(self) -> str:
+        """The figures, and what is wrong, in words."""
+        if self.agrees:
+            head = f"The candidate agrees with its reference, as far as {self.precision} can."
+        else:
+            head = "The candidate does not compute what its reference computes:"
+        return "\n".join([head, *(f"  {problem}" for problem in self.problems), *self._table()])
+
+    def _table(self) -> list[str]:
+        names = ("candidate", "fp32 itself", "rounding", "allowed")
+        compared = (self.candidate, self.reference, self.rounding, self.allowed)
+        ties = f" (and {self.near_ties} near ties)" if self.near_ties else ""
+        return [
+            "  " + "error against fp64".ljust(20) + "".join(name.rjust(13) for name in names),
+            *(
+                "  " + what.ljust(20) + "".join(f"{getattr(one, field):13.2e}" for one in compared)
+                for what, field in (("worst row, l2", "l2"), ("worst element", "largest"), ("worst angle", "angle"))
+            ),
+            f"  cosine {self.cosine:.6f}, top-1 the same in {self.top1:.1%} of rows{ties}",
+            f"  torch's TF32: {'on for the candidate alone' if self.precision == 'tf32' else 'off for both'}",
+        ]
+
+
+FAR = Distance(math.inf, math.inf, math.pi)
+_NOTHING = float(torch.finfo(torch.float32).smallest_normal)  # smaller errors are none in any precision
+_SILENT_ROW = 1e-3  # a row this small beside the others is measured by theirs
+
+
+def distance(output: torch.Tensor, exact: torch.Tensor) -> Distance:
+    """Both of the same shape, in fp64, finite."""
+    mine, true = rows(output), rows(exact)
+    errors = (mine - true).norm(dim=1)
+    return Distance(
+        l2=_largest(errors / sizes(true)),
+        largest=_largest((mine - true).abs() / true.abs().max().clamp_min(_NOTHING)),
+        angle=_largest(2 * torch.asin(((_turned(mine) - _turned(true)).norm(dim=1) / 2).clamp(max=1))),
+    )
+
+
+def rows(tensor: torch.Tensor) -> torch.Tensor:
+    """One for each item of the batch."""
+    return tensor.reshape(1, -1) if tensor.ndim < 2 else tensor.flatten(1)
+
+
+def sizes(true: torch.Tensor) -> torch.Tensor:
+    """How large each row is, for errors to be shares of."""
+    norms: torch.Tensor = true.norm(dim=1)
+    return norms.clamp_min(_SILENT_ROW * float(norms.max())).clamp_min(_NOTHING)
+
+
+def _turned(true: torch.Tensor) -> torch.Tensor:
+    """Rows of length one, or less where next to nothing is left of them: such a direction is noise."""
+    return true / sizes(true)[:, None]
+
+
+def _largest(values: torch.Tensor) -> float:
+    return float(values.max())
+
 
 _TIMES_ROUNDING = 2.0  # another order of sums costs another amount
 _TIMES_ROUNDING_OF_ONE = 3.0  # and of one element more so: a norm is a mean over many

@@ -7,8 +7,7 @@ from copy import deepcopy
 import torch
 
 from pytest_gpuperf.backends import Opened
-from pytest_gpuperf.parity.agreement import Truth
-from pytest_gpuperf.parity.record import Parity
+from pytest_gpuperf.parity.agreement import Parity, Truth
 
 
 def compare_network(network: Opened, *inputs: torch.Tensor) -> Parity:

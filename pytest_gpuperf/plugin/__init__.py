@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.plugin import collection, servers, settings, suite
+from pytest_gpuperf.plugin import collection, servers, settings
+from pytest_gpuperf.plugin import session as ours
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
-    from pytest_gpuperf.measurement.gpu import Gpu
-    from pytest_gpuperf.measurement.timer import CudaTimer
-    from pytest_gpuperf.plugin.agreement import ParityCheck
-    from pytest_gpuperf.plugin.fixture import GpuPerf
+    from pytest_gpuperf.measure.gpu import Gpu
+    from pytest_gpuperf.measure.timer import CudaTimer
+    from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
 
@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (GPU_MARKER, GPUPERF_MARKER):
         config.addinivalue_line("markers", marker)
-    suite.prepare(config)
+    ours.prepare(config)
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
@@ -62,11 +62,11 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    suite.keep_ordered(config, items)
+    ours.keep_ordered(config, items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    suite.begin(session)
+    ours.begin(session)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,39 +77,39 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture
 def gpuperf(request: pytest.FixtureRequest) -> Generator[GpuPerf]:
     """Measure a workload: ``gpuperf(fn, *args, items=1, name=None, energy=None) -> Measurement``."""
-    yield suite.fixture(request)
-    suite.refuse_silence(request)
+    yield ours.fixture(request)
+    ours.refuse_silence(request)
 
 
 @pytest.fixture
 def gpuperf_load(request: pytest.FixtureRequest) -> Generator[GpuPerfLoad]:
     """Load a server: ``gpuperf_load(server, workload, batch=1, concurrency=16, requests=200) -> Load``."""
-    yield suite.load(request)
-    suite.refuse_silence(request)
+    yield ours.load(request)
+    ours.refuse_silence(request)
 
 
 @pytest.fixture
 def cuda_timer(request: pytest.FixtureRequest) -> CudaTimer:
     """Time a stretch of GPU work: ``with cuda_timer() as span: ...`` or ``cuda_timer.time(fn, *args)``."""
-    return suite.timer(request)
+    return ours.timer(request)
 
 
 @pytest.fixture
 def gpu(request: pytest.FixtureRequest) -> Gpu:
     """Know the device, and assert what it does: ``gpu.assert_executed(fn, *args)``, ``gpu.assert_not_throttled()``."""
-    return suite.device(request)
+    return ours.device(request)
 
 
 @pytest.fixture
 def gpu_power(request: pytest.FixtureRequest) -> GpuPower:
     """Measure energy: ``with gpu_power() as window: ...`` and then ``window.joules``, ``window.mean_watts``."""
-    return suite.power(request)
+    return ours.power(request)
 
 
 @pytest.fixture
 def parity() -> ParityCheck:
     """Fail unless two computations agree: ``parity(candidate, reference, *inputs, precision="fp16") -> Parity``."""
-    from pytest_gpuperf.plugin.agreement import ParityCheck
+    from pytest_gpuperf.plugin.fixtures import ParityCheck
 
     return ParityCheck()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from packaging.version import InvalidVersion, Version
@@ -14,8 +15,39 @@ from packaging.version import InvalidVersion, Version
 from pytest_gpuperf.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_gpuperf.device.choice import Chosen
-    from pytest_gpuperf.results.records import Scope
+    from pytest_gpuperf.records.model import Scope
+
+
+LONGEST = 200  # a text beyond it is data, not the name of a level
+SIMPLE = (str, int, float, bool, type(None))
+
+
+def parameters_of(item: pytest.Item) -> dict[str, str]:
+    """Name -> text: ``{"batch": "32", "precision": "fp16"}``. What no file can hold is left out."""
+    callspec: Any = getattr(item, "callspec", None)  # only parametrized tests have one
+    values: Mapping[str, object] = {} if callspec is None else callspec.params
+    texts = {name: _text(value) for name, value in values.items()}
+    return {name: text for name, text in texts.items() if text is not None and _is_writable(text)}
+
+
+def _is_writable(text: str) -> bool:
+    return len(text) <= LONGEST and not any("\ud800" <= c <= "\udfff" for c in text)  # no UTF-8 has half a pair
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, SIMPLE):
+        return str(value)
+    if isinstance(value, (tuple, list)):  # a shape; what an element's text would cost (a tensor's!) is not known
+        parts = cast("Sequence[object]", value)
+        return str(parts) if all(isinstance(part, SIMPLE) for part in parts) else None
+    name = getattr(value, "__name__", None)  # a class or a function
+    return name if isinstance(name, str) else None
+
 
 DESELECTED = pytest.StashKey[list[str]]()
 IGNORED = pytest.StashKey[list[Path]]()
@@ -147,8 +179,8 @@ def require_gpu(chosen: Chosen) -> None:
 
 def scope(config: pytest.Config) -> Scope:
     """What this invocation covered; what it did not measure is added by who knows."""
-    from pytest_gpuperf.plugin.again import options_again
-    from pytest_gpuperf.results.records import Scope
+    from pytest_gpuperf.plugin.fresh_sessions import options_again
+    from pytest_gpuperf.records.model import Scope
 
     whole = [argument for argument in config.args if "::" not in argument and _exists(config, argument)]
     if config.getoption("lf", default=False):

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.analysis.comparison import convicts, spreads_of
-from pytest_gpuperf.analysis.confirmation import Confirmed
-from pytest_gpuperf.analysis.findings import Confirmation
-from pytest_gpuperf.analysis.suite import SUITE
+from pytest_gpuperf.comparison.compare import convicts, spreads_of
+from pytest_gpuperf.comparison.confirmed import Confirmed
+from pytest_gpuperf.comparison.findings import Confirmation
 from pytest_gpuperf.errors import GpuPerfError
-from pytest_gpuperf.plugin.again import arguments_again
-from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, measured_again, say
-from pytest_gpuperf.results.identity import software_changes
-from pytest_gpuperf.results.records import Baseline, EvidenceKind, Run
+from pytest_gpuperf.gate.suite import SUITE
+from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, arguments_again, measured_again, say
+from pytest_gpuperf.records.model import Baseline, EvidenceKind, Run
+from pytest_gpuperf.records.same_device import software_changes
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.ab.confirm_in_turns import InTurns
     from pytest_gpuperf.plugin.settings import Settings
-    from pytest_gpuperf.revisions.confirming import InTurns
 
 MOST_REVISIONS = 2  # that turns are taken with in one session: each has to be checked out, and built
 DIRTY = "+dirty"
@@ -100,14 +99,14 @@ class Confirming:
             self._measure(commit, max(self.settings.confirm_budget - spent, 0.0) / (len(common) - number))
 
     def _measure(self, commit: str, budget: float) -> None:
-        from pytest_gpuperf.revisions import confirming
+        from pytest_gpuperf.ab import confirm_in_turns
 
         config, settings = self.config, self.settings
         cases = {c: self.tests[c] for known in self.revisions for c, r in known.items() if r.commit == commit}
         reports = (settings.markdown, settings.csv, config.getoption("xmlpath", None))
         try:
-            self.in_turns[commit] = confirming.confirm_in_turns(
-                confirming.Confirming(
+            self.in_turns[commit] = confirm_in_turns.confirm_in_turns(
+                confirm_in_turns.Confirming(
                     revision=commit,
                     cases=cases,
                     spreads={n: s for of in self.suspicions for n, s in spreads_of(of.baseline, cases).items()},

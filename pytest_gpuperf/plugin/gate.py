@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.comparison import compare, moved, refuse_other_device, suspects
-from pytest_gpuperf.analysis.explaining import explanations, unprofiled
-from pytest_gpuperf.analysis.findings import Comparison, Finding, Rules
+from pytest_gpuperf.causes.explain import explanations, unprofiled
+from pytest_gpuperf.comparison.compare import compare, moved, refuse_other_device, suspects_in
+from pytest_gpuperf.comparison.findings import Comparison, Finding, Rules
+from pytest_gpuperf.comparison.judged import PINNED_RULES, Judged
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.confirmation import Confirming, Suspicion
-from pytest_gpuperf.plugin.described import describe_again
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, looked_at
+from pytest_gpuperf.plugin.summary import describe_again
 from pytest_gpuperf.plugin.withheld import Withheld
-from pytest_gpuperf.reports.causes import why_of
-from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
+from pytest_gpuperf.records.files import read_baseline
+from pytest_gpuperf.records.model import Baseline, Case, Run, Scope
 from pytest_gpuperf.reports.terminal import explain
-from pytest_gpuperf.results.files import read_baseline
-from pytest_gpuperf.results.records import Baseline, Case, Run, Scope
+from pytest_gpuperf.reports.why import why_of
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.plugin.settings import Settings
-    from pytest_gpuperf.results.invocation import Invocation
+    from pytest_gpuperf.records.invocation import Invocation
 
 
 IN_PROCESSES = frozenset({"turns", "process"})  # ways to confirm that start processes
@@ -180,7 +180,7 @@ class Gate:
         return [self.baseline, *([self.reference] if self.reference else [])]
 
     def _suspicion(self, run: Run, baseline: Baseline) -> Suspicion:
-        return Suspicion(baseline, suspects(run, baseline))
+        return Suspicion(baseline, suspects_in(run, baseline))
 
     def _suspects(self, run: Run) -> bool:
         return any(self._suspicion(run, baseline) for baseline in self._baselines)

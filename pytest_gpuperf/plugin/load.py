@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.plugin.fixture import refuse_unwritable_name
+from pytest_gpuperf.plugin.fixtures import refuse_unwritable_name
 from pytest_gpuperf.plugin.proof import refuse_unproven
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
 
 if TYPE_CHECKING:
     from pytest_gpuperf.models import Workload
-    from pytest_gpuperf.plugin.suite import Suite
-    from pytest_gpuperf.results.load import Arrivals, Load, Protocol
-    from pytest_gpuperf.results.records import Measurement
-    from pytest_gpuperf.serving.load import LoadPlan
+    from pytest_gpuperf.plugin.session import Suite
+    from pytest_gpuperf.records.model import Measurement
+    from pytest_gpuperf.records.served_load import Arrivals, Load, Protocol
+    from pytest_gpuperf.serving.load_server import LoadPlan
     from pytest_gpuperf.serving.server import Server
 
 
@@ -53,7 +53,7 @@ class GpuPerfLoad:
         scale; arrays in its place are sent as they are.
         """
         __tracebackhide__ = True
-        from pytest_gpuperf.serving.load import LoadPlan
+        from pytest_gpuperf.serving.load_server import LoadPlan
 
         self._suite.called.add(self._item.nodeid)
         if name in self._names:
@@ -123,13 +123,13 @@ def _taking(
     """What loads the server once, for the session of that name."""
     from dataclasses import replace
 
-    from pytest_gpuperf.measurement.truth import unvalidated
-    from pytest_gpuperf.serving.load import load_server
+    from pytest_gpuperf.measure.observation import unvalidated
+    from pytest_gpuperf.serving.load_server import load_server
     from pytest_gpuperf.serving.proof import look, prove
 
     inputs, check = workload, None
     if hasattr(workload, "module"):  # arrays do not need torch
-        from pytest_gpuperf.serving.agreement import check_of, inputs_of
+        from pytest_gpuperf.serving.check_answers import check_of, inputs_of
 
         model = cast("Workload", workload)
         inputs = inputs_of(model, plan.batch)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.results.tolerances import parse_margin, parse_share, parse_tolerance
-from pytest_gpuperf.results.tolerances import parse_seconds as seconds
+from pytest_gpuperf.records.units import parse_margin, parse_share, parse_tolerance
+from pytest_gpuperf.records.units import parse_seconds as seconds
 
 
 def _text(value: str, _what: str) -> str:

@@ -1,21 +1,53 @@
-"""How far the measuring is, and about how long the rest takes: what pytest's dots do not say.
-
-In a log it is one plain line now and then. On a terminal it is a remark behind pytest's own dots, which says what is
-being measured and how well it is known by now, and which is taken back before anything else is written there.
-"""
+"""How far the measuring is, and what a test was doing when pytest-timeout ended it."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any
 
 import pytest
 
 from pytest_gpuperf.plugin.collection import measures
+
+
+@contextmanager
+def phase_named() -> Generator[None]:
+    """Add to a timeout's message what took so long, and what to do."""
+    try:
+        yield
+    except pytest.fail.Exception as failed:
+        if str(failed).startswith("Timeout"):
+            failed.add_note(
+                f"gpuperf was {_phase(failed.__traceback__)}: warm-up and measuring count. Give the test more time, "
+                f"@pytest.mark.timeout(SECONDS), or let one measurement take less: --gpuperf-budget SECONDS"
+            )
+        raise
+
+
+def _phase(traceback: TracebackType | None) -> str:
+    from pytest_gpuperf.measure.energy_per_item import measure_energy
+    from pytest_gpuperf.measure.find_evidence import Prover
+    from pytest_gpuperf.measure.observation import Truth
+    from pytest_gpuperf.measure.sampler import measure, sample
+    from pytest_gpuperf.measure.warmup import warm_up
+
+    phases = {
+        measure.__code__: "calling it for the first time",
+        warm_up.__code__: "warming up",
+        sample.__code__: "measuring",
+        measure_energy.__code__: "measuring energy",
+        Prover.prove.__code__: "looking for what shows which device did the work",
+        Truth.profile.__code__: "looking at what one call runs",
+    }
+    running = [frame.f_code for frame, _ in walk_tb(traceback)]
+    return next((phases[code] for code in reversed(running) if code in phases), "preparing the call")
+
 
 EVERY = 10.0  # seconds before the first line of a log ...
 LONGER = 1.5  # ... and each pause is longer than the one before it, ...
@@ -108,7 +140,7 @@ class Progress:
         """A block more was measured of it."""
         if not self._due():
             return
-        from pytest_gpuperf.analysis.summaries import median_half_width
+        from pytest_gpuperf.gate.median_interval import median_half_width
         from pytest_gpuperf.reports.tables import inert, visible
 
         name = self._test.rpartition("/")[2]

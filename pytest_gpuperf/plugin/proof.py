@@ -8,12 +8,12 @@ from pytest_gpuperf.errors import ContradictedError
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
-    from pytest_gpuperf.results.records import Measurement
+    from pytest_gpuperf.records.model import Measurement
 
 
 def refuse_unproven(measurement: Measurement, chosen: Chosen, *, require: bool) -> None:
     """Raise where another device did the work; where it is unknown which did, only with --gpuperf-require-proof."""
-    from pytest_gpuperf.measurement.gpu import evidence_lines
+    from pytest_gpuperf.measure.gpu import evidence_lines
 
     evidence = measurement.evidence
     if evidence is None or evidence.verdict == "proven" or (evidence.verdict == "unknown" and not require):

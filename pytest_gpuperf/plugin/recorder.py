@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gpuperf.device.canaries import Canaries
-from pytest_gpuperf.device.faults import lost
-from pytest_gpuperf.device.slowdown import slowed
-from pytest_gpuperf.measurement.cache import workload_call
-from pytest_gpuperf.measurement.counting import counted
-from pytest_gpuperf.measurement.evidence import Memory
-from pytest_gpuperf.measurement.plan import Pace, Plan
-from pytest_gpuperf.measurement.sampler import measure
-from pytest_gpuperf.measurement.truth import Truth, charged
-from pytest_gpuperf.measurement.unwatched import unwatched
-from pytest_gpuperf.plugin.collection import skip_reason
-from pytest_gpuperf.plugin.parameters import parameters_of
-from pytest_gpuperf.results.records import Case, Measurement, Rule, Run, Scope, Session
+from pytest_gpuperf.device.memory import lost
+from pytest_gpuperf.instrument.slowdown import slowed
+from pytest_gpuperf.measure.cache import workload_call
+from pytest_gpuperf.measure.counting import counted
+from pytest_gpuperf.measure.evidence import Memory
+from pytest_gpuperf.measure.observation import Truth, charged
+from pytest_gpuperf.measure.plan import Pace, Plan
+from pytest_gpuperf.measure.quiet import unwatched
+from pytest_gpuperf.measure.sampler import measure
+from pytest_gpuperf.plugin.collection import parameters_of, skip_reason
+from pytest_gpuperf.records.model import Case, Measurement, Rule, Run, Scope, Session
 
 _CANARY_PAUSE = 25  # times as long as a reading took: of many short cases, each need not have its own
 _WARM_CALLS = 20

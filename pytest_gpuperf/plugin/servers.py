@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_gpuperf.models.workload import Scale, Workload
     from pytest_gpuperf.plugin.settings import Settings
-    from pytest_gpuperf.serving.deployment import Deployment
-    from pytest_gpuperf.serving.server import Server
+    from pytest_gpuperf.serving.server import Deployment, Server
 
 Kind = Literal["triton", "torch"]
 FIXTURES = ("triton_server", "torch_server")
@@ -82,7 +81,7 @@ class ServerFactory:
             return remote(self._kind, url, workload if isinstance(workload, str) else workload.name)
         from pytest_gpuperf.models import load
         from pytest_gpuperf.serving import starting
-        from pytest_gpuperf.serving.deployment import Deployment
+        from pytest_gpuperf.serving.server import Deployment
 
         here: Deployed = {"devices": how["devices"] if "devices" in how else (self._device(),)}
         deployment = Deployment(**(how | here))
@@ -109,7 +108,7 @@ class ServerFactory:
 
 def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFactory]:
     """What the fixtures give; when the module's tests have run nothing of it is left."""
-    from pytest_gpuperf.plugin.suite import SETTINGS
+    from pytest_gpuperf.plugin.session import SETTINGS
 
     config = request.config
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{kind}-servers")

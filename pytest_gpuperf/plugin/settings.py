@@ -11,8 +11,7 @@ import pytest
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.plugin.options import OPTIONS, Option, seconds
-from pytest_gpuperf.results.tolerances import known_metric, one_each, parse_margin, parse_tolerance
-from pytest_gpuperf.results.units import METRICS, parse_fraction
+from pytest_gpuperf.records.units import METRICS, known_metric, one_each, parse_fraction, parse_margin, parse_tolerance
 
 _INI_TYPES: Mapping[str, Literal["string", "bool", "linelist"]] = {
     "value": "string",

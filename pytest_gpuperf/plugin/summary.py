@@ -1,20 +1,75 @@
-"""The end of the terminal's report: one table, and why the session fails where it does."""
+"""What a session says beside its tests: the terminal's end, report files, and the properties of each test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from pytest_gpuperf.plugin.written import write_annotations
+from pytest_gpuperf.records.units import many
+from pytest_gpuperf.reports.annotations import deliver, github_annotations
 from pytest_gpuperf.reports.formats import terminal_width
 from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.terminal import render_reference, render_table
-from pytest_gpuperf.results.units import many
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.plugin.suite import Suite
+    import pytest
+
+    from pytest_gpuperf.comparison.findings import Finding
+    from pytest_gpuperf.plugin.session import Suite
+    from pytest_gpuperf.records.model import Case
+
+
+def write_reports(suite: Suite) -> None:
+    """Write what can be made of this session; FileError where a file cannot be written."""
+    settings, run = suite.settings, suite.run
+    if suite.started_for_us or settings.disable or run is None or not (run.cases or suite.gate):
+        return
+    deliver(run, suite.gate.judged if suite.gate else None, markdown=settings.markdown, csv=settings.csv)
+    if settings.html is not None:
+        from pytest_gpuperf.reports.html.page import Subject
+        from pytest_gpuperf.reports.html.rendering import write_html
+
+        gate = suite.gate
+        judged, baseline = (gate.judged, gate.baseline) if gate else (None, None)
+        suite.page = write_html(settings.html, Subject(run=run, judged=judged, baseline=baseline))
+
+
+def write_annotations(reporter: pytest.TerminalReporter, suite: Suite) -> None:
+    """Print GitHub's commands, each on a line of its own."""
+    judged = suite.gate.judged if suite.gate else None
+    if judged is not None and not suite.started_for_us:
+        for line in github_annotations(judged, suite.config.rootpath):
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+
+class _Described(Protocol):
+    user_properties: list[tuple[str, object]]
+
+
+def describe(item: pytest.Item, case: Case, device: str) -> None:
+    """Say what was measured, before the test's reports are made."""
+    from pytest_gpuperf.reports.junit import measured_properties
+
+    _tell(item, measured_properties(case, device))
+
+
+def describe_again(
+    reports: Iterable[pytest.TestReport], cases: Sequence[Case], findings: Sequence[Finding], device: str
+) -> None:
+    """Say what was measured in the end, suspects once more, and what that was judged to be."""
+    from pytest_gpuperf.reports.junit import judged_properties, measured_properties
+
+    properties = [p for case in cases for p in measured_properties(case, device)]
+    for report in reports:  # JUnit reads those of the teardown
+        _tell(report, [*properties, *judged_properties(findings)])
+
+
+def _tell(described: _Described, properties: Sequence[tuple[str, str]]) -> None:
+    told = {name for name, _ in properties}
+    described.user_properties = [*(p for p in described.user_properties if p[0] not in told), *properties]
 
 
 def write_opening(reporter: pytest.TerminalReporter, suite: Suite) -> None:

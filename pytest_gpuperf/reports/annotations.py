@@ -1,17 +1,20 @@
-"""What GitHub shows on the test's own line in a pull request: workflow commands for the job that runs us.
-
-The runner reads a command up to its second "::", then turns %XX back; so neither a name nor a reason can end its own
-command or begin another (https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands).
-"""
+"""What GitHub Actions is told: lines on a failing test in the pull request, and files that it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.reports.causes import why_of
+from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.records.files import write_report
+from pytest_gpuperf.records.model import Run
+from pytest_gpuperf.records.units import cost_in_words
+from pytest_gpuperf.reports.csv_report import render_columns
 from pytest_gpuperf.reports.figures import (
     LEVEL,
     both,
@@ -24,9 +27,47 @@ from pytest_gpuperf.reports.figures import (
     tolerance,
     word,
 )
-from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.reports.markdown import render_markdown, render_recorded
 from pytest_gpuperf.reports.tables import inert, visible
-from pytest_gpuperf.results.units import cost_in_words
+from pytest_gpuperf.reports.why import why_of
+
+
+def deliver(
+    run: Run,
+    judged: Judged | None,
+    *,
+    markdown: Path | None = None,
+    csv: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Write the files that were asked for, and add to the job's summary where there is one."""
+    summary = environment.get("GITHUB_STEP_SUMMARY")
+    if markdown or summary:
+        text = render_markdown(judged) if judged else render_recorded(run)
+        if markdown:
+            write_report(markdown, f"{text}\n")
+        if summary:
+            _append(Path(summary), f"{text}\n\n")
+    if csv:
+        write_report(csv, render_columns(run, judged and judged.comparison))
+
+
+def github_annotations(judged: Judged, root: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The lines to print for the job that runs us; none elsewhere. The tests' files are relative to `root`."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return []
+    workspace = Path(environment.get("GITHUB_WORKSPACE") or root)
+    inside = os.path.relpath(root.resolve(), workspace.resolve())
+    return github_commands(judged, "" if inside == "." or inside.startswith("..") else f"{Path(inside).as_posix()}/")
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except (OSError, ValueError) as error:
+        raise FileError(f"GITHUB_STEP_SUMMARY: {path} cannot be written: {error}.") from None
+
 
 SHOWN = 10  # of each level in one step; GitHub drops the rest
 LONGEST_TITLE = 200

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.analysis.reasons import PUBLISHED
-from pytest_gpuperf.results.records import Case, Measurement, Run, Verdict
-from pytest_gpuperf.results.units import (
+from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.gate.reasons import PUBLISHED
+from pytest_gpuperf.records.model import Case, Measurement, Run, Verdict
+from pytest_gpuperf.records.units import (
     METRICS,
     by_number,
     cost_in_words,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from pytest_gpuperf.analysis.findings import Finding
+from pytest_gpuperf.comparison.findings import Finding
+from pytest_gpuperf.records.model import Case
 from pytest_gpuperf.reports.figures import has_interval, reason, word
-from pytest_gpuperf.results.records import Case
 
 DIGITS = 6
 Property = tuple[str, str]

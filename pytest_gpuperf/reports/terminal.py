@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.reports.causes import why_of
+from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
     Row,
@@ -37,7 +37,7 @@ from pytest_gpuperf.reports.figures import (
     word,
 )
 from pytest_gpuperf.reports.tables import by_file, inert, prose, table, visible
-from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.reports.why import why_of
 
 MESSAGE_WIDTH = 76  # pytest puts "E   " before a failure's lines
 NAMED = 3  # cases named beside a reason that many share

@@ -7,7 +7,7 @@ import os
 import socket
 from time import perf_counter_ns
 
-from pytest_gpuperf.serving.answers import Answer, Expected
+from pytest_gpuperf.serving.exchange import Answer, Expected
 from pytest_gpuperf.serving.faults import Fault, fault_of
 from pytest_gpuperf.serving.pacing import Due
 

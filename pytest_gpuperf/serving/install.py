@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_gpuperf.errors import MissingError
-from pytest_gpuperf.results.folders import replaced_folder
+from pytest_gpuperf.records.folders import replaced_folder
 from pytest_gpuperf.scratch import cache_folder
 
 PACKAGE, VERSION, SERVER_VERSION = "nvidia-pytriton", "0.7.0", "2.51.0"

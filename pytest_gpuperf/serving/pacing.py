@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from pytest_gpuperf.results.load import Arrivals
+from pytest_gpuperf.records.served_load import Arrivals
 
 NEVER = 2**63 - 1
 

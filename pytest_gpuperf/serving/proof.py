@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pytest_gpuperf.measurement.diagnosis import Request, diagnose_server
-from pytest_gpuperf.measurement.evidence import verdict_of
-from pytest_gpuperf.results.load import Load
-from pytest_gpuperf.results.records import Evidence, Proof, Rating, Witness
-from pytest_gpuperf.results.units import format_bytes, format_seconds
+from pytest_gpuperf.measure.evidence import Request, diagnose_server, verdict_of
+from pytest_gpuperf.records.model import Evidence, Proof, Rating, Witness
+from pytest_gpuperf.records.served_load import Load
+from pytest_gpuperf.records.units import format_bytes, format_seconds
 from pytest_gpuperf.serving.exchange import exchange
-from pytest_gpuperf.serving.processes import processor_seconds
 from pytest_gpuperf.serving.server import Server
+from pytest_gpuperf.serving.server_process import processor_seconds
 from pytest_gpuperf.serving.statistics import Counters, counters, samples
 
 Expected = Literal["cuda", "cpu"]

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_gpuperf.errors import MissingError, UsageError
-from pytest_gpuperf.results.load import Protocol, Wire
-from pytest_gpuperf.serving.answers import Expected
-from pytest_gpuperf.serving.exchange import accepted, exchange, got
+from pytest_gpuperf.records.served_load import Protocol, Wire
+from pytest_gpuperf.serving.exchange import Expected, accepted, exchange, got
 from pytest_gpuperf.serving.faults import failure
 from pytest_gpuperf.serving.server import Server
 

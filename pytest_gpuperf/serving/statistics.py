@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from pytest_gpuperf.results.load import Breakdown
+from pytest_gpuperf.records.served_load import Breakdown
 from pytest_gpuperf.serving.exchange import exchange, fetched
 from pytest_gpuperf.serving.server import Server
 

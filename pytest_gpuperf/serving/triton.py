@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.serving import install
-from pytest_gpuperf.serving.processes import HOST, Launch, ServerProcess, free_ports, start, started
+from pytest_gpuperf.serving.server_process import HOST, Launch, ServerProcess, free_ports, start, started
 
 _EXIT_AFTER = 10  # seconds Triton waits for its clients to leave
 # Unloading takes it 2 to 6 seconds, in steps of one, and nobody waits for what it does then: a kill frees ports, GPU

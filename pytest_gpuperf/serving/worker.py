@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from pytest_gpuperf.serving import frames
-from pytest_gpuperf.serving.answers import Expected
 from pytest_gpuperf.serving.connection import Connection, resolve
+from pytest_gpuperf.serving.exchange import Expected
 from pytest_gpuperf.serving.faults import Fault
 from pytest_gpuperf.serving.pacing import NEVER, Due, Pace, Schedule, schedule
 

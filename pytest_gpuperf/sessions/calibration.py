@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_gpuperf.errors import SessionError
-from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.sessions.process import run_session
 
 Ended = Literal["told", "steady", "most", "time"]

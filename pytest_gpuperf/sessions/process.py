@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_gpuperf.errors import SessionError
-from pytest_gpuperf.results.files import read_run
-from pytest_gpuperf.results.records import Run
+from pytest_gpuperf.records.files import read_run
+from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.scratch import scratch_folder
-from pytest_gpuperf.sessions.leash import on_leash
+from pytest_gpuperf.sessions.die_with_parent import on_leash
 from pytest_gpuperf.sessions.order import Order
 
 LAST_LINES = 25

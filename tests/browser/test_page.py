@@ -9,9 +9,9 @@ import pytest
 from page_suite import a_suite, written
 from verdicts import comparison, finding, in_turns, run_of
 
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.reports.html.page import Subject
 from pytest_gpuperf.reports.html.rendering import write_html
-from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.reports.judged import Judged
 
 ROWS = "#table > tbody > tr.case"
 NONE = "\u2013"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from verdicts import a_verdict, comparison, finding, run_of
 
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.reports.html.page import Subject
 from pytest_gpuperf.reports.html.rendering import write_html
-from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.reports.judged import Judged
 
 CALM = [f"tests/test_x.py::test_{n}" for n in "abcdefg"]
 RATIOS = (1.02, 1.6, 7.0)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 
-from pytest_gpuperf.reports.html.rendering import asset
-from pytest_gpuperf.results.units import (
+from pytest_gpuperf.records.units import (
     cost_in_words,
     format_bytes,
     format_change,
@@ -14,6 +13,7 @@ from pytest_gpuperf.results.units import (
     format_seconds,
     significant,
 )
+from pytest_gpuperf.reports.html.rendering import asset
 
 EDGES = (0.9994, 0.9995, 0.99949, 0.99951, 0.9996, 1, 1.0004, 1.005, 1.5, 9.995, 9.994, 10, 99.95, 999.4, 999.5, 1023.9)
 

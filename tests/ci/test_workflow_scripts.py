@@ -19,7 +19,7 @@ import pytest
 import yaml
 from examples import a_baseline, a_run
 
-from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.records.files import write_baseline, write_run
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / ".github/scripts"

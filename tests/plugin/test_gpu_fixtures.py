@@ -8,8 +8,7 @@ import pytest
 from nvml.standin import Machine
 
 from pytest_gpuperf.device import choice
-from pytest_gpuperf.device.choice import Chosen, choose_device
-from pytest_gpuperf.device.sensors import card_sensors
+from pytest_gpuperf.device.choice import Chosen, card_sensors, choose_device
 from pytest_gpuperf.plugin.recorder import Recorder
 
 
@@ -71,7 +70,7 @@ def test_power_of_a_window(story):
 
 
 def test_power_that_cannot_be_had_says_why(story, tmp_path, monkeypatch):
-    monkeypatch.setattr("pytest_gpuperf.device.rapl.CpuMeter.__init__.__defaults__", (tmp_path,))
+    monkeypatch.setattr("pytest_gpuperf.device.counter.CpuMeter.__init__.__defaults__", (tmp_path,))
     story.suite(
         """
         def test_it(gpu_power):

@@ -7,7 +7,7 @@ import pytest
 import tritonclient.http  # noqa: F401 - pytester forgets what a session imported, and gevent cannot be loaded twice
 from scripted_server import WIDTH, scripted
 
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.records.files import read_run
 
 assert numpy.linalg
 SUITE = """

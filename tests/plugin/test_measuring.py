@@ -11,7 +11,7 @@ import pytest
 from pytest_gpuperf.device import choice
 from pytest_gpuperf.device.choice import Chosen, choose_device
 from pytest_gpuperf.device.memory import AllocatorMemory
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.records.files import read_run
 
 
 def test_a_measurement_can_be_asserted_on(story):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.records.files import read_run
 
 
 def test_a_call_longer_than_its_budget_is_measured_all_the_same(story):

@@ -130,7 +130,7 @@ def test_a_folder_is_no_baseline(story):
 def test_another_device_is_never_compared(story):
     import msgspec
 
-    from pytest_gpuperf.results.records import Device
+    from pytest_gpuperf.records.model import Device
 
     story.suite(TWO)
     story.record()

@@ -9,9 +9,8 @@ import msgspec
 import pytest
 
 from pytest_gpuperf.device import choice
-from pytest_gpuperf.device.choice import choose_device
-from pytest_gpuperf.device.sensors import card_sensors
-from pytest_gpuperf.results.files import read_baseline, read_run, write_baseline
+from pytest_gpuperf.device.choice import card_sensors, choose_device
+from pytest_gpuperf.records.files import read_baseline, read_run, write_baseline
 
 # Slow in its first process, as on a machine that was busy for a moment; as ever in a fresh one.
 ONCE = """

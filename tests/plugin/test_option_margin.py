@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.records.files import read_run
 
 TWO = """
     def test_plain(gpuperf):

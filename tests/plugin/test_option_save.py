@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from pytest_gpuperf.results.files import read_run
-from pytest_gpuperf.sessions.packages import packages_hash
+from pytest_gpuperf.records.files import read_run
+from pytest_gpuperf.sessions.provenance import packages_hash
 
 ONE = """
     def test_spin(gpuperf):

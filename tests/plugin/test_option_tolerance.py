@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.results.files import read_run
-from pytest_gpuperf.results.tolerances import parse_tolerance
+from pytest_gpuperf.records.files import read_run
+from pytest_gpuperf.records.units import parse_tolerance
 
 ONE = """
     def test_spin(gpuperf):

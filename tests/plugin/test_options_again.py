@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.plugin.again import _lasting
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.plugin.fresh_sessions import _lasting
+from pytest_gpuperf.records.files import read_run
 
 SPIN = """
     def test_spin(gpuperf):

@@ -6,7 +6,7 @@ import re
 
 from command import gpuperf
 
-from pytest_gpuperf.results.files import read_baseline, read_run
+from pytest_gpuperf.records.files import read_baseline, read_run
 
 
 def test_parameters_are_kept_as_text_in_runs_and_baselines(story):

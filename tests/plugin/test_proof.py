@@ -10,10 +10,9 @@ import torch
 from nvml.standin import LOST, Machine
 
 from pytest_gpuperf.device import choice
-from pytest_gpuperf.device.choice import Chosen, choose_device
-from pytest_gpuperf.device.sensors import card_sensors
-from pytest_gpuperf.measurement.truth import Truth
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.device.choice import Chosen, card_sensors, choose_device
+from pytest_gpuperf.measure.observation import Truth
+from pytest_gpuperf.records.files import read_run
 from pytest_gpuperf.traces.capture import capture
 
 # The profiler loads more when it runs. pytester forgets what a session imported, and this cannot be loaded twice.
@@ -181,8 +180,8 @@ def test_energy_by_argument_and_by_marker(story, card):
 
 
 def test_energy_that_cannot_be_had_says_why(story, monkeypatch, tmp_path):
-    monkeypatch.setattr("pytest_gpuperf.device.rapl._POWERCAP", tmp_path)
-    monkeypatch.setattr("pytest_gpuperf.device.rapl.CpuMeter.__init__.__defaults__", (tmp_path,))
+    monkeypatch.setattr("pytest_gpuperf.device.counter._POWERCAP", tmp_path)
+    monkeypatch.setattr("pytest_gpuperf.device.counter.CpuMeter.__init__.__defaults__", (tmp_path,))
     story.suite("def test_spins(gpuperf):\n    assert gpuperf(spin, 1, energy=True).energy is None\n")
     result = story.run()
     assert result.ret == 0, result.outlines

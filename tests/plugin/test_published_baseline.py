@@ -13,8 +13,8 @@ import pytest
 from command import gpuperf
 from examples import a_measurement, a_session
 
-from pytest_gpuperf.results.files import read_baseline, write_run
-from pytest_gpuperf.results.records import Case, Environment, Run
+from pytest_gpuperf.records.files import read_baseline, write_run
+from pytest_gpuperf.records.model import Case, Environment, Run
 
 ROOT = Path(__file__).parents[2]
 T4 = ROOT / "baselines" / "t4.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from served import require_triton
 
-from pytest_gpuperf.results.files import read_run
+from pytest_gpuperf.records.files import read_run
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--gpuperf-device", "cpu", "--gpuperf-budget", "1", "-p", "no:cacheprovider")

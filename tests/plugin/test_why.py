@@ -8,8 +8,8 @@ from revisions_of import Project
 from torch.profiler import profile
 
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.results.files import read_baseline, read_run
-from pytest_gpuperf.traces.profiling import profile_of
+from pytest_gpuperf.records.files import read_baseline, read_run
+from pytest_gpuperf.traces.profile import profile_of
 
 # Loaded here: pytester forgets what a session imported, and torch cannot load what it needs for that twice.
 with profile():

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from pytest_gpuperf.analysis.evidence import CaseEvidence, Observed
-from pytest_gpuperf.analysis.gate import SUITE
+from pytest_gpuperf.gate.observations import CaseEvidence, Observed
+from pytest_gpuperf.gate.verdicts import SUITE
 
 
 def session(name, level, rng, sd=0.002, **given):

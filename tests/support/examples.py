@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_gpuperf.results.records import (
+from pytest_gpuperf.records.model import (
     Accepted,
     Baseline,
     Case,

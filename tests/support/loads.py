@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from examples import ENVIRONMENT
 
-from pytest_gpuperf.results.latency import latency_of
-from pytest_gpuperf.results.load import Breakdown, Client, Load, RoundTrip, Window, Wire
-from pytest_gpuperf.results.records import Evidence
-from pytest_gpuperf.results.study import Asked, BackendStudy, Round, Visit
+from pytest_gpuperf.records.latency import latency_of
+from pytest_gpuperf.records.model import Evidence
+from pytest_gpuperf.records.served_load import Breakdown, Client, Load, RoundTrip, Window, Wire
+from pytest_gpuperf.records.study import Asked, BackendStudy, Round, Visit
 
 ASKED = Asked(
     workload="resnet50",

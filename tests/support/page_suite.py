@@ -7,11 +7,9 @@ import random
 from itertools import islice, product
 from pathlib import Path
 
-from pytest_gpuperf.analysis.comparison import compare
-from pytest_gpuperf.reports.html.rendering import write_html
-from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.reports.judged import Judged
-from pytest_gpuperf.results.records import (
+from pytest_gpuperf.comparison.compare import compare
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.records.model import (
     Accepted,
     Baseline,
     Case,
@@ -27,6 +25,8 @@ from pytest_gpuperf.results.records import (
     Session,
     Witness,
 )
+from pytest_gpuperf.reports.html.page import Subject
+from pytest_gpuperf.reports.html.rendering import write_html
 
 MODELS = ("resnet50", "vit_b_16", "ViT-B-32", "efficientnet_b0", "convnext_tiny", "swin_t", "mobilenet_v3")
 WAYS = (("fp32", "eager"), ("autocast_fp16", "eager"), ("fp32", "torchscript"), ("fp16", "cudagraph"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_gpuperf.results.records import Baseline, Kernel, Profile, Run
+from pytest_gpuperf.records.model import Baseline, Kernel, Profile, Run
 
 CONVOLUTION = Kernel(
     name="sm80_xmma_fprop_f16", within="conv2d", count=20, seconds=9e-3, inputs={"fp16": 20}, shape="8x64x56x56"

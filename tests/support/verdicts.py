@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from examples import DEVICE, ENVIRONMENT, a_measurement, a_session
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding, Turns
-from pytest_gpuperf.results.records import Case, Run, Verdict, Waiver
+from pytest_gpuperf.comparison.findings import Comparison, Finding, Turns
+from pytest_gpuperf.records.model import Case, Run, Verdict, Waiver
 
 HOSTILE = (
     "tests/test_x.py::test_a_name_that_goes_on[" + "-".join(f"parameter{i}" for i in range(20)) + "]",

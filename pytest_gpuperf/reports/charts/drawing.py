@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pytest_gpuperf.errors import FileError, UsageError
+from pytest_gpuperf.records.units import format_rate, format_seconds
 from pytest_gpuperf.reports.charts.panels import Panel, Point, Reading, is_number
 from pytest_gpuperf.reports.charts.texts import fitted, inches, labels, shortened, wrapped
 from pytest_gpuperf.reports.palette import THEMES, Theme, palette
-from pytest_gpuperf.results.units import format_rate, format_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

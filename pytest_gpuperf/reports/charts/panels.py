@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import median
 
-from pytest_gpuperf.analysis.ratios import Figures, figures_of
+from pytest_gpuperf.comparison.ratios import Figures, figures_of
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.results.records import Accepted, Baseline, Case, Run
+from pytest_gpuperf.records.model import Accepted, Baseline, Case, Run
 
 AXIS = "batch"
 LINES = ("precision", "backend")

@@ -3,21 +3,80 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import expm1
 from statistics import median
 
-from pytest_gpuperf.analysis.causes import Explanation
-from pytest_gpuperf.analysis.compaction import block_medians
-from pytest_gpuperf.analysis.findings import Finding
-from pytest_gpuperf.analysis.ratios import Figures
+from pytest_gpuperf.causes.explain import Explanation
+from pytest_gpuperf.comparison.findings import Finding
+from pytest_gpuperf.comparison.ratios import Figures
+from pytest_gpuperf.gate.session_cost import block_medians
+from pytest_gpuperf.records.invocation import Invocation
+from pytest_gpuperf.records.model import Accepted, Case, Evidence, Measurement, Profile
+from pytest_gpuperf.records.units import METRICS, format_bytes, format_seconds, log_tolerance, significant
 from pytest_gpuperf.reports.figures import arithmetic, has_interval, origins, reason, word
-from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof
-from pytest_gpuperf.reports.html.explained import causes, changed_kernels, profiled
-from pytest_gpuperf.reports.html.shared import Shared
+from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof, Ran, Text
 from pytest_gpuperf.reports.tables import visible
-from pytest_gpuperf.results.records import Accepted, Case, Evidence, Measurement
-from pytest_gpuperf.results.units import METRICS, format_bytes, format_seconds, log_tolerance, significant
+from pytest_gpuperf.reports.why import KERNEL_HEADER, context, kernel_rows, sentences
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Each text is kept once: two thousand cases have the same witnesses and kernels."""
+
+    sessions: Mapping[tuple[str, bool], int]  # (id, whether of the baseline) -> its place on the page
+    parameters: tuple[str, ...]  # their names, in the order people say them
+    baseline: str  # its path
+    invocation: Invocation  # of pytest, which commands to copy repeat
+    texts: dict[str, Text] = field(default_factory=dict[str, Text])
+
+    def text(self, said: str) -> Text:
+        """The place of a text among the page's."""
+        return self.texts.setdefault(visible(said), len(self.texts))
+
+
+SHOWN = 12  # kernels of a case that did not change
+HEADER = ("kernel", "count", "time")
+
+
+def causes(explanation: Explanation | None) -> list[str]:
+    """Each cause, or why none can be told."""
+    if explanation is None:
+        return []
+    return [*sentences(explanation), *([explanation.missing] if explanation.missing else ())]
+
+
+def changed_kernels(explanation: Explanation | None, page: Shared) -> Ran | None:
+    """Kernel by kernel, beside the baseline."""
+    if explanation is None or not explanation.kernels:
+        return None
+    return Ran(
+        unit=explanation.unit,
+        context=tuple(map(visible, (*context(explanation), *explanation.settings, *explanation.software))),
+        header=(explanation.unit, *KERNEL_HEADER[1:]),
+        kernels=tuple((page.text(name), *map(visible, cells)) for name, *cells in kernel_rows(explanation.kernels)),
+    )
+
+
+def profiled(profile: Profile | None, page: Shared) -> Ran | None:
+    """What a call ran, where there is nothing to hold it against."""
+    if profile is None:
+        return None
+    return Ran(
+        unit=profile.unit,
+        context=(f"launches {profile.launches}", f"idle between them {format_seconds(max(profile.idle, 1e-9))}"),
+        header=(profile.unit, *HEADER[1:]),
+        kernels=tuple(
+            (
+                page.text(f"{k.name} ({k.within})" if k.within else k.name),
+                str(k.count),
+                format_seconds(max(k.seconds, 1e-9)),
+            )
+            for k in profile.kernels[:SHOWN]
+        ),
+    )
+
 
 GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four

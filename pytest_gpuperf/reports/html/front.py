@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_gpuperf.analysis.findings import Comparison, Finding
-from pytest_gpuperf.reports.causes import sentences
+from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.records.model import Run
+from pytest_gpuperf.records.units import format_bytes
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
     NONE,
@@ -22,9 +23,8 @@ from pytest_gpuperf.reports.figures import (
     tells_intervals,
     word,
 )
-from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.results.records import Run
-from pytest_gpuperf.results.units import format_bytes
+from pytest_gpuperf.reports.html.page import Subject
+from pytest_gpuperf.reports.why import sentences
 
 TOO_LITTLE = 7  # exit code: too few cases got a verdict
 NAMED = 5  # regressed cases that are spelled out above the table

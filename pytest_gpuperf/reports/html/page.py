@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 
-from pytest_gpuperf.analysis.findings import Finding
-from pytest_gpuperf.analysis.ratios import USUAL_ORDER, figures_of
+from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.ratios import USUAL_ORDER, figures_of
+from pytest_gpuperf.records.model import Baseline, Run, Session
 from pytest_gpuperf.reports.html.content import Entry, Header, Page
-from pytest_gpuperf.reports.html.entries import GRAVEST_FIRST, entry
-from pytest_gpuperf.reports.html.shared import Shared
-from pytest_gpuperf.reports.html.subject import Subject
+from pytest_gpuperf.reports.html.entries import GRAVEST_FIRST, Shared, entry
 from pytest_gpuperf.reports.tables import visible
-from pytest_gpuperf.results.records import Session
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run, judged where there was a baseline; the baseline's sessions are drawn beside the run's."""
+
+    run: Run
+    judged: Judged | None = None
+    baseline: Baseline | None = None
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Against the baseline."""
+        return self.judged and self.judged.comparison
 
 
 def page_of(subject: Subject) -> Page:

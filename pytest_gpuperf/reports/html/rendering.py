@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.records.files import write_report
 from pytest_gpuperf.reports.html.front import front_of
-from pytest_gpuperf.reports.html.page import page_of
-from pytest_gpuperf.reports.html.subject import Subject
+from pytest_gpuperf.reports.html.page import Subject, page_of
 from pytest_gpuperf.reports.tables import visible
-from pytest_gpuperf.results.files import write_report
 
 if TYPE_CHECKING:
     import jinja2

@@ -13,10 +13,10 @@ from small_net import TwoHeads, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_gpuperf.backends import opened
+from pytest_gpuperf.backends.backend import Job
 from pytest_gpuperf.backends.cudagraph import CudaGraph
 from pytest_gpuperf.backends.precisions import precision_of
-from pytest_gpuperf.backends.protocol import Job
-from pytest_gpuperf.measurement.reach import reach
+from pytest_gpuperf.measure.find_tensors import reach
 
 CPU = torch.device("cpu")
 

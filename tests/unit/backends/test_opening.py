@@ -10,7 +10,7 @@ from small_net import TwoHeads, small
 
 from pytest_gpuperf.backends import PRECISIONS, limit_of, names, opened
 from pytest_gpuperf.errors import MissingError
-from pytest_gpuperf.measurement.reach import reach
+from pytest_gpuperf.measure.find_tensors import reach
 
 HERE = [n for n in names() if not n.startswith("compile-") and limit_of(n, "fp32", "cpu") is None]
 COARSE = {"fp32": 1e-5, "fp16": 1e-2, "autocast_fp16": 1e-2, "bf16": 5e-2, "autocast_bf16": 5e-2, "int8": 5e-2}

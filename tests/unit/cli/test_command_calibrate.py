@@ -15,12 +15,12 @@ import pytest
 from command import gpuperf
 from examples import a_run
 
-from pytest_gpuperf.analysis.resolution import Resolution
-from pytest_gpuperf.analysis.unsteadiness import Unsteadiness
 from pytest_gpuperf.cli.arguments import parse
 from pytest_gpuperf.cli.calibrate import plan_of, summary
+from pytest_gpuperf.comparison.resolution import Resolution
 from pytest_gpuperf.errors import SessionError
-from pytest_gpuperf.results.files import read_baseline, write_run
+from pytest_gpuperf.gate.unsteadiness import Unsteadiness
+from pytest_gpuperf.records.files import read_baseline, write_run
 from pytest_gpuperf.sessions.calibration import Calibration
 
 SUITE = """

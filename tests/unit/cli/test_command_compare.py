@@ -10,8 +10,8 @@ from command import gpuperf
 from examples import a_baseline, a_run
 from verdicts import HOSTILE, run_of
 
-from pytest_gpuperf.results.files import write_baseline, write_run
-from pytest_gpuperf.results.records import Rule, Scope
+from pytest_gpuperf.records.files import write_baseline, write_run
+from pytest_gpuperf.records.model import Rule, Scope
 
 EVERYTHING = Scope(paths=(".",))
 

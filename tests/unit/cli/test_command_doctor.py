@@ -11,11 +11,11 @@ import pytest
 from command import gpuperf
 from msgspec import structs
 
-from pytest_gpuperf.analysis.certificate import Certificate, judged
 from pytest_gpuperf.cli import checks, doctor, machine
 from pytest_gpuperf.device.identity import nvidia_cards
-from pytest_gpuperf.results.records import Device, Environment
-from pytest_gpuperf.sessions.certificate import keep
+from pytest_gpuperf.records.certificate import Certificate, judged
+from pytest_gpuperf.records.model import Device, Environment
+from pytest_gpuperf.sessions.certify import keep
 
 CUDA = {"version": "2.15.0", "cuda": "13.2", "available": True}
 BROKEN = {"error": "ModuleNotFoundError: No module named 'torch'"}

@@ -13,7 +13,7 @@ import stock_benchmark
 from command import gpuperf
 from examples import a_baseline, a_measurement, a_run
 
-from pytest_gpuperf.results.files import read_run, write_baseline, write_run
+from pytest_gpuperf.records.files import read_run, write_baseline, write_run
 
 
 @pytest.fixture(scope="module")

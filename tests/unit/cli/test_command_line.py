@@ -17,7 +17,7 @@ from command import gpuperf
 from examples import a_baseline, a_run
 
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.records.files import write_baseline, write_run
 
 
 def test_help_names_every_command(tmp_path):
@@ -123,7 +123,7 @@ def test_a_fault_of_its_own_has_an_exit_code_of_its_own(monkeypatch, capsys):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pytest_gpuperf.results.files.content_of", broken)
+    monkeypatch.setattr("pytest_gpuperf.records.files.content_of", broken)
     assert main(["show", "run.json"]) == 70
     said = capsys.readouterr().err
     assert "ZeroDivisionError" in said

@@ -7,8 +7,8 @@ import pytest
 from command import gpuperf
 from examples import a_baseline, a_run
 
-from pytest_gpuperf.results.files import read_run, write_baseline, write_run
-from pytest_gpuperf.results.records import Scope
+from pytest_gpuperf.records.files import read_run, write_baseline, write_run
+from pytest_gpuperf.records.model import Scope
 
 MANY = tuple("abcdefgh")
 

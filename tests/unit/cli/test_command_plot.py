@@ -10,7 +10,7 @@ import pytest
 from command import gpuperf
 from page_suite import a_suite
 
-from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.records.files import write_baseline, write_run
 
 T4 = Path(__file__).parents[3] / "baselines" / "t4.json"
 

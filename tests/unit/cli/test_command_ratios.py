@@ -11,7 +11,7 @@ import msgspec
 from command import gpuperf
 from examples import a_run
 
-from pytest_gpuperf.results.files import write_run
+from pytest_gpuperf.records.files import write_run
 
 ROOT = Path(__file__).parents[3]
 T4 = ROOT / "baselines" / "t4.json"

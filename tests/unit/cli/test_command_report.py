@@ -7,7 +7,7 @@ import re
 from command import gpuperf
 from examples import a_baseline, a_run
 
-from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.records.files import write_baseline, write_run
 
 
 def files(folder):

@@ -9,9 +9,9 @@ from command import gpuperf
 from examples import a_baseline, a_run
 from verdicts import HOSTILE, WAIVER, run_of
 
-from pytest_gpuperf.reports.contents import baseline_contents, run_contents
-from pytest_gpuperf.results.files import write_baseline, write_run
-from pytest_gpuperf.results.records import Ceiling, Scope
+from pytest_gpuperf.records.files import write_baseline, write_run
+from pytest_gpuperf.records.model import Ceiling, Scope
+from pytest_gpuperf.reports.show import baseline_contents, run_contents
 
 
 def test_a_run(tmp_path):

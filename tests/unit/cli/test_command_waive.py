@@ -6,7 +6,7 @@ import pytest
 from command import gpuperf
 from examples import a_baseline, a_run
 
-from pytest_gpuperf.results.files import read_baseline, write_baseline, write_run
+from pytest_gpuperf.records.files import read_baseline, write_baseline, write_run
 
 CASE = "tests/test_x.py::test[a]"
 

@@ -10,7 +10,7 @@ from examples import a_baseline, a_run
 from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, profiled_run
 
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.records.files import write_baseline, write_run
 
 CASE = "tests/test_x.py::test[a]"
 

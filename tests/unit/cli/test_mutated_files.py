@@ -10,7 +10,7 @@ from examples import a_baseline, a_run
 from mutations import written
 
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.results.files import write_baseline, write_run
+from pytest_gpuperf.records.files import write_baseline, write_run
 
 COMMANDS = {
     "run": (("show", "bad.json"), ("compare", "base.json", "bad.json"), ("why", "bad.json", "--baseline", "base.json")),

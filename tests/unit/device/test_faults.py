@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.device.faults import lost
+from pytest_gpuperf.device.memory import lost
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pytest_gpuperf.device.health import CardWatch, identified, limits, readings
 from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.errors import DeviceLostError
-from pytest_gpuperf.results.records import Device
+from pytest_gpuperf.records.model import Device
 
 THERMAL, POWER, BOARD = 1, 0, 3
 

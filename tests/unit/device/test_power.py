@@ -9,10 +9,9 @@ from time import monotonic, sleep
 import pytest
 from nvml.standin import LOST, MIG_INSTANCE, NO_PERMISSION, Gpu, Machine
 
-from pytest_gpuperf.device import edges, nvml
-from pytest_gpuperf.device.board import GpuMeter
-from pytest_gpuperf.device.edges import next_edge, probe_period
-from pytest_gpuperf.device.power import GpuPower, PowerWindow
+from pytest_gpuperf.device import counter, nvml
+from pytest_gpuperf.device.counter import next_edge, probe_period
+from pytest_gpuperf.device.power import GpuMeter, GpuPower, PowerWindow
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.errors import UnavailableError
 
@@ -186,7 +185,7 @@ def test_a_mean_of_a_second_is_named(machine: Machine) -> None:
 
 
 def test_a_counter_that_does_not_move_is_none(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edges, "_LONGEST_PERIOD", 0.05)
+    monkeypatch.setattr(counter, "_LONGEST_PERIOD", 0.05)
     machine.change(counter_period=1000)
     for reading in (probe_period(meter()), next_edge(meter(), 0.1)):
         assert isinstance(reading, Missing)

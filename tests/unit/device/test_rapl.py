@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gpuperf.device import rapl
-from pytest_gpuperf.device.rapl import CpuMeter
+from pytest_gpuperf.device import counter
+from pytest_gpuperf.device.counter import CpuMeter
 from pytest_gpuperf.device.readings import Missing
 
 
@@ -44,7 +44,7 @@ def test_one_package_wraps_where_it_says(tmp_path: Path) -> None:
 def test_watts_are_the_mean_since_the_reading_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = zone(tmp_path, "0", "package-0", 1_000_000)
     times = iter([10.0, 12.0, 12.001, 13.0, 14.0])
-    monkeypatch.setattr(rapl, "monotonic", lambda: next(times))
+    monkeypatch.setattr(counter, "monotonic", lambda: next(times))
     meter = CpuMeter(tmp_path)
     assert isinstance(meter.power(), Missing)
     (package / "energy_uj").write_text("61000000")

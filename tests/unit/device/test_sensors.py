@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nvml.standin import NO_PERMISSION, Machine
 
+from pytest_gpuperf.device.choice import card_sensors, cpu_sensors
 from pytest_gpuperf.device.readings import Missing
-from pytest_gpuperf.device.sensors import card_sensors, cpu_sensors
 
 
 def test_the_processor_knows_its_memory(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.device import slowdown
 from pytest_gpuperf.device.choice import choose_device
+from pytest_gpuperf.instrument import slowdown
 
 
 class Machine:

@@ -7,10 +7,10 @@ import re
 import pytest
 from verdicts import HOSTILE, WAIVER, comparison, finding, in_turns, memory, run_of, without_interval
 
-from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.findings import Rules
+from pytest_gpuperf.causes.explain import Cause, Explanation
+from pytest_gpuperf.comparison.findings import Rules
+from pytest_gpuperf.comparison.judged import Judged
 from pytest_gpuperf.reports.annotations import SHOWN, github_commands
-from pytest_gpuperf.reports.judged import Judged
 from pytest_gpuperf.reports.tables import inert
 from pytest_gpuperf.reports.terminal import explain, render_table
 

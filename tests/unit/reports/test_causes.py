@@ -6,15 +6,13 @@ import msgspec
 from examples import a_baseline, a_run
 from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, profiled_run
 
-from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.comparison import compare
-from pytest_gpuperf.analysis.explaining import NOTHING_KEPT
-from pytest_gpuperf.analysis.findings import Comparison
-from pytest_gpuperf.reports.causes import context, kernel_rows, sentences, why, why_of
-from pytest_gpuperf.reports.json_report import render_json
-from pytest_gpuperf.reports.judged import Judged
-from pytest_gpuperf.reports.kernels import render_profile, render_why
+from pytest_gpuperf.causes.explain import NOTHING_KEPT, Cause, Explanation
+from pytest_gpuperf.comparison.compare import compare
+from pytest_gpuperf.comparison.findings import Comparison
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.reports.formats import render_json
 from pytest_gpuperf.reports.terminal import explain, render_table
+from pytest_gpuperf.reports.why import context, kernel_rows, render_profile, render_why, sentences, why, why_of
 
 LINE = (
     "why: 2 copies more: elementwise copy fp16 (contiguous) x2, 79% of the change; launches 37 -> 39; "

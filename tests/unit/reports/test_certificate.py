@@ -9,10 +9,9 @@ from html import unescape
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.certificate import Certificate, LeftOut, impossible, judged, rows_of_gate
-from pytest_gpuperf.analysis.error_rates import Level, Selftest
-from pytest_gpuperf.reports.certificate import FORMATS, summary
-from pytest_gpuperf.results.records import Device, Environment
+from pytest_gpuperf.records.certificate import Certificate, LeftOut, Level, Selftest, impossible, judged, rows_of_gate
+from pytest_gpuperf.records.model import Device, Environment
+from pytest_gpuperf.reports.certificate_report import FORMATS, summary
 
 
 def level(slowdown: float, regressed: int) -> Level:

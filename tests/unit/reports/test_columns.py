@@ -10,9 +10,9 @@ import pytest
 from examples import ENVIRONMENT, a_measurement, a_session
 from verdicts import HOSTILE, comparison, finding, in_turns, memory, run_of
 
-from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.reports.columns import cell, render_columns
-from pytest_gpuperf.results.records import Case, Evidence, Run, Witness
+from pytest_gpuperf.causes.explain import Cause, Explanation
+from pytest_gpuperf.records.model import Case, Evidence, Run, Witness
+from pytest_gpuperf.reports.csv_report import cell, render_columns
 
 A, B, C = (f"tests/test_x.py::test_{n}" for n in "abc")
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from verdicts import HOSTILE, comparison, finding, run_of, without_interval
 
-from pytest_gpuperf.analysis.findings import Comparison, Rules
+from pytest_gpuperf.comparison.findings import Comparison, Rules
+from pytest_gpuperf.comparison.judged import Judged
 from pytest_gpuperf.reports.formats import FORMATS, terminal_width
-from pytest_gpuperf.reports.judged import Judged
 
 A, B, C = (f"tests/test_x.py::test_{n}" for n in "abc")
 

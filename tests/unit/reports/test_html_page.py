@@ -15,16 +15,12 @@ from examples import a_baseline, a_measurement, a_run
 from page_suite import a_suite, written
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
-from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.comparison import compare
-from pytest_gpuperf.analysis.findings import Confirmation, Rules
+from pytest_gpuperf.causes.explain import Cause, Explanation
+from pytest_gpuperf.comparison.compare import compare
+from pytest_gpuperf.comparison.findings import Confirmation, Rules
+from pytest_gpuperf.comparison.judged import PINNED_RULES, Judged
 from pytest_gpuperf.errors import FileError, UsageError
-from pytest_gpuperf.reports.html.front import front_of
-from pytest_gpuperf.reports.html.page import page_of
-from pytest_gpuperf.reports.html.rendering import render_html, write_html
-from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.reports.judged import PINNED_RULES, Judged
-from pytest_gpuperf.results.records import (
+from pytest_gpuperf.records.model import (
     Ceiling,
     Device,
     Environment,
@@ -35,6 +31,9 @@ from pytest_gpuperf.results.records import (
     Verdict,
     Waiver,
 )
+from pytest_gpuperf.reports.html.front import front_of
+from pytest_gpuperf.reports.html.page import Subject, page_of
+from pytest_gpuperf.reports.html.rendering import render_html, write_html
 
 A, B, C = (f"tests/test_x.py::test_{n}" for n in "abc")
 SUITE = Verdict(word="regressed", ratio=1.1, low=1.05, high=1.2, reason="all are slower")

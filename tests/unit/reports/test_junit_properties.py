@@ -5,8 +5,8 @@ from __future__ import annotations
 from examples import a_measurement
 from verdicts import WAIVER, finding, in_turns, memory, without_interval
 
+from pytest_gpuperf.records.model import Case, Evidence
 from pytest_gpuperf.reports.junit import judged_properties, measured_properties
-from pytest_gpuperf.results.records import Case, Evidence
 
 A = "tests/test_x.py::test_a"
 

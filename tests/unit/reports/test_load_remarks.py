@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from loads import a_load
 
-from pytest_gpuperf.reports.load import doubts, remarks
-from pytest_gpuperf.results.latency import latency_of
-from pytest_gpuperf.results.load import Client, RoundTrip
+from pytest_gpuperf.records.latency import latency_of
+from pytest_gpuperf.records.served_load import Client, RoundTrip
+from pytest_gpuperf.reports.load_report import doubts, remarks
 
 LATE = Client(processes=1, busy=0.1, late=0.2, seconds=0.0)
 BUSY = Client(processes=1, busy=0.7, seconds=0.0)

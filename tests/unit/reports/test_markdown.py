@@ -10,13 +10,12 @@ import pytest
 from examples import a_measurement
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
-from pytest_gpuperf.analysis.causes import Cause, Explanation
-from pytest_gpuperf.analysis.findings import Confirmation
-from pytest_gpuperf.reports.judged import Judged
-from pytest_gpuperf.reports.markdown import code, escaped, marker, render_markdown, render_recorded
-from pytest_gpuperf.reports.pages import GITHUB, LARGEST
+from pytest_gpuperf.causes.explain import Cause, Explanation
+from pytest_gpuperf.comparison.findings import Confirmation
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.records.model import Case, Device, Evidence, Verdict
+from pytest_gpuperf.reports.markdown import GITHUB, LARGEST, code, escaped, marker, render_markdown, render_recorded
 from pytest_gpuperf.reports.tables import visible
-from pytest_gpuperf.results.records import Case, Device, Evidence, Verdict
 
 A, B, C, D, E = (f"tests/test_x.py::test_{n}" for n in "abcde")
 SUITE = Verdict(word="regressed", ratio=1.1, low=1.05, high=1.2, reason="all <cases> are slower")

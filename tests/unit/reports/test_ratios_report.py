@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from examples import ENVIRONMENT, a_baseline, a_measurement, a_session
 
-from pytest_gpuperf.analysis.ratios import ratios
-from pytest_gpuperf.reports.ratios import render_csv, render_ratios
-from pytest_gpuperf.results.records import Case, Run
+from pytest_gpuperf.comparison.ratios import ratios
+from pytest_gpuperf.records.model import Case, Run
+from pytest_gpuperf.reports.ratios_report import render_csv, render_ratios
 
 
 def a_run(*levels: dict[str, str], test: str = "test", **changes: object) -> Run:

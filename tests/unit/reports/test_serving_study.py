@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from loads import a_load, a_study
 
+from pytest_gpuperf.records.served_load import RoundTrip
+from pytest_gpuperf.records.study import Visit
 from pytest_gpuperf.reports.document import Heading, as_html, as_markdown, as_text
-from pytest_gpuperf.reports.serving import document
-from pytest_gpuperf.results.load import RoundTrip
-from pytest_gpuperf.results.study import Visit
+from pytest_gpuperf.reports.study_report import document
 
 FAST = (0.0025, 0.0026, 0.0024)
 HOSTILE = "torch<script>alert(1)</script>|x\x1b[31m"

@@ -12,16 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from verdicts import USUAL, a_verdict, comparison, finding, run_of
 
-from pytest_gpuperf.analysis.findings import Finding
-from pytest_gpuperf.reports.columns import render_columns
-from pytest_gpuperf.reports.html.page import page_of
-from pytest_gpuperf.reports.html.subject import Subject
-from pytest_gpuperf.reports.json_report import render_json
-from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.comparison.findings import Finding
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.records.units import METRICS
+from pytest_gpuperf.reports.csv_report import render_columns
+from pytest_gpuperf.reports.formats import render_json
+from pytest_gpuperf.reports.html.page import Subject, page_of
 from pytest_gpuperf.reports.junit import judged_properties
 from pytest_gpuperf.reports.markdown import render_markdown
 from pytest_gpuperf.reports.terminal import explain, render_table
-from pytest_gpuperf.results.units import METRICS
 
 CASE = "tests/test_x.py::test_a"
 SCALES = {

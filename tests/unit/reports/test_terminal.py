@@ -8,13 +8,12 @@ import msgspec
 import pytest
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
-from pytest_gpuperf.analysis.findings import Confirmation, Rules
-from pytest_gpuperf.analysis.sides import Sides
 from pytest_gpuperf.cli.arguments import parse
+from pytest_gpuperf.comparison.findings import Confirmation, Rules, Sides
+from pytest_gpuperf.records.model import Verdict
 from pytest_gpuperf.reports.figures import counts, short
 from pytest_gpuperf.reports.tables import display_width
 from pytest_gpuperf.reports.terminal import explain, render_reference, render_table
-from pytest_gpuperf.results.records import Verdict
 
 A, B, C, D = (f"tests/test_x.py::test_{n}" for n in "abcd")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from examples import a_run
 
-from pytest_gpuperf.analysis.acceptance import accept
-from pytest_gpuperf.analysis.comparison import compare
-from pytest_gpuperf.analysis.findings import Rules
-from pytest_gpuperf.measurement.truth import unvalidated
-from pytest_gpuperf.reports.contents import run_contents
-from pytest_gpuperf.reports.json_report import render_json
-from pytest_gpuperf.reports.judged import Judged
+from pytest_gpuperf.comparison.acceptance import accept
+from pytest_gpuperf.comparison.compare import compare
+from pytest_gpuperf.comparison.findings import Rules
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.measure.observation import unvalidated
+from pytest_gpuperf.records.model import Evidence, Run, Witness
+from pytest_gpuperf.reports.formats import render_json
 from pytest_gpuperf.reports.markdown import render_markdown
+from pytest_gpuperf.reports.show import run_contents
 from pytest_gpuperf.reports.terminal import render_table
-from pytest_gpuperf.results.records import Evidence, Run, Witness
 
 UNKNOWN = Evidence(
     verdict="unknown",

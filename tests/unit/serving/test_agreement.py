@@ -11,8 +11,8 @@ from scripted_server import MODEL, WIDTH, scripted
 
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.models import Built, Workload
-from pytest_gpuperf.serving.agreement import answers_of, check_of, inputs_of, refuse_wrong_numbers
-from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.serving.check_answers import answers_of, check_of, inputs_of, refuse_wrong_numbers
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 
 PLAN = LoadPlan(concurrency=1, requests=5, window_seconds=0.01, budget=0.0, processes=1)
 

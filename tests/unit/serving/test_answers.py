@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from pytest_gpuperf.serving import frames
-from pytest_gpuperf.serving.answers import Answer, Expected
+from pytest_gpuperf.serving.exchange import Answer, Expected
 from pytest_gpuperf.serving.pacing import NEVER, Pace, schedule
 
 BODY = b'{"outputs":[{"name":"y","datatype":"FP32","shape":[1,4]}]}'

@@ -9,7 +9,7 @@ import pytest
 from scripted_server import WIDTH, scripted
 
 from pytest_gpuperf.errors import ServerError, UsageError
-from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 from pytest_gpuperf.serving.windows import growth
 from pytest_gpuperf.serving.worker import ROW
 

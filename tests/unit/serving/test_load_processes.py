@@ -15,14 +15,14 @@ import pytest
 from scripted_server import WIDTH, scripted
 
 from pytest_gpuperf.errors import MeasurementError
-from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 
 X = [np.zeros((1, WIDTH), np.float32)]
 ENDLESS = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
 import numpy as np
-from pytest_gpuperf.serving.load import LoadPlan, load_server
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 from pytest_gpuperf.serving.server import Server
 server = Server(name="s", kind="remote", url=sys.argv[1], model="doubler")
 load_server(server, [np.zeros((1, 4), np.float32)], LoadPlan(concurrency=4, processes=2, window_seconds=600.0))

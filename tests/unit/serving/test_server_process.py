@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from pytest_gpuperf.errors import ServerError
-from pytest_gpuperf.serving import processes
+from pytest_gpuperf.serving import server_process
 from pytest_gpuperf.serving.exchange import fetched
-from pytest_gpuperf.serving.processes import HOST, Launch, PortTakenError, free_ports, start, started
+from pytest_gpuperf.serving.server_process import HOST, Launch, PortTakenError, free_ports, start, started
 
 # A server with a child in its group, as Triton has stubs; both say who they are.
 SERVER = """
@@ -112,7 +112,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_server_process import launch
-from pytest_gpuperf.serving.processes import started
+from pytest_gpuperf.serving.server_process import started
 started(lambda ports: launch(ports[0]), 1, timeout=30, folder=Path({str(tmp_path)!r})).stop()
 """
     proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), f"http://{HOST}:1")
@@ -159,7 +159,7 @@ def test_a_port_that_is_taken_is_an_error_and_another_one_is_tried_where_it_was_
 
 
 def test_a_port_taken_while_it_starts_is_told_by_its_log(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "_listening", lambda port: False)
+    monkeypatch.setattr(server_process, "_listening", lambda port: False)
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -184,7 +184,7 @@ PARENT = """
 import os, pathlib, sys, threading, time
 sys.path.insert(0, {here!r})
 from test_server_process import launch
-from pytest_gpuperf.serving.processes import started
+from pytest_gpuperf.serving.server_process import started
 servers = []
 folder = pathlib.Path(sys.argv[1])
 # A thread that ends: a signal at its death must not reach the server.

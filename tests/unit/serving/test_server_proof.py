@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_gpuperf.measurement.diagnosis import Request, diagnose_server
+from pytest_gpuperf.measure.evidence import Request, diagnose_server
 from pytest_gpuperf.serving.proof import Look, expected_of, judge
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.statistics import Counters

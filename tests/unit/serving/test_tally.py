@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_gpuperf.serving.tally import Executed, Tally
+from pytest_gpuperf.serving.batching import Executed, Tally
 
 
 def test_a_batch_is_told_to_each_of_its_requests_as_triton_does():

@@ -15,11 +15,10 @@ from small_net import small
 
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving import starting
-from pytest_gpuperf.serving.deployment import Deployment
-from pytest_gpuperf.serving.faults import failure, fault_of
-from pytest_gpuperf.serving.processes import PortTakenError
+from pytest_gpuperf.serving.faults import NULL_MODEL, failure, fault_of, round_trip
 from pytest_gpuperf.serving.proof import look, prove
-from pytest_gpuperf.serving.round_trip import NULL_MODEL, round_trip
+from pytest_gpuperf.serving.server import Deployment
+from pytest_gpuperf.serving.server_process import PortTakenError
 
 WORKLOAD = small()
 

@@ -9,19 +9,19 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from pytest_gpuperf.analysis.certificate import Certificate, judged
 from pytest_gpuperf.cli import main
 from pytest_gpuperf.errors import DeviceError, SessionError
 from pytest_gpuperf.instrument.steps import ON_CPU
-from pytest_gpuperf.results.records import Device, Environment
-from pytest_gpuperf.sessions import certificate
-from pytest_gpuperf.sessions.certificate import certify, keep, kept, kept_at
+from pytest_gpuperf.records.certificate import Certificate, judged
+from pytest_gpuperf.records.model import Device, Environment
+from pytest_gpuperf.sessions import certify as making
+from pytest_gpuperf.sessions.certify import certify, keep, kept, kept_at
 
 MEMORY = [step for step in ON_CPU if step.part == "memory"]
 
 PROGRAM = """
 import os, sys, time
-from pytest_gpuperf.analysis.certificate import judged
+from pytest_gpuperf.records.certificate import judged
 from pytest_gpuperf.instrument.messages import Begins, encode
 
 for step in sys.argv[2:]:
@@ -47,7 +47,7 @@ def program(tmp_path, monkeypatch):
     """Steps of which one ends its process and one takes for ever."""
     (tmp_path / "planted_steps.py").write_text(PROGRAM)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setattr(certificate, "PROGRAM", "planted_steps")
+    monkeypatch.setattr(making, "PROGRAM", "planted_steps")
 
 
 def test_parts_that_are_asked_for_are_looked_at_in_processes_of_their_own():
@@ -61,10 +61,10 @@ def test_parts_that_are_asked_for_are_looked_at_in_processes_of_their_own():
 
 
 def test_what_ends_its_process_has_failed_and_the_others_are_looked_at(program, monkeypatch):
-    monkeypatch.setattr(certificate, "_PATIENCE", 0)
-    monkeypatch.setattr(certificate, "_PATIENCE_SECONDS", 5)
+    monkeypatch.setattr(making, "_PATIENCE", 0)
+    monkeypatch.setattr(making, "_PATIENCE_SECONDS", 5)
     steps = [step for step in ON_CPU if step.part == "timing"]
-    rows = [(row.what, row.word, row.figure) for row in certificate._part(steps, "cpu")]
+    rows = [(row.what, row.word, row.figure) for row in making._part(steps, "cpu")]
     assert rows == [
         ("the clock", "holds", "1"),
         ("a loop", "holds", "1"),
@@ -75,10 +75,10 @@ def test_what_ends_its_process_has_failed_and_the_others_are_looked_at(program, 
 
 def test_a_device_that_is_not_there_is_refused(program, monkeypatch):
     with pytest.raises(SessionError, match=r"No device was found: the process .* ended with exit code 0"):
-        certificate._identified("cpu")
-    monkeypatch.setattr(certificate, "PROGRAM", "pytest_gpuperf.instrument")
+        making._identified("cpu")
+    monkeypatch.setattr(making, "PROGRAM", "pytest_gpuperf.instrument")
     with pytest.raises(DeviceError, match="'banana' is no device"):
-        certificate._identified("banana")
+        making._identified("banana")
 
 
 def test_a_step_that_raises_has_failed_and_the_next_one_runs(tmp_path, monkeypatch):
@@ -89,8 +89,8 @@ def test_a_step_that_raises_has_failed_and_the_next_one_runs(tmp_path, monkeypat
     broken += "runpy.run_module('pytest_gpuperf.instrument', run_name='__main__')\n"
     (tmp_path / "planted_steps.py").write_text(broken)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setattr(certificate, "PROGRAM", "planted_steps")
-    first, *others = certificate._part([ON_CPU[0], *MEMORY], "cpu")
+    monkeypatch.setattr(making, "PROGRAM", "planted_steps")
+    first, *others = making._part([ON_CPU[0], *MEMORY], "cpu")
     assert (first.what, first.word, first.figure) == ("the clock", "fails", "OSError: no such thing")
     assert others[-1].what == "the next allocation"
 
@@ -106,8 +106,8 @@ def test_a_budget_leaves_out_the_gate_and_says_so():
 
 def test_the_gate_is_judged_by_the_tests_that_are_named(tmp_path, monkeypatch):
     (tmp_path / "test_suite.py").write_text("def test_sum(gpuperf):\n    gpuperf(sum, range(20_000))\n")
-    monkeypatch.setattr("pytest_gpuperf.sessions.selftest.SLOWDOWNS", (0.0, 1.0))
-    monkeypatch.setitem(certificate.selftest.__kwdefaults__, "slowdowns", (0.0, 1.0))
+    monkeypatch.setattr("pytest_gpuperf.sessions.error_rates.SLOWDOWNS", (0.0, 1.0))
+    monkeypatch.setitem(making.selftest.__kwdefaults__, "slowdowns", (0.0, 1.0))
     arguments = ["--gpuperf-device=cpu", "--gpuperf-budget=0.2", "-p", "no:cacheprovider", str(tmp_path)]
     said = []
     found = certify(["gate"], "cpu", budget=None, rounds=3, arguments=arguments, progress=said.append)
@@ -121,7 +121,7 @@ def test_the_gate_is_judged_by_the_tests_that_are_named(tmp_path, monkeypatch):
 
 
 def test_the_command_prints_a_certificate_and_keeps_it(cache, capsys, monkeypatch):
-    monkeypatch.setattr("pytest_gpuperf.sessions.certificate.steps_of", lambda kind: MEMORY)
+    monkeypatch.setattr("pytest_gpuperf.sessions.making.steps_of", lambda kind: MEMORY)
     assert main(["selftest", "--device", "cpu", "--budget", "10", "--format", "json"]) == 0
     printed = capsys.readouterr()
     found = msgspec.json.decode(printed.out, type=Certificate)
@@ -135,9 +135,9 @@ def test_the_command_prints_a_certificate_and_keeps_it(cache, capsys, monkeypatc
 def test_a_row_that_fails_fails_the_command_and_what_cannot_be_kept_is_printed(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("pytest_gpuperf.sessions.certificate.steps_of", lambda kind: MEMORY)
+    monkeypatch.setattr("pytest_gpuperf.sessions.making.steps_of", lambda kind: MEMORY)
     leaks = judged("memory", "a leak", "none", "", holds=False)
-    monkeypatch.setattr(certificate, "_part", lambda steps, device: [leaks])
+    monkeypatch.setattr(making, "_part", lambda steps, device: [leaks])
     assert main(["selftest", "--device", "cpu", "--budget", "10"]) == 1
     printed = capsys.readouterr()
     assert "**fails**" in printed.out

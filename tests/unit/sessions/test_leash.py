@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gpuperf.sessions.leash import on_leash
+from pytest_gpuperf.sessions.die_with_parent import on_leash
 
 # A test that starts a process of its own, as a data loader does, and never ends; it tells both numbers.
 ENDLESS = """
@@ -40,7 +40,7 @@ def test_slower(gpuperf):
 SETTINGS = "import os\nos.environ.setdefault('FIRST', str(os.getpid()))\n"
 PARENT = """
 import subprocess, sys, time
-from pytest_gpuperf.sessions.leash import on_leash
+from pytest_gpuperf.sessions.die_with_parent import on_leash
 
 PROGRAM = '''
 import os, subprocess, time
@@ -153,7 +153,7 @@ def test_a_leash_leaves_a_group_alone_that_is_not_its_own():
     program = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
     starting = f"""if True:
         import subprocess, sys
-        from pytest_gpuperf.sessions.leash import on_leash
+        from pytest_gpuperf.sessions.die_with_parent import on_leash
         leash = subprocess.Popen(on_leash([sys.executable, "-c", {program!r}]), stdout=subprocess.PIPE, text=True)
         pid = leash.stdout.readline().strip()
         leash.terminate()

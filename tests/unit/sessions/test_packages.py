@@ -24,7 +24,7 @@ def install(folder: Path, name: str, version: str) -> Path:
 
 def packages(*folders: Path) -> str:
     """The hash in a fresh process that finds these folders too."""
-    code = "from pytest_gpuperf.sessions.packages import packages_hash; print(packages_hash())"
+    code = "from pytest_gpuperf.sessions.provenance import packages_hash; print(packages_hash())"
     path = os.pathsep.join(map(str, (*folders, HERE)))
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True

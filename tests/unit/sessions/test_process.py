@@ -13,7 +13,7 @@ import pytest
 from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.sessions.order import VARIABLE, Order, take_order
 from pytest_gpuperf.sessions.process import run_session
-from pytest_gpuperf.sessions.revision import revision
+from pytest_gpuperf.sessions.provenance import revision
 
 CPU = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.5", "-p", "no:cacheprovider")
 SUITE = """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.analysis.error_rates import wilson
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.device import selftest_suite
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.sessions.selftest import selftest
+from pytest_gpuperf.instrument import workloads
+from pytest_gpuperf.records.certificate import wilson
+from pytest_gpuperf.sessions.error_rates import selftest
 
 SUITE = """
 def work():
@@ -51,6 +51,6 @@ def test_an_interval_of_a_share_holds_it():
 
 def test_the_built_in_workloads_are_run(monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "--gpuperf-budget 0.2")
-    arguments = ["-p", "no:cacheprovider", "--gpuperf-device", "cpu", selftest_suite.__file__]
+    arguments = ["-p", "no:cacheprovider", "--gpuperf-device", "cpu", workloads.__file__]
     found = selftest(3, arguments, slowdowns=(0.0,))
     assert [c.split("::")[1] for c in found.cases] == ["test_copy", "test_matrix_product", "test_small_calls"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.traces.kernel_names import LONGEST, shortened
+from pytest_gpuperf.traces.names import LONGEST, shortened
 
 COPY = (
     "void at::native::elementwise_kernel<128, 4, at::native::gpu_kernel_impl_nocast<at::native::direct_copy_kernel_cuda"

@@ -14,10 +14,10 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pytest_gpuperf.analysis.causes import Explanation, Side, explain
-from pytest_gpuperf.measurement.reach import reach
-from pytest_gpuperf.reports.causes import sentences
-from pytest_gpuperf.traces.profiling import profile_of
+from pytest_gpuperf.causes.explain import Explanation, Side, explain
+from pytest_gpuperf.measure.find_tensors import reach
+from pytest_gpuperf.reports.why import sentences
+from pytest_gpuperf.traces.profile import profile_of
 
 Call = Callable[[], object]
 IMAGES = torch.rand(2, 8, 24, 24)

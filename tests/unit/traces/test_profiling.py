@@ -11,12 +11,20 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_gpuperf.results.records import KERNELS_KEPT, Profile
-from pytest_gpuperf.traces import profiling, settings
-from pytest_gpuperf.traces.operators import units
-from pytest_gpuperf.traces.profiling import Piece, on_card, profile_of, summarized
-from pytest_gpuperf.traces.settings import torch_settings
-from pytest_gpuperf.traces.tensors import Input, inputs_of, is_channels_last, type_name
+from pytest_gpuperf.records.model import KERNELS_KEPT, Profile
+from pytest_gpuperf.traces import profile
+from pytest_gpuperf.traces.names import units
+from pytest_gpuperf.traces.profile import (
+    Input,
+    Piece,
+    inputs_of,
+    is_channels_last,
+    on_card,
+    profile_of,
+    summarized,
+    torch_settings,
+    type_name,
+)
 
 
 def profiled(call: Any, seconds: float = 10.0) -> Profile:
@@ -95,7 +103,7 @@ def test_a_call_that_something_interrupted_is_run_again() -> None:
     assert len(calls) == 1
     calls.clear()
     profiled(lambda: (call(), torch.rand(2_000_000).sort()), seconds=1e-6)
-    assert len(calls) == profiling._TRIES
+    assert len(calls) == profile._TRIES
 
 
 def test_the_longest_are_kept_and_the_rest_counted() -> None:
@@ -193,7 +201,7 @@ def test_settings_that_the_older_switches_contradict_are_read_all_the_same() -> 
         pytest.skip("this torch has the older switches only")
     code = (
         "import torch\n"
-        "from pytest_gpuperf.traces.settings import torch_settings\n"
+        "from pytest_gpuperf.traces.profile import torch_settings\n"
         "assert torch_settings(cuda=True)['matmul precision'] == 'highest'\n"
         "torch.backends.cuda.matmul.fp32_precision = 'tf32'\n"
         "torch.backends.cudnn.conv.fp32_precision = 'ieee'\n"
@@ -213,8 +221,8 @@ def test_an_older_torch_is_asked_by_its_own_names() -> None:
         backends=SimpleNamespace(cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=True))),
         get_float32_matmul_precision=lambda: "high",
     )
-    assert settings._matmul_precision(older, cuda=True) == "high"
-    assert settings._tf32(SimpleNamespace(allow_tf32=True)) is True
+    assert profile._matmul_precision(older, cuda=True) == "high"
+    assert profile._tf32(SimpleNamespace(allow_tf32=True)) is True
 
 
 def test_the_environment_and_the_terminal_stay_as_they_were(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-// Figures in words, as the terminal says them (results/units.py; a test holds the two together).
+// Figures in words, as the terminal says them (records/units.py; a test holds the two together).
 
 const NONE = '–';
 

@@ -1,0 +1,122 @@
+"""`gpuperf ab`: two revisions in turns, launch after launch, until every case is decided or has had its launches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from pytest_gpuperf.ab import imports
+from pytest_gpuperf.ab.checkout import Name, Preparation, Side, SuiteFiles, prepare
+from pytest_gpuperf.ab.git import Repository
+from pytest_gpuperf.ab.launches import Launches
+from pytest_gpuperf.ab.results import SIDES, Gathered, judged
+from pytest_gpuperf.ab.workplace import workplace
+from pytest_gpuperf.comparison.findings import Rules
+from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.gate.side_by_side import FULL, LOOKS
+from pytest_gpuperf.records.invocation import Invocation
+from pytest_gpuperf.records.model import Rule
+
+HEAD = "HEAD"
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing:
+    """What is compared, and how."""
+
+    base: str
+    head: str = HEAD
+    preparation: Preparation = field(default_factory=Preparation)
+    invocation: Invocation = field(default_factory=Invocation)  # of pytest, to look at the same again
+    folder: Path = field(default_factory=Path.cwd)
+    allow_same: bool = False
+    apart: bool = False  # one side after the other: both do not fit into the device's memory
+    budget: float | None = None  # seconds in which cases that are open after the usual launches get more
+    limit: float = 600.0  # seconds a process may say nothing
+    rules: Rules = field(default_factory=Rules)
+    override: Rule = field(default_factory=Rule)
+    progress: Progress = _silent
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What `gpuperf ab` needs to look at the same again."""
+        how = self.preparation
+        return (
+            *(() if self.head == HEAD else (self.head,)),
+            *(() if how.tests == "head" else ("--tests", how.tests)),
+            *(() if how.setup is None else ("--setup", how.setup)),
+            *chain.from_iterable(("--source", folder) for folder in how.sources),
+            *chain.from_iterable(("--also", path) for path in how.also),
+            *(("--allow-same",) if self.allow_same else ()),
+            *(("--apart",) if self.apart else ()),
+        )
+
+
+def compare_revisions(asked: Comparing) -> Judged:
+    """Check out, measure in turns, judge; nothing is left behind."""
+    repository = Repository.around(asked.folder)
+    with workplace(repository.root) as place:
+        base, head, suite = prepare(repository, asked.base, asked.head, asked.folder, place, asked.preparation)
+        return _Comparison(asked, place, {"base": base, "head": head}, suite).run()
+
+
+class _Comparison:
+    """One comparison under way."""
+
+    def __init__(self, asked: Comparing, place: Path, sides: Mapping[Name, Side], suite: SuiteFiles) -> None:
+        self.asked = asked
+        self.sides = sides
+        self.suite = suite
+        self.started = time.monotonic()
+        self.gathered = Gathered(override=asked.override, extended=asked.budget is not None)
+        arguments = dict.fromkeys(SIDES, asked.preparation.arguments)
+        self.launches = Launches(sides, place, arguments, self.gathered, limit=asked.limit, apart=asked.apart)
+        self.imported: tuple[str, ...] = ()
+
+    def run(self) -> Judged:
+        """Launch until nothing is open."""
+        for number in range(1, LOOKS[-1] + 1):
+            todo = self.gathered.open() if self.gathered.collected else None
+            if (todo is not None and not todo) or not self._may_launch(number):
+                break
+            self._say(number, todo)
+            self.launches.launch(number, todo)
+            if number == 1:
+                self._verify()
+        labels: dict[Name, str] = {name: side.revision.label for name, side in self.sides.items()}
+        return judged(
+            self.gathered,
+            labels,
+            self.asked.rules,
+            self.imported,
+            seconds=time.monotonic() - self.started,
+            options=self.asked.options,
+            invocation=self.asked.invocation,
+        )
+
+    def _verify(self) -> None:
+        if self.gathered.tests:
+            files, allow_same = self.launches.files, self.asked.allow_same
+            shared = self.suite if self.asked.preparation.tests == "head" else ()
+            self.imported = imports.verified(self.sides, files, shared, allow_same=allow_same)
+            for sentence in self.imported:
+                self.asked.progress(sentence)
+
+    def _may_launch(self, number: int) -> bool:
+        """The usual launches are always made; further ones while there is time for another."""
+        if number <= FULL or self.asked.budget is None:
+            return number <= FULL
+        spent = time.monotonic() - self.started
+        return spent * number / (number - 1) <= self.asked.budget
+
+    def _say(self, number: int, todo: Sequence[str] | None) -> None:
+        what = "all tests" if todo is None else "1 test" if len(todo) == 1 else f"{len(todo)} tests"
+        self.asked.progress(f"launch {number}: {what} ({time.monotonic() - self.started:.0f} s so far)")

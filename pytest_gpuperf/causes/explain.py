@@ -1,0 +1,191 @@
+"""Why a case runs at another speed: profiles, clocks and environments of both sides -> causes, the likeliest first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from statistics import median
+from typing import Literal
+
+import msgspec
+from msgspec import structs
+
+from pytest_gpuperf.causes import structure, timing
+from pytest_gpuperf.causes.kernels import KernelChange
+from pytest_gpuperf.causes.profile_pair import Cause, Kind, Seen, Side
+from pytest_gpuperf.records.model import Accepted, Baseline, Case, Record, Run, Session
+from pytest_gpuperf.records.same_device import software_changes
+
+__all__ = ["Cause", "Explanation", "Side", "explain"]
+
+_SLIGHT = 0.05  # of the change: what accounts for less is told last
+_MINOR = 0.25  # of the change: what accounts for less, and is part of a stronger cause, is not told by itself
+
+# The most likely first, where several are seen.
+_DETECTORS: tuple[Callable[[Seen], Iterator[Cause]], ...] = (
+    structure.precision,
+    structure.shape,
+    structure.repeated,
+    structure.memory_format,
+    timing.settings,
+    structure.fusion,
+    structure.copies,
+    timing.threads,
+    timing.one_kernel,
+    timing.machine,
+    timing.idle,
+)
+# What brings other changes with it: a cast is a copy, a lost fusion is several kernels more ...
+_BRINGS: Mapping[Kind, frozenset[Kind]] = {
+    "precision": frozenset({"copy", "fusion"}),
+    "repeated": frozenset({"copy", "fusion"}),
+    "memory format": frozenset({"copy"}),
+    "fusion": frozenset({"copy"}),
+}
+# ... and what changes how long the same kernels take.
+_REASONS: frozenset[Kind] = frozenset({"precision", "shape", "memory format", "setting"})
+_EFFECTS: frozenset[Kind] = frozenset({"one kernel", "machine"})
+_STRUCTURAL = frozenset({"precision", "shape", "repeated", "memory format", "fusion", "copy"})
+
+
+class Explanation(Record, frozen=True, kw_only=True):
+    """Why one case regressed or improved. Pairs are (baseline, current)."""
+
+    causes: tuple[Cause, ...] = ()  # the most likely first
+    kernels: tuple[KernelChange, ...] = ()  # the largest change of time first, unchanged ones included
+    unit: Literal["kernel", "operator"] = "kernel"
+    seconds: tuple[float, float] | None = None  # of a timed call
+    launches: tuple[int, int] | None = None
+    busy: tuple[float, float] | None = None
+    idle: tuple[float, float] | None = None
+    clock: tuple[float, float] | None = None  # SM, MHz
+    software: tuple[str, ...] = ()  # "torch 2.13.0 -> 2.15.0"
+    settings: tuple[str, ...] = ()  # "threads 2 -> 1"
+    missing: str | None = None  # why kernels cannot be compared, and what to type
+
+
+def explain(before: Side, after: Side) -> Explanation:
+    """What differs, the most likely cause first."""
+    known = Explanation(
+        seconds=(before.seconds, after.seconds),
+        clock=(before.sm_clock, after.sm_clock) if before.sm_clock and after.sm_clock else None,
+        software=tuple(software_changes(before.software, after.software)),
+    )
+    a, b = before.profile, after.profile
+    more = after.seconds - before.seconds
+    around = list(timing.environment(before, after))
+    if a is None or b is None or a.unit != b.unit:
+        return _with(known, causes=tuple(_ordered(around, more)))
+    seen = Seen(before, after, a, b)
+    found = list(chain.from_iterable(detect(seen) for detect in _DETECTORS))
+    if not _STRUCTURAL & {c.kind for c in found}:
+        found += structure.others(seen)
+    found = [c for c in found if not _brought(c, found, more)]
+    if any(c.kind == "machine" for c in found):  # it has told the clock
+        around = [c for c in around if c.kind != "machine"]
+    causes = tuple(_ordered([*found, *around], more)) or (_nothing(seen),)
+    return _with(
+        known,
+        causes=causes,
+        kernels=seen.changes,
+        unit=b.unit,
+        launches=(a.launches, b.launches),
+        busy=(a.busy, b.busy),
+        idle=(a.idle, b.idle),
+        settings=tuple(software_changes(a.settings, b.settings)),
+    )
+
+
+def _with(explanation: Explanation, **fields: object) -> Explanation:
+    return structs.replace(explanation, **fields)
+
+
+def _brought(cause: Cause, found: Iterable[Cause], more: float) -> bool:
+    """Whether a stronger cause brings this one with it."""
+    kinds: set[Kind] = {other.kind for other in found}
+    if cause.kind in _EFFECTS:
+        return bool(kinds & _REASONS)
+    if cause.seconds is not None and abs(cause.seconds) >= _MINOR * abs(more):
+        return False
+    return any(cause.kind in _BRINGS.get(kind, ()) for kind in kinds)
+
+
+def _ordered(causes: Iterable[Cause], more: float) -> list[Cause]:
+    """As the detectors stand; what accounts for next to nothing, or for the opposite, comes last."""
+    return sorted(causes, key=lambda c: c.seconds is not None and c.seconds * more < _SLIGHT * more * more)
+
+
+def _nothing(seen: Seen) -> Cause:
+    what = f"the same {seen.b.unit}s, as often, on the same types" if seen.same_kernels else "no difference that tells"
+    return Cause(
+        kind="nothing",
+        sentence=f"{what}, and the profiled calls do not show the change: look at caches, memory and neighbours",
+    )
+
+
+NOTHING_KEPT = "not known: neither side keeps kernels of this case (they are kept of calls that run torch)"
+MOVED = frozenset({"regressed", "improved"})
+
+
+def explanations(run: Run, baseline: Baseline, cases: Iterable[str]) -> dict[str, Explanation]:
+    """By case."""
+    accepted = {a.id: a for a in baseline.cases}
+    measured = {c.id: c for c in run.cases}
+    before = {s.id: s for s in baseline.sessions}
+    now = {s.id: s for s in run.sessions}
+    return {
+        case: _explained(_accepted(accepted[case], baseline, before), _measured(measured[case], run, now))
+        for case in cases
+        if case in accepted and case in measured
+    }
+
+
+def unprofiled(run: Run, baseline: Baseline, cases: Iterable[str]) -> set[str]:
+    """Those of which the baseline has a profile and the run has none."""
+    known = {a.id for a in baseline.cases if a.profile is not None}
+    bare = {c.id for c in run.cases if c.profile is None}
+    return known & bare & set(cases)
+
+
+def _explained(before: Side, after: Side) -> Explanation:
+    explanation = explain(before, after)
+    if before.profile is after.profile is None:
+        why = NOTHING_KEPT
+    elif before.profile is None:
+        why = "not known: the baseline keeps no kernels of this case (gpuperf calibrate does, where torch runs them)"
+    elif after.profile is None:
+        why = "not known: this run keeps no kernels of this case (--gpuperf-save does, where torch runs them)"
+    else:
+        return explanation
+    return msgspec.structs.replace(explanation, missing=why)
+
+
+def _accepted(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session]) -> Side:
+    clocks = [s.sm_clock for s in case.series if s.sm_clock]
+    return Side(
+        profile=case.profile,
+        seconds=median(chain.from_iterable(s.medians for s in case.series)),
+        software=baseline.environment.software,
+        sm_clock=median(clocks) if clocks else None,
+        canaries=_canaries(sessions[s.session] for s in case.series),
+    )
+
+
+def _measured(case: Case, run: Run, sessions: Mapping[str, Session]) -> Side:
+    clocks = [m.sm_clock for m in case.measurements if m.sm_clock]
+    return Side(
+        profile=case.profile,
+        seconds=median(chain.from_iterable(m.samples for m in case.measurements)),
+        software=run.environment.software,
+        sm_clock=median(clocks) if clocks else None,
+        canaries=_canaries(sessions[m.session] for m in case.measurements),
+    )
+
+
+def _canaries(sessions: Iterable[Session]) -> dict[str, float]:
+    readings: defaultdict[str, list[float]] = defaultdict(list)
+    for session in sessions:
+        for name, seconds in session.canaries.items():
+            readings[name] += seconds
+    return {name: median(seconds) for name, seconds in readings.items()}

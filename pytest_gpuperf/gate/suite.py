@@ -1,0 +1,143 @@
+"""A suite's sessions as they were measured, and once more without what canaries explain: a verdict holds in both."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+
+from pytest_gpuperf.gate import reasons
+from pytest_gpuperf.gate.inside_suite import SUITE_FROM, Figures, View
+from pytest_gpuperf.gate.machine_shift import believed_shifts, machine_shifts, share_explained
+from pytest_gpuperf.gate.observations import LEAST, Canaries, CaseEvidence, Policy
+from pytest_gpuperf.gate.reasons import Judged
+from pytest_gpuperf.gate.session_cost import locations
+from pytest_gpuperf.gate.spread import Flags, Floats, Indices, Unseen, unseen
+from pytest_gpuperf.records.model import Verdict
+
+SUITE = "(suite)"  # the key of the whole suite's verdict
+SUITE_SHOWN_BY = 16  # cases, at most, that are measured again because the suite as a whole is suspicious
+_MOVED = 2.0  # standard errors of the canaries' shift: less is no shift
+
+
+class Suite:
+    """All cases' session figures, judged as measured and as corrected."""
+
+    def __init__(self, cases: Mapping[str, CaseEvidence], canaries: Canaries | None, policy: Policy) -> None:
+        self.cases = cases
+        self.policy = policy
+        self.names = list(cases)
+        everything = [s for c in cases.values() for s in (*c.baseline, *c.candidate)]
+        self.raw, self.steps = locations(everything)
+        self.before: Indices = np.array([len(c.baseline) for c in cases.values()])
+        self.now: Indices = np.array([len(c.candidate) for c in cases.values()])
+        sizes = self.before + self.now
+        self.starts: Indices = np.cumsum(sizes) - sizes
+        index: dict[str, int] = {}
+        self.session: Indices = np.array([index.setdefault(s.id, len(index)) for s in everything])
+        self.owner: Indices = np.repeat(np.arange(len(cases)), sizes)
+        self.in_baseline: Flags = np.arange(int(sizes.sum())) - np.repeat(self.starts, sizes) < np.repeat(
+            self.before, sizes
+        )
+        times = [s.time for s in everything]
+        self.times: Floats | None = None if None in times else np.array(times, dtype=np.float64)
+        self.alpha = (1 - policy.confidence) / max((policy.comparisons or len(cases)) + 1, LEAST)
+        self.unseen = _unseen(cases.values())
+        self.shapes = self._shapes()
+        self.measured = View(self, Figures(self.raw))
+        figures = self._corrected(canaries, index)
+        self.corrected = None if figures is None else View(self, figures)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """As measured, then as corrected."""
+        return (self.measured,) if self.corrected is None else (self.measured, self.corrected)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Of every case: a word that only the correction makes, or unmakes, is none."""
+        judged: dict[str, Judged] = {}
+        for group in self.measured.groups:
+            judged |= group.judged()
+        other: dict[str, Judged] = {}
+        for group in self.corrected.groups if self.corrected else ():
+            other |= group.judged()
+        return {name: reasons.verdict(one, other.get(name)) for name, one in judged.items()}
+
+    def verdict(self) -> Verdict | None:
+        """Of the suite as a whole: the median case, beyond what each case's own policy allows."""
+        if len(self.names) < SUITE_FROM:
+            return None
+        views = [view.as_one() for view in self.views]
+        return reasons.suite(views[0], views[-1] if len(views) > 1 else None, cases=len(self.names))
+
+    def find_suspects(self) -> set[str]:
+        """The cases that their sessions do not clear, and typical ones where the suite as a whole is suspicious."""
+        found = {name for view in self.views for group in view.groups for name in group.find_suspects()}
+        return found | self._typical(found)
+
+    def _typical(self, already: Collection[str]) -> set[str]:
+        """Where the suite as a whole is suspicious: the most typical cases, beside those that are suspect already."""
+        if len(self.names) < SUITE_FROM or not any(view.is_suspicious for view in self.views):
+            return set()
+        change = np.concatenate([g.change for g in self.measured.groups])
+        names = [name for g in self.measured.groups for name in g.names]
+        nearest: list[str] = [
+            names[i] for i in np.argsort(np.abs(change - float(np.median(change))), kind="stable").tolist()
+        ]
+        return set([n for n in nearest if n not in already][: max(SUITE_SHOWN_BY - len(already), 0)])
+
+    @property
+    def few(self) -> int:
+        """How many baseline sessions the cases have."""
+        return int(np.median(self.before))
+
+    def _shapes(self) -> list[tuple[Indices, int, int]]:
+        """Cases with the same numbers of sessions, so that each group is one rectangle of figures."""
+        shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, shape in enumerate(zip(self.before.tolist(), self.now.tolist(), strict=True)):
+            shapes[shape].append(i)
+        return [(np.array(at), *shape) for shape, at in shapes.items()]
+
+    def _corrected(self, canaries: Canaries | None, index: Mapping[str, int]) -> Figures | None:
+        """The figures without what canaries explain of them; None where they saw nothing that can be believed."""
+        now = sorted({s.id for c in self.cases.values() for s in c.candidate})
+        then = sorted({s.id for c in self.cases.values() for s in c.baseline})
+        shifts = machine_shifts(canaries, then, now)
+        if shifts is None:
+            return None
+        moved = self.measured.moved_by_session()
+        known = {name: moved.get(index[name], 0.0) for name in now}
+        believed = believed_shifts(shifts, known)
+        if all(abs(b) < _MOVED * shifts.variance**0.5 for b in believed.values()):
+            return None
+        by_session = {**shifts.before, **believed}
+        shift: Floats = np.array([by_session[i] for i in index])
+        effects, which, _ = self.measured.effects(at_least=1)
+        share, uncertain = share_explained(
+            effects - effects.mean(), shift[which] - shift[which].mean(), shifts.variance
+        )
+        of_all = shift[self.session]
+        return Figures(
+            self.raw - share * of_all,
+            shift=of_all,
+            share_variance=uncertain,
+            shift_variance=share**2 * shifts.variance,
+            beyond=shifts.beyond(believed.values()),
+        )
+
+
+def _unseen(cases: Iterable[CaseEvidence]) -> tuple[Floats, Floats]:
+    """What days and cards add to each case; suites share their sessions, so each combination is told once."""
+    known: dict[tuple[object, ...], Unseen] = {}
+    found: list[Unseen] = []
+    for case in cases:
+        key = (
+            *((s.id, s.time, s.card) for s in case.baseline),
+            None,
+            *((s.id, s.time, s.card) for s in case.candidate),
+        )
+        if key not in known:
+            known[key] = unseen(case.baseline, case.candidate)
+        found.append(known[key])
+    return np.array([u.days for u in found]), np.array([u.always for u in found])

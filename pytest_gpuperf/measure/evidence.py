@@ -1,0 +1,270 @@
+"""Which device did the work, and how that is known. Pure: what was observed is judged here, nothing is looked at.
+
+    proves            only the expected device can have done this
+    supports          it fits; two that fit, from different sources, prove
+    says nothing
+    speaks against    it does not fit, and may have an innocent cause
+    contradicts       another device did the work
+
+Utilisation is shown and never decisive: it is the share of time in which some kernel ran, sampled a few times a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_gpuperf.measure.find_tensors import Placement
+from pytest_gpuperf.records.model import Evidence, Proof, Rating, Witness
+from pytest_gpuperf.records.units import format_bytes, format_seconds, many
+from pytest_gpuperf.traces.capture import Capture
+
+_HOST_IS_BUSY = 0.25
+_IDLE_GPU = 0.2  # share of a call with kernels, below which most samples of it find none
+
+
+def diagnose(seconds: float, host_share: float, capture: Capture | None, *, works: bool) -> str:
+    """The likeliest cause of 0 % utilisation during calls of so many seconds, and what to do."""
+    busy = capture.busy / seconds if capture and capture.kernels else 0.0
+    host = f"the processor was busy for {host_share:.0%} of it"
+    if busy >= _IDLE_GPU:
+        return (
+            f"samples missed: kernels ran for {busy:.0%} of a call of {format_seconds(seconds)}, between two samples "
+            f"of the utilisation. Believe the kernels."
+        )
+    if busy > 0:
+        waiting = "the host" if host_share >= _HOST_IS_BUSY else "the network or another process"
+        return (
+            f"waiting for {waiting}: kernels ran for {busy:.1%} of a call of {format_seconds(seconds)}, and {host}. "
+            f"Time the parts of the call apart: the GPU is not what limits it."
+        )
+    if host_share >= _HOST_IS_BUSY:
+        unseen = "" if works else " (the profiler sees no kernels on this machine, so that is not certain)"
+        return (
+            f"CPU fallback: no kernel ran in a call of {format_seconds(seconds)}, and {host}{unseen}. "
+            f"Move the model and its inputs to the GPU, and see which provider or device the back end chose."
+        )
+    return (
+        f"waiting for the network or another process: no kernel of this process ran in a call of "
+        f"{format_seconds(seconds)}, and {host}. Where a server does the work, ask it for its device."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The mean request of a loaded server, in seconds; None: not known."""
+
+    latency: float  # as its client saw it
+    computing: float | None = None  # of that, in the model
+    host_share: float | None = None  # processor seconds of the server in a second of computing
+    gpu_share: float | None = None  # seconds between CUDA events in a second of computing
+
+
+def diagnose_server(request: Request) -> str:
+    """The likeliest cause of 0 % utilisation while a server answers, and what to do."""
+    if request.computing is None:
+        return (
+            "unknown: the server does not tell how long it computes. Ask one that has model statistics, or look for "
+            "its process with nvidia-smi while it is loaded."
+        )
+    share = request.computing / request.latency if request.latency else 0.0
+    whole = f"{share:.0%} of a request of {format_seconds(request.latency)} is computing"
+    if share < _IDLE_GPU:
+        return (
+            f"waiting for the network or the front end: only {whole}. Measure the round trip apart, send binary "
+            f"tensors, and raise the concurrency: the model is not what limits it."
+        )
+    if request.gpu_share is not None and request.gpu_share >= _IDLE_GPU:
+        return (
+            f"samples missed: {whole}, and the GPU worked for {request.gpu_share:.0%} of that by CUDA events. "
+            f"Believe the events."
+        )
+    if request.host_share is None:
+        return f"unknown: {whole}, and nobody here can see what the server's processors did. Look on its own machine."
+    host = f"the server's processors were busy for {request.host_share:.0%} of that"
+    if request.host_share >= _HOST_IS_BUSY:
+        return (
+            f"CPU fallback: {whole}, and {host}. A host that spins while a GPU works looks the same: the server's "
+            f"start-up log, and the provider or instance kind it was given, decide."
+        )
+    return f"samples missed: {whole}, and {host}: it waited for another device meanwhile."
+
+
+_BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: other processes take their turns
+_MOST_OF_IT = 0.5
+_WITHIN = "DtoD"  # in the name of a copy that does not leave the device
+_POWER_RISE = 1.2  # times idle, and
+_POWER_RISE_WATTS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes on the GPU before a test made anything, and after its measurement. None: not to be had."""
+
+    held_before: int | None = None  # by our processes, says NVML
+    held: int | None = None
+    allocated_before: int | None = None  # says torch's allocator
+    peak_allocated: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observations:
+    """What was seen of one measurement. None: not looked at, or not to be had."""
+
+    expected: str  # "cuda" or "cpu"
+    seconds: float  # of one call
+    host_share: float  # processor seconds of this process in a second of the call
+    parameters: Mapping[str, int] = field(default_factory=dict[str, int])  # device -> bytes
+    inputs: Mapping[str, int] = field(default_factory=dict[str, int])
+    outputs: Mapping[str, int] = field(default_factory=dict[str, int])
+    placement: Placement | None = None
+    capture: Capture | None = None
+    profiler_works: bool = False  # it saw a kernel that certainly ran
+    memory: Memory = field(default_factory=Memory)
+    idle_watts: float | None = None
+    busy_watts: float | None = None
+    utilizations: tuple[int, ...] = ()
+
+
+def judge(seen: Observations) -> Evidence:
+    """All witnesses, and what they amount to."""
+    witnesses = tuple(_on_gpu(seen) if seen.expected == "cuda" else _on_cpu(seen))
+    idle = seen.expected == "cuda" and seen.utilizations and max(seen.utilizations) == 0
+    return Evidence(
+        verdict=verdict_of(witnesses),
+        witnesses=witnesses,
+        diagnosis=diagnose(seen.seconds, seen.host_share, seen.capture, works=seen.profiler_works) if idle else None,
+    )
+
+
+def verdict_of(witnesses: tuple[Witness, ...]) -> Proof:
+    """What all of them amount to."""
+    ratings = [w.rating for w in witnesses]
+    if "contradicts" in ratings:
+        return "contradicted"
+    if "proves" in ratings:
+        return "proven"
+    return "proven" if ratings.count("supports") >= 2 and "speaks against" not in ratings else "unknown"
+
+
+def _on_gpu(seen: Observations) -> list[Witness]:
+    found = [_kernels(seen)]
+    ran = bool(seen.capture and seen.capture.kernels)
+    found += _parameters(seen, ran=ran)
+    if seen.outputs:
+        on_gpu = "cuda" in seen.outputs
+        # A result may have been fetched to the host; parameters and kernels decide about that.
+        found.append(_witness("outputs", "supports" if on_gpu else "speaks against", f"on {_places(seen.outputs)}"))
+    found += _placement(seen)
+    found += _memory(seen)
+    found += _power(seen)
+    if seen.utilizations:
+        shown = f"{min(seen.utilizations)}-{max(seen.utilizations)} % in {len(seen.utilizations)} samples"
+        found.append(_witness("utilisation", "says nothing", shown))
+    return found
+
+
+def _kernels(seen: Observations) -> Witness:
+    capture = seen.capture
+    if capture is None:
+        return _witness("kernels", "says nothing", "no call was profiled")
+    if capture.kernels:
+        figure = (
+            f"{len(capture.kernels)} kernels, {format_seconds(max(capture.busy, 1e-9))} in all, "
+            f"gaps {format_seconds(max(capture.gaps, 1e-9))}; longest: {', '.join(capture.longest())}"
+        )
+        return _witness("kernels", "proves", figure)
+    within = [copy for copy in capture.copies if _WITHIN in copy.name]
+    if within:  # by its copy engine: to and from the host a processor's work is copied too
+        seconds = format_seconds(max(sum(copy.seconds for copy in within), 1e-9))
+        return _witness("kernels", "supports", f"none; {many(len(within), 'copy')} within the GPU, {seconds} in all")
+    if not seen.profiler_works:
+        return _witness("kernels", "says nothing", "the profiler sees no kernels on this machine")
+    on_host = f"{len(capture.operators)} operators ran on the host"
+    # The workload may run in another process: only work that was seen here, on the host, contradicts.
+    if capture.operators and seen.host_share >= _BUSY_HOST and "cuda" not in seen.outputs:
+        return _witness("kernels", "contradicts", f"none; {on_host}, busy for {seen.host_share:.0%} of the call")
+    return _witness("kernels", "speaks against", f"none in this process; {on_host}")
+
+
+def _parameters(seen: Observations, *, ran: bool) -> list[Witness]:
+    held = seen.parameters
+    if not held:
+        return []
+    total = sum(held.values())
+    share = held.get("cuda", 0) / total if total else 0.0
+    figure = f"{format_bytes(total)} on {_places(held)}"
+    rating: Rating = "supports" if share >= _MOST_OF_IT else "speaks against" if ran else "contradicts"
+    return [_witness("parameters", rating, figure)]
+
+
+def _placement(seen: Observations) -> list[Witness]:
+    placement = seen.placement
+    if placement is None:
+        return []
+    shown = ", ".join(f"{who}: {sum(counts.values())} nodes" for who, counts in placement.operators.items())
+    if placement.wanted.startswith("CPU") != (seen.expected == "cpu"):
+        return [_witness("placement", "contradicts", f"asked for {placement.wanted}; {shown}")]
+    away = sum(placement.elsewhere.values())
+    if not away:
+        return [_witness("placement", "supports", shown)]
+    total = sum(sum(counts.values()) for counts in placement.operators.values())
+    rating: Rating = "contradicts" if away >= _MOST_OF_IT * total else "speaks against"
+    others = ", ".join(f"{count} {operator}" for operator, count in sorted(placement.elsewhere.items()))
+    return [_witness("placement", rating, f"{shown}; not on {placement.wanted}: {others}")]
+
+
+def _memory(seen: Observations) -> list[Witness]:
+    """Whether the parameters are there. What was held before may be anybody's: only a rise speaks for them."""
+    needed = sum(seen.parameters.values())
+    memory = seen.memory
+    sources = {
+        "NVML": (memory.held_before, memory.held),
+        "allocator peak": (memory.allocated_before, memory.peak_allocated),
+    }
+    told = {who: (before, after) for who, (before, after) in sources.items() if after is not None}
+    if not told:
+        return []
+    figure = ", ".join(f"{who} {_rise(before, after)}" for who, (before, after) in told.items())
+    if not needed:
+        return [_witness("memory", "says nothing", f"{figure}; no parameters to compare with")]
+    figure = f"{figure}; parameters need {format_bytes(needed)}"
+    if max(after for _, after in told.values()) < needed:
+        return [_witness("memory", "speaks against", figure)]
+    rises = [after - before for before, after in told.values() if before is not None]
+    if rises and max(rises) >= needed:
+        return [_witness("memory", "supports", figure)]
+    return [_witness("memory", "says nothing", f"{figure}, and may have been there before the test began")]
+
+
+def _rise(before: int | None, after: int) -> str:
+    return format_bytes(after) if before is None else f"{format_bytes(before)} -> {format_bytes(after)}"
+
+
+def _power(seen: Observations) -> list[Witness]:
+    idle, busy = seen.idle_watts, seen.busy_watts
+    if idle is None or busy is None:
+        return []
+    rose = busy >= max(_POWER_RISE * idle, idle + _POWER_RISE_WATTS)
+    return [_witness("power", "supports" if rose else "says nothing", f"{idle:.1f} W idle, {busy:.1f} W at work")]
+
+
+def _on_cpu(seen: Observations) -> list[Witness]:
+    busy = seen.host_share >= _BUSY_HOST
+    figure = f"busy for {seen.host_share:.0%} of a call of {format_seconds(seen.seconds)}"
+    found = [_witness("processor time", "proves" if busy else "says nothing", figure)]
+    for name, places in (("parameters", seen.parameters), ("inputs", seen.inputs), ("outputs", seen.outputs)):
+        if places:
+            elsewhere = any(kind != "cpu" for kind in places)
+            found.append(_witness(name, "contradicts" if elsewhere else "supports", f"on {_places(places)}"))
+    return found + _placement(seen)
+
+
+def _places(places: Mapping[str, int]) -> str:
+    if len(places) == 1:
+        return next(iter(places))
+    return ", ".join(f"{kind} ({format_bytes(amount)})" for kind, amount in sorted(places.items()))
+
+
+def _witness(name: str, rating: Rating, figure: str) -> Witness:
+    return Witness(name=name, rating=rating, figure=figure)

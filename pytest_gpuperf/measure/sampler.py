@@ -1,0 +1,276 @@
+"""One measurement: a first call, warm-up, then blocks of spans until the median is known. PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import sleep
+from traceback import clear_frames
+from typing import Literal
+
+from pytest_gpuperf.device.clocks import Block, Call, Clock
+from pytest_gpuperf.device.health import Health, Watch
+from pytest_gpuperf.device.memory import MemoryMeter, is_out_of_memory, lost
+from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
+from pytest_gpuperf.gate.median_interval import median_half_width
+from pytest_gpuperf.measure.cache import Workload
+from pytest_gpuperf.measure.plan import Pace, Plan
+from pytest_gpuperf.measure.quiet import collector_off
+from pytest_gpuperf.measure.warmup import WarmUp, sustain, warm_up
+from pytest_gpuperf.records.model import Measurement
+
+
+@dataclass
+class Patience:
+    """The waits of one measurement. When they are used up, the slow-down is the state that it is measured in."""
+
+    waits: tuple[float, ...]  # seconds, one after the other
+    sleep: Callable[[float], None] = sleep
+    again: int = 0  # blocks that were discarded
+    states: set[str] = field(default_factory=set[str])  # of the blocks that were kept
+    seen: set[str] = field(default_factory=set[str])
+
+    def discards(self, state: str | None) -> bool:
+        """Whether the block is to be measured again; waits before it says so."""
+        if state is None:
+            return False
+        self.seen.add(state)
+        if self.again == len(self.waits):
+            self.states.add(state)
+            return False
+        self.sleep(self.waits[self.again])
+        self.again += 1
+        return True
+
+    @property
+    def state(self) -> str | None:
+        """The state that persisted."""
+        return " and ".join(sorted(self.states)) or None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What became of the blocks."""
+        if not self.again:
+            return ()
+        what = " and ".join(sorted(self.seen))
+        waited = sum(self.waits[: self.again])
+        if self.state is None:
+            return (f"{self.again} block(s) ran in a {what} and were measured again, after waiting {waited:.2g} s",)
+        return (f"the {self.state} persisted after waiting {waited:.2g} s: these are figures of a card in that state",)
+
+
+_ASK_AGAIN = 1.05
+
+
+@dataclass(slots=True)
+class _Timed:
+    """What the blocks have brought so far."""
+
+    calls: int  # a span
+    blocks: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
+    walls: list[float] = field(default_factory=list[float])
+    latencies: list[float] = field(default_factory=list[float])
+    samples: list[float] = field(default_factory=list[float])
+    unproven: int = 0  # blocks
+    asked: int = 0  # samples there were when their interval was last computed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        blocks = f"{self.unproven} of {len(self.blocks)} blocks"
+        note = f"{blocks} are timed by the host's clock: the host was too busy to keep the device at work."
+        return (note,) if self.unproven else ()
+
+    def add(self, block: Block) -> None:
+        self.blocks.append(block.samples)
+        self.samples.extend(block.samples)
+        self.unproven += not block.proven
+        if block.wall is not None:
+            self.walls.append(block.wall)
+
+
+def measure(
+    workload: Workload | Call,
+    *,
+    items: int,
+    plan: Plan,
+    clock: Clock,
+    memory: MemoryMeter,
+    session: str,
+    pace: Pace | None = None,
+    watch: Watch | None = None,
+    seen: Callable[[Sequence[float]], None] | None = None,
+    told: Callable[[Measurement, Health | None], Measurement] | None = None,
+) -> Measurement:
+    """Measure one call; `pace` is called between blocks, where other code may run, and may say that they are enough.
+
+    `seen` is shown the samples so far after each block, outside of what is timed.
+    `watch` looks at the device around each block; `told` adds what is learned by calling once more, untimed.
+    """
+    __tracebackhide__ = True  # what a workload raises is the workload's
+    if items < 1:
+        raise UsageError(
+            f"items={items}: a call handles at least one item. Leave it out where there is nothing to count."
+        )
+    if not isinstance(workload, Workload):
+        workload = Workload(workload)
+    try:
+        with collector_off():
+            patience = Patience(plan.slowdown_waits)
+            measurement = _measure(workload, items, plan, clock, memory, session, pace, watch, seen, patience)
+            if told is None:
+                return measurement
+            return told(measurement, watch.health(patience.state) if watch else None)
+    except MeasurementError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            # What the workload's frames and cycles hold would stay held for as long as the report is kept.
+            clear_frames(error.__traceback__)
+            gc.collect()
+            memory.release()
+            raise OutOfMemoryError(
+                f"The workload needs more memory than the device has: {error}. Measure a smaller batch, or require "
+                f"more: @pytest.mark.gpu(min_memory=BYTES)."
+            ) from error
+        failed = f"The workload raised {type(error).__name__}: {error}"
+        raise (lost(error) or WorkloadError(failed)) from error
+
+
+def _measure(
+    workload: Workload,
+    items: int,
+    plan: Plan,
+    clock: Clock,
+    memory: MemoryMeter,
+    session: str,
+    pace: Pace | None,
+    watch: Watch | None,
+    seen: Callable[[Sequence[float]], None] | None,
+    patience: Patience,
+) -> Measurement:
+    call, before_span = workload
+    (first_call,) = clock.latencies(call, 1)
+    warm = warm_up(call, plan, clock)
+    clock, note = clock.fitted(call)
+    memory.reset()
+    calls = 1 if before_span is not None else calls_per_span(call, plan, clock, warm.call_seconds)
+    spans, sustained = _sustain(call, before_span, calls, plan, clock, warm, watch)
+    timed = _Timed(calls)
+    ended = sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
+    return Measurement(
+        session=session,
+        items=items,
+        clock=clock.name,
+        blocks=tuple(timed.blocks),
+        span_calls=timed.calls,
+        ended=ended,
+        interval=median_half_width(timed.samples),
+        walls=tuple(timed.walls),
+        latencies=tuple(timed.latencies),
+        first_call=first_call,
+        warmup_calls=warm.calls + spans * calls,
+        warmup_seconds=warm.seconds + sustained,
+        peak_memory=memory.peak(),
+        memory_source=memory.source,
+        notes=(*(() if note is None else (note,)), *timed.notes, *patience.notes),
+    )
+
+
+def _sustain(
+    call: Call, before_span: Call | None, calls: int, plan: Plan, clock: Clock, warm: WarmUp, watch: Watch | None
+) -> tuple[int, float]:
+    """Until the card's clock stands still under what will be timed: spans, as they will be."""
+    if watch is None:
+        return 0, 0.0
+    span = calls * warm.call_seconds
+    return sustain(lambda spans: clock.block(call, spans, calls, before_span), span, plan, clock, watch.megahertz)
+
+
+def calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:
+    """Enough calls that a span lasts as long as the plan wants, by the clock that will time them."""
+    if estimate > plan.span_seconds:
+        return 1 if estimate > 10 * plan.span_seconds else _grown(call, plan, clock, 1)
+    return _grown(call, plan, clock, max(1, int(0.5 * plan.span_seconds / estimate)))
+
+
+def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
+    while True:
+        span = min(clock.block(call, 3, calls).samples) * calls
+        if span >= plan.span_seconds:
+            return calls
+        # At most tenfold a step: a tick of a coarse clock may have passed for a span.
+        calls = max(calls + 1, min(10 * calls, int(1.05 * calls * plan.span_seconds / span)))
+
+
+def sample(
+    timed: _Timed,
+    call: Call,
+    plan: Plan,
+    clock: Clock,
+    pace: Pace | None,
+    before_span: Call | None,
+    watch: Watch | None,
+    seen: Callable[[Sequence[float]], None] | None,
+    patience: Patience,
+) -> Literal["steady", "cap"]:
+    start = clock.now()
+    spans = 1
+    seconds = 0.0
+    while True:
+        if watch is not None:
+            watch.before_block()
+        calls = timed.calls
+        began = clock.now()
+        block = clock.block(call, spans, calls, before_span)
+        took = clock.now() - began  # not the samples' sum: a GPU that waits for its host works a tenth of the time
+        if watch is not None and patience.discards(watch.after_block()):
+            continue
+        if before_span is None and _outgrown(timed, block, call, plan, clock):
+            seconds = 0.0
+            continue
+        timed.add(block)
+        seconds += took
+        span = seconds / len(timed.samples)
+        if calls == 1 and clock.name == "host":  # a span is one synchronised call already
+            timed.latencies.extend(block.samples)
+        else:
+            single = plan.latencies_per_block(span * spans, block.wall or span / calls)
+            timed.latencies.extend(clock.latencies(call, single, before_span))
+        gc.collect(1)  # cycles that the workload leaves: young objects only, or it would cost more than a block
+        if _enough(timed, seconds, span, plan):
+            return "steady"
+        if clock.now() - start + span > plan.budget:
+            return "cap"
+        spans = plan.spans_per_block(span)
+        if seen is not None:
+            seen(timed.samples)
+        if pace is not None and pace(len(timed.blocks)):
+            return "steady"
+
+
+def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock) -> bool:
+    """Whether the calls became so fast that spans are too short now: all before was warm-up still, and is dropped.
+
+    Seen where another process holds the core on which a library's second thread was started.
+    """
+    estimate = median(block.samples)
+    if estimate * timed.calls >= plan.span_seconds / 2:
+        return False
+    calls = calls_per_span(call, plan, clock, estimate)
+    outgrown = calls > timed.calls
+    if outgrown:
+        timed.calls, timed.asked, timed.unproven = calls, 0, 0
+        for kept in (timed.blocks, timed.walls, timed.latencies, timed.samples):
+            kept.clear()
+    return outgrown
+
+
+def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
+    count = len(timed.samples)
+    # Asked again only after a few percent more samples: the answer costs more the more there are.
+    if count < max(plan.enough(span), timed.asked * _ASK_AGAIN) or seconds < plan.least_timed:
+        return False
+    timed.asked = count
+    return median_half_width(timed.samples) <= plan.precision

@@ -1,0 +1,177 @@
+"""The fixtures `gpuperf` and `parity`: what a test calls, and what is refused before anything is timed."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
+
+import pytest
+
+from pytest_gpuperf.errors import UsageError, WorkloadError
+from pytest_gpuperf.plugin.settings import of_test
+
+if TYPE_CHECKING:
+    from pytest_gpuperf.parity import Parity, Tensor
+    from pytest_gpuperf.plugin.session import Suite
+    from pytest_gpuperf.records.model import Measurement
+
+
+Ts = TypeVarTuple("Ts")
+
+MOST_ITEMS = 2**40
+LONGEST_ID = 1000  # characters: more than a table can show
+LAZY = (map, filter, zip, enumerate, reversed, iter)
+
+
+@dataclass
+class GpuPerf:
+    """Measures, records and has compared what a test gives it."""
+
+    _item: pytest.Item
+    _suite: Suite
+    _names: set[str | None] = field(default_factory=set[str | None])
+
+    @property
+    def device(self) -> str:
+        """Where workloads belong, as torch names it: "cuda:0" or "cpu"."""
+        chosen = self._suite.recorder.chosen
+        return "cpu" if chosen.index is None else f"cuda:{chosen.index}"
+
+    def __call__(
+        self,
+        fn: Callable[[*Ts], object],
+        *args: *Ts,
+        items: int = 1,
+        name: str | None = None,
+        energy: bool | None = None,
+    ) -> Measurement:
+        """Warm up and measure ``fn(*args)``, which handles `items` items a call.
+
+        A test that measures more than once gives each measurement a `name`. `energy=True` adds joules per item, for up
+        to five seconds more. Keyword arguments of the workload go through `functools.partial`.
+        """
+        __tracebackhide__ = True
+        self._suite.called.add(self._item.nodeid)
+        try:
+            self._check(fn, items, name)
+            settings = of_test(self._item, self._suite.settings)
+            if energy is not None:
+                settings = replace(settings, energy=energy)
+            return self._suite.measure(self._item, fn, args, items, name, settings)
+        except UsageError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        except WorkloadError as error:
+            if isinstance(error.__cause__, pytest.exit.Exception):  # the workload wants the whole session to end
+                raise error.__cause__ from None
+            raise
+
+    def _check(self, fn: object, items: object, name: str | None) -> None:
+        if not callable(fn):
+            raise UsageError(f"gpuperf(fn, *args) measures a callable; {fn!r} is none. Write gpuperf(model, x).")
+        refuse_uncalled(fn)
+        if not isinstance(items, int) or isinstance(items, bool) or not 1 <= items <= MOST_ITEMS:
+            raise UsageError(
+                f"items={items!r}: throughput is items per second, so a call handles a whole number of them, from 1 to "
+                f"2**40. Give the batch size, or leave it out."
+            )
+        refuse_unwritable_name(self._item, name)
+        if name in self._names:
+            said = "without a name" if name is None else f"with the name {name!r}"
+            raise UsageError(
+                f"{self._item.nodeid} measures twice {said}, so the two cannot be told apart. "
+                f'Give each its own name: gpuperf(fn, x, name="prefill").'
+            )
+        self._names.add(name)
+
+
+def refuse_unwritable_name(item: pytest.Item, name: object) -> None:
+    """A case that no file can hold would lose those that it stands beside."""
+    if name is not None and (not isinstance(name, str) or not name):
+        raise UsageError(f'name={name!r}: the name of a measurement is a text, like name="prefill".')
+    case = f"{item.nodeid}#{name}"
+    if len(case) > LONGEST_ID:
+        raise UsageError(
+            f"The name of this case would have {len(case):,} characters, and {LONGEST_ID:,} are the most. Give a "
+            f'measurement a short name, and a parameter an id: pytest.param(value, id="short").'
+        )
+    if any(not c.isprintable() for c in case):
+        raise UsageError(
+            f"{case!a} holds characters that cannot be shown. Give the measurement another name, or the parameter an "
+            f'id: pytest.param(value, id="plain").'
+        )
+
+
+def refuse_uncalled(fn: object) -> None:
+    """A call that only makes a coroutine, a generator or an iterator is over before the work has begun."""
+    call = fn
+    while isinstance(call, partial):
+        call = cast("partial[object]", call).func
+    kinds = (
+        (inspect.iscoroutinefunction, "a coroutine", "lambda: loop.run_until_complete({}(x))"),
+        (inspect.isasyncgenfunction, "an asynchronous generator", "a function that runs it to its end"),
+        (inspect.isgeneratorfunction, "a generator", "lambda: list({}(x))"),
+        (_is_lazy, "an iterator", "lambda: list({}(f, xs))"),
+    )
+    name = getattr(call, "__name__", type(call).__name__)
+    for is_one, made, instead in kinds:
+        if is_one(call) or is_one(getattr(call, "__call__", None)):  # noqa: B004 - an object's own, where it is one
+            raise UsageError(
+                f"{name} gives {made}: calling it does none of its work, so there is nothing to time. "
+                f"Measure what runs it: {instead.format(name)}."
+            )
+
+
+def _is_lazy(call: object) -> bool:
+    return any(call is lazy for lazy in LAZY)
+
+
+class ParityCheck:
+    """Fails a test whose candidate does not compute what its reference computes."""
+
+    def __call__(
+        self,
+        candidate: Callable[..., Any],
+        reference: Callable[..., Any],
+        *inputs: Tensor,
+        precision: str = "fp32",
+        exact: Callable[..., Any] | None = None,
+    ) -> Parity:
+        """Hold `candidate` and `reference` on `inputs` against the reference in fp64.
+
+        The inputs and the reference are fp32; the candidate gets the inputs in its precision's type: fp32, tf32, fp16,
+        bf16, autocast_fp16, autocast_bf16, int8. `exact` computes in fp64 what a reference that cannot does in fp32.
+        """
+        __tracebackhide__ = True
+        from pytest_gpuperf.parity import compare
+
+        try:
+            found = compare(candidate, reference, *inputs, precision=precision, exact=exact)
+        except UsageError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        if not found.agrees:
+            pytest.fail(found.message, pytrace=False)
+        return found
+
+
+def refuse_wrong(fn: object) -> None:
+    """Fail the test of a network that does not compute what its model computes; others have no reference to ask."""
+    __tracebackhide__ = True
+    if "pytest_gpuperf.backends" not in sys.modules:  # then nobody opened a network
+        return
+    from pytest_gpuperf.backends import Opened
+    from pytest_gpuperf.parity import compare_network
+
+    if not isinstance(fn, Opened):
+        return
+    found = compare_network(fn)
+    if not found.agrees:
+        pytest.fail(
+            f"Not timed (--gpuperf-parity-first): {fn.backend} runs {fn.workload.name} in {fn.precision.name} wrongly, "
+            f"so how fast it is says nothing.\n{found.message}\n"
+            f"To time it all the same, leave --gpuperf-parity-first out.",
+            pytrace=False,
+        )

@@ -1,0 +1,131 @@
+"""A study of serving back ends: each started, asked once, one at a time, in batches, by many at once; in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from pytest_gpuperf.models import Workload
+from pytest_gpuperf.records.model import Environment, Evidence
+from pytest_gpuperf.records.served_load import Protocol
+from pytest_gpuperf.records.study import Asked, BackendStudy, Round, Situation, Visit
+from pytest_gpuperf.records.units import format_rate, format_seconds
+from pytest_gpuperf.scratch import scratch_folder
+from pytest_gpuperf.serving import starting
+from pytest_gpuperf.serving.check_answers import check_of, inputs_of
+from pytest_gpuperf.serving.load_server import LoadPlan, load_server
+from pytest_gpuperf.serving.proof import look, prove
+from pytest_gpuperf.serving.server import Deployment, Kind, Server
+
+FEWEST = 22  # answers of a window of slow, large batches: three of them are enough for a p90
+
+_DOUBTED = ("contradicted", "unknown", "proven")
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A back end under study, and how to have a server of it for a while."""
+
+    name: str
+    open: Callable[[], AbstractContextManager[Server]]
+
+
+@dataclass
+class _Notes:
+    """What is known of one contender so far."""
+
+    contender: Contender
+    rounds: list[Round] = field(default_factory=list[Round])
+    server: Server | None = None
+    proofs: list[Evidence] = field(default_factory=list[Evidence])
+
+    @property
+    def evidence(self) -> Evidence:
+        """Of the round that is doubted most: each had a server of its own."""
+        return min(self.proofs, key=lambda proof: _DOUBTED.index(proof.verdict))
+
+
+def serving(
+    name: str, workload: Workload, deployment: Deployment, url: str | None = None
+) -> Callable[[], AbstractContextManager[Server]]:
+    """How to have a server of a back end by its name: "torch", "triton-onnx", "triton-torch", or the one that runs."""
+    kind: Kind = "torch" if name == "torch" else "triton"
+
+    @contextmanager
+    def opened() -> Generator[Server]:
+        if url is not None:
+            yield starting.remote(kind, url, workload.name)
+            return
+        with scratch_folder("study") as folder:
+            start = starting.start_torch if kind == "torch" else starting.start_triton
+            server = start(workload, deployment, folder=folder)
+            try:
+                yield server
+            finally:
+                server.stop()
+
+    return opened
+
+
+def study(
+    contenders: Sequence[Contender],
+    workload: Workload,
+    asked: Asked,
+    environment: Environment,
+    *,
+    plan: LoadPlan | None = None,
+    say: Say = print,
+) -> list[BackendStudy]:
+    """Every contender in every round, in changing order, so that what the machine does to one it does to the other."""
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    notes = [_Notes(c) for c in contenders]
+    for number in range(asked.rounds):
+        for note in notes if number % 2 == 0 else reversed(notes):
+            say(f"round {number + 1} of {asked.rounds}: {note.contender.name}")
+            with note.contender.open() as server:
+                note.server = server
+                before = look(server)
+                note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
+                note.proofs.append(prove(server, note.rounds[-1].visits[-1].load, before=before))
+    return [
+        BackendStudy(
+            backend=note.contender.name,
+            time=time,
+            environment=environment,
+            configuration={} if note.server is None else dict(note.server.configuration),
+            asked=asked,
+            evidence=note.evidence,
+            rounds=tuple(note.rounds),
+        )
+        for note in notes
+    ]
+
+
+def _round(server: Server, workload: Workload, asked: Asked, plan: LoadPlan, say: Say) -> Round:
+    visits: list[Visit] = []
+    for situation, protocol, batch, concurrency, requests in _visits(asked):
+        inputs = inputs_of(workload, batch)
+        items = workload.items(batch)
+        wanted = replace(plan, batch=items, concurrency=concurrency, requests=requests, protocol=protocol)
+        load = load_server(server, inputs, wanted, check=check_of(server, workload, inputs)).load
+        say(
+            f"  {situation}, batch {batch}, concurrency {concurrency}, {protocol}: "
+            f"{format_rate(load.requests_per_second)}, mean {format_seconds(load.latency.mean)}, {load.verdict}"
+        )
+        visits.append(Visit(situation=situation, load=load))
+    return Round(server_start=server.started, first_answer=visits[0].load.first_answer, visits=tuple(visits))
+
+
+def _visits(asked: Asked) -> Iterator[tuple[Situation, Protocol, int, int, int]]:
+    """Situation, protocol, batch, concurrency, answers of a window."""
+    for protocol in asked.protocols:
+        yield "single", protocol, 1, 1, asked.requests
+        for batch in asked.batches:
+            if batch > 1:
+                yield "batch", protocol, batch, 1, max(FEWEST, asked.requests // batch)
+        for concurrency in asked.concurrency:
+            yield "concurrent", protocol, 1, concurrency, asked.requests
