@@ -11,19 +11,19 @@ from types import FrameType
 _ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
 
 
-class Ended(KeyboardInterrupt):
+class AskedToEnd(KeyboardInterrupt):
     """The process was asked to end: it cleans up as after Ctrl-C."""
 
 
 @contextmanager
 def ending_in_order() -> Generator[None]:
-    """Raise `Ended` where such a signal would just kill this process.
+    """Raise `AskedToEnd` where such a signal would just kill this process.
 
     A handler that somebody else set stays, and so does a signal that is ignored (`nohup`).
     """
 
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
-        raise Ended(signal.Signals(number).name)
+        raise AskedToEnd(signal.Signals(number).name)
 
     deadly = [number for number in _numbers(*_ENDED_BY) if signal.getsignal(number) is signal.SIG_DFL]
     for number in deadly:

@@ -13,7 +13,7 @@ from pytest_gpuperf.ab.checkout import Name, Preparation, Side, prepare
 from pytest_gpuperf.ab.git import Repository, Revision
 from pytest_gpuperf.ab.imports import loaded_files, source_folders
 from pytest_gpuperf.ab.launches import Launches
-from pytest_gpuperf.ab.results import SIDES, Gathered, Pair
+from pytest_gpuperf.ab.results import SIDES, Pair, Results
 from pytest_gpuperf.ab.workplace import VARIABLE, workplace
 from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.gate.side_by_side import FEWEST, FULL, LOOKS, Launch
@@ -130,7 +130,7 @@ class _Confirmation:
         self.started = time.monotonic()
         self.rootdir = asked.rootdir.resolve()
         self.absent: dict[str, str] = {}  # test -> why it cannot be run
-        self.gathered = Gathered(override=Rule(), extended=True, spreads=asked.spreads, only=asked.cases)
+        self.gathered = Results(override=Rule(), extended=True, spreads=asked.spreads, only=asked.cases)
         arguments: dict[Name, list[str]] = {name: self._arguments(sides[name], place) for name in SIDES}
         self.launches = Launches(sides, place, arguments, self.gathered, limit=asked.limit)
         self.each = 0.0  # seconds that one test took in the last launch, its processes' start left out

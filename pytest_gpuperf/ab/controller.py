@@ -12,10 +12,10 @@ from pytest_gpuperf.ab import imports
 from pytest_gpuperf.ab.checkout import Name, Preparation, Side, SuiteFiles, prepare
 from pytest_gpuperf.ab.git import Repository
 from pytest_gpuperf.ab.launches import Launches
-from pytest_gpuperf.ab.results import SIDES, Gathered, judged
+from pytest_gpuperf.ab.results import SIDES, Results, judged
 from pytest_gpuperf.ab.workplace import workplace
 from pytest_gpuperf.comparison.findings import Rules
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.gate.side_by_side import FULL, LOOKS
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.model import Rule
@@ -60,7 +60,7 @@ class Comparing:
         )
 
 
-def compare_revisions(asked: Comparing) -> Judged:
+def compare_revisions(asked: Comparing) -> JudgedRun:
     """Check out, measure in turns, judge; nothing is left behind."""
     repository = Repository.around(asked.folder)
     with workplace(repository.root) as place:
@@ -76,12 +76,12 @@ class _Comparison:
         self.sides = sides
         self.suite = suite
         self.started = time.monotonic()
-        self.gathered = Gathered(override=asked.override, extended=asked.budget is not None)
+        self.gathered = Results(override=asked.override, extended=asked.budget is not None)
         arguments = dict.fromkeys(SIDES, asked.preparation.arguments)
         self.launches = Launches(sides, place, arguments, self.gathered, limit=asked.limit, apart=asked.apart)
         self.imported: tuple[str, ...] = ()
 
-    def run(self) -> Judged:
+    def run(self) -> JudgedRun:
         """Launch until nothing is open."""
         for number in range(1, LOOKS[-1] + 1):
             todo = self.gathered.open() if self.gathered.collected else None

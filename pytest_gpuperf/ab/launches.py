@@ -10,9 +10,9 @@ from pathlib import Path
 from pytest_gpuperf.ab import imports
 from pytest_gpuperf.ab.checkout import Name, Side
 from pytest_gpuperf.ab.protocol import Collected
-from pytest_gpuperf.ab.results import SIDES, Gathered
-from pytest_gpuperf.ab.turns import Heard, Launch
-from pytest_gpuperf.ab.worker_process import Lost, Party
+from pytest_gpuperf.ab.results import SIDES, Results
+from pytest_gpuperf.ab.turns import LaunchInTurns, Received
+from pytest_gpuperf.ab.worker_process import WorkerLost, WorkerProcess
 from pytest_gpuperf.errors import SessionError, UsageError
 
 _INSTALLED = Path(__file__).resolve().parents[1]  # the plugin that measures both sides
@@ -27,7 +27,7 @@ class Launches:
         sides: Mapping[Name, Side],
         place: Path,
         arguments: Mapping[Name, Sequence[str]],  # pytest's, of each side
-        gathered: Gathered,
+        gathered: Results,
         *,
         limit: float,  # seconds a process may say nothing
         apart: bool = False,
@@ -54,24 +54,24 @@ class Launches:
             together = [t for t in left if t not in self.gathered.apart]
         apart = [t for t in (self.gathered.tests if todo is None else todo) if t in self.gathered.apart]
         while apart:
-            heard = Heard()
+            heard = Received()
             for name in SIDES[::-1] if flip else SIDES:
                 self._alone(name, apart, heard)
             self.gathered.add(heard, alone=True)
             apart = self._unreached(apart, heard)
         self.gathered.launches = number
 
-    def _unreached(self, tests: Sequence[str], heard: Heard) -> list[str]:
+    def _unreached(self, tests: Sequence[str], heard: Received) -> list[str]:
         """What a launch did not come to, since a process was lost."""
         done = heard.ended["base"].keys() & heard.ended["head"].keys()
         return [t for t in tests if t not in done and t not in self.gathered.out] if heard.lost else []
 
-    def _together(self, todo: list[str] | None, *, flip: bool) -> Heard:
+    def _together(self, todo: list[str] | None, *, flip: bool) -> Received:
         """A pair of processes through these tests; all there are, where none are named yet."""
         started = time.monotonic()
         with ExitStack() as ending:
             parties = [self._start(name, ending) for name in SIDES]
-            launch = Launch(parties, self.limit, flip=flip, known=self.gathered.orders)
+            launch = LaunchInTurns(parties, self.limit, flip=flip, known=self.gathered.orders)
             alone = any(side.one_process for side in self._present(launch).values())
             self.starting = time.monotonic() - started
             if not alone:
@@ -79,13 +79,13 @@ class Launches:
                 self._note_files(heard)
                 return heard
         self._learn_apart("the card serves one process at a time")
-        return Heard()
+        return Received()
 
-    def _alone(self, name: Name, tests: Sequence[str], into: Heard) -> None:
+    def _alone(self, name: Name, tests: Sequence[str], into: Received) -> None:
         """One side's process through these tests, while the other does not exist."""
         left = [t for t in tests if t not in into.lost]
         with ExitStack() as ending:
-            launch = Launch([self._start(name, ending)], self.limit, flip=False, known=self.gathered.orders)
+            launch = LaunchInTurns([self._start(name, ending)], self.limit, flip=False, known=self.gathered.orders)
             self._present(launch)
             heard = launch.run(left)
         self._note_files(heard)
@@ -98,24 +98,24 @@ class Launches:
         """Ask each side for its tests by itself: none of them runs beside the other."""
         for name in SIDES:
             with ExitStack() as ending:
-                launch = Launch([self._start(name, ending)], self.limit, flip=False, known={})
+                launch = LaunchInTurns([self._start(name, ending)], self.limit, flip=False, known={})
                 self._present(launch)
                 self._note_files(launch.run(()))
         self.gathered.apart |= dict.fromkeys(self.gathered.tests, why)
         return self.gathered.tests
 
-    def _start(self, name: Name, ending: ExitStack) -> Party:
+    def _start(self, name: Name, ending: ExitStack) -> WorkerProcess:
         # Both sides of a launch hash alike, and those of the next otherwise: luck with it is not the code's.
         seed = self.gathered.launches + 1
-        party = Party(self.sides[name], self.arguments[name], self.place, seed)
+        party = WorkerProcess(self.sides[name], self.arguments[name], self.place, seed)
         ending.callback(party.end)
         return party
 
-    def _present(self, launch: Launch) -> Mapping[Name, Collected]:
+    def _present(self, launch: LaunchInTurns) -> Mapping[Name, Collected]:
         """Wait until all have collected; what is wrong by then is refused before anything is measured."""
         try:
             collected = launch.collected()
-        except Lost as lost:
+        except WorkerLost as lost:
             raise self._unstarted(lost) from None
         for name, side in collected.items():
             if Path(side.plugin) != _INSTALLED:
@@ -128,7 +128,7 @@ class Launches:
         imports.early(self.sides, {name: side.files for name, side in collected.items()})
         return collected
 
-    def _unstarted(self, lost: Lost) -> Exception:
+    def _unstarted(self, lost: WorkerLost) -> Exception:
         label, output = lost.party.side.revision.label, lost.party.output()
         code = lost.party.process.poll()
         what = f"pytest on {label} {lost.why} before it had collected its tests. Its last lines:\n{output}"
@@ -136,6 +136,6 @@ class Launches:
             return UsageError(what)
         return SessionError(what)
 
-    def _note_files(self, heard: Heard) -> None:
+    def _note_files(self, heard: Received) -> None:
         for name in SIDES:
             self.files[name] |= heard.files[name]

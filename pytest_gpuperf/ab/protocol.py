@@ -90,11 +90,11 @@ class Alone(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
-Said = Collected | Begins | Arrived | Paused | Measured | Dropped | Ended | Finished
-Told = Tests | Go | Enough | Alone
+FromWorker = Collected | Begins | Arrived | Paused | Measured | Dropped | Ended | Finished
+ToWorker = Tests | Go | Enough | Alone
 
 
-class Gone(Exception):  # noqa: N818 - not an error by itself: what it means, the reader says
+class Disconnected(Exception):  # noqa: N818 - not an error by itself: what it means, the reader says
     """The other end of a channel is closed."""
 
 
@@ -112,12 +112,12 @@ class Channel:
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, message: Said | Told) -> None:
+    def send(self, message: FromWorker | ToWorker) -> None:
         try:
             self._socket.settimeout(None)
             self._socket.sendall(msgspec.json.encode(message) + b"\n")
         except OSError as error:
-            raise Gone from error
+            raise Disconnected from error
 
     def line(self, timeout: float | None = None) -> bytes | None:
         """The next message as text; None where it did not come in time."""
@@ -129,9 +129,9 @@ class Channel:
             except TimeoutError:
                 return None
             except OSError as error:
-                raise Gone from error
+                raise Disconnected from error
             if not got:
-                raise Gone
+                raise Disconnected
             self._rest += got
         first, self._rest = self._rest.split(b"\n", 1)
         return first
@@ -142,12 +142,12 @@ class Channel:
         return b"\n" in self._rest
 
 
-def told(channel: Channel) -> Told:
+def receive(channel: Channel) -> ToWorker:
     """What the conductor says next."""
     line = channel.line()
-    return msgspec.json.decode(line or b"", type=Told)
+    return msgspec.json.decode(line or b"", type=ToWorker)
 
 
-def said(line: bytes) -> Said:
+def decode(line: bytes) -> FromWorker:
     """What a process said."""
-    return msgspec.json.decode(line, type=Said)
+    return msgspec.json.decode(line, type=FromWorker)

@@ -10,9 +10,9 @@ import msgspec
 
 from pytest_gpuperf.ab.checkout import OTHER, Name
 from pytest_gpuperf.ab.protocol import Collected
-from pytest_gpuperf.ab.turns import Heard
+from pytest_gpuperf.ab.turns import Received
 from pytest_gpuperf.comparison.findings import Comparison, Finding, Rules, Sides
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.comparison.match import merged, policy_of, stated
 from pytest_gpuperf.gate.observations import Policy
 from pytest_gpuperf.gate.side_by_side import FULL, LOOKS, Launch, judge_paired_suite, wanting_launches
@@ -49,7 +49,7 @@ class Pair:
 
 
 @dataclass
-class Gathered:
+class Results:
     """Everything heard so far."""
 
     override: Rule
@@ -79,7 +79,7 @@ class Gathered:
         known = set(base) if self.only is None else set(base) & set(self.only.values())
         return [test for test in head if test in known]
 
-    def add(self, heard: Heard, *, alone: bool) -> None:
+    def add(self, heard: Received, *, alone: bool) -> None:
         """What one launch brought. A test that ran out of memory beside the other side is tried apart."""
         for test, (name, why) in heard.lost.items():
             self.out[test] = Out(name, why, broken=True)
@@ -158,7 +158,7 @@ _MEMORY_MOVED = 0.02
 
 
 def judged(
-    gathered: Gathered,
+    gathered: Results,
     labels: Mapping[Name, str],
     rules: Rules,
     imported: tuple[str, ...],
@@ -166,7 +166,7 @@ def judged(
     seconds: float,
     options: tuple[str, ...] = (),
     invocation: Invocation | None = None,
-) -> Judged:
+) -> JudgedRun:
     """Everything that was compared, with what was not and why."""
     verdicts = gathered.verdicts()
     pairs = gathered.judged()
@@ -200,7 +200,7 @@ def judged(
             for _, pair in sorted(pairs.items())
         ),
     )
-    return Judged(run=run, comparison=comparison)
+    return JudgedRun(run=run, comparison=comparison)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class _Uncompared:
     one_sided: dict[str, str]
 
 
-def _uncompared(gathered: Gathered) -> _Uncompared:
+def _uncompared(gathered: Results) -> _Uncompared:
     tests = {name: set(side.tests) for name, side in gathered.collected.items()}
     errors = {name: side.errors for name, side in gathered.collected.items()}
     failed = {file: f"head: not collected: {why}" for file, why in errors["head"].items()}
@@ -257,7 +257,7 @@ def _in(test: str, files: Mapping[str, str]) -> bool:
     return any(test.startswith(f"{file}::") for file in files)
 
 
-def _finding(pair: Pair, verdict: Verdict, gathered: Gathered) -> Finding:
+def _finding(pair: Pair, verdict: Verdict, gathered: Results) -> Finding:
     case = pair.head[0]
     metric, tolerance = stated(merged(case.rule, gathered.override), "time")
     base, head = ([c.measurements[0] for c in side] for side in (pair.base, pair.head))

@@ -17,13 +17,13 @@ from pytest_gpuperf.ab.protocol import (
     Ended,
     Enough,
     Finished,
+    FromWorker,
     Go,
     Measured,
     Paused,
-    Said,
     Tests,
 )
-from pytest_gpuperf.ab.worker_process import Lost, Party
+from pytest_gpuperf.ab.worker_process import WorkerLost, WorkerProcess
 from pytest_gpuperf.records.model import Case
 
 ROUNDS = 12
@@ -32,7 +32,7 @@ _WAITING = (Begins, Arrived)
 
 
 @dataclass
-class Heard:
+class Received:
     """What one launch brought of its tests; `cases` and `ended` by side."""
 
     cases: dict[Name, dict[str, Case]] = field(default_factory=lambda: {"base": {}, "head": {}})
@@ -42,17 +42,22 @@ class Heard:
     lost: dict[str, tuple[Name, str]] = field(default_factory=dict[str, tuple[Name, str]])  # test -> side, why
 
 
-class Launch:
+class LaunchInTurns:
     """The processes of one launch: both sides, or one alone where both do not fit into the device's memory."""
 
     def __init__(
-        self, parties: Sequence[Party], limit: float, *, flip: bool, known: Mapping[Name, Mapping[str, Sequence[str]]]
+        self,
+        parties: Sequence[WorkerProcess],
+        limit: float,
+        *,
+        flip: bool,
+        known: Mapping[Name, Mapping[str, Sequence[str]]],
     ) -> None:
         self.parties = parties
         self.limit = limit
         self.flip = flip  # the second side begins
         self.known = known  # the measurements of each test, in order, where an earlier launch told
-        self.heard = Heard()
+        self.heard = Received()
 
     def collected(self) -> dict[Name, Collected]:
         """Wait until every side knows its tests.
@@ -60,11 +65,11 @@ class Launch:
         On a card that serves one process at a time the second cannot begin: what the first says is given alone.
         """
         found: dict[Name, Collected] = {}
-        losses: list[Lost] = []
+        losses: list[WorkerLost] = []
         for party in self.parties:
             try:
                 message = party.hear(self.limit)
-            except Lost as lost:
+            except WorkerLost as lost:
                 losses.append(lost)
                 continue
             assert isinstance(message, Collected), message
@@ -74,7 +79,7 @@ class Launch:
             raise losses[0]
         return found
 
-    def run(self, tests: Sequence[str]) -> Heard:
+    def run(self, tests: Sequence[str]) -> Received:
         """Measure these tests, one after the other; a side that is lost ends the launch at that test."""
         test = ""
         try:
@@ -88,7 +93,7 @@ class Launch:
                 self.heard.files[party.name] |= message.files
             for party in self.parties:  # together: what a process does at its end is its own
                 party.leave()
-        except Lost as lost:
+        except WorkerLost as lost:
             self.heard.lost[test] = lost.party.name, lost.why
         return self.heard
 
@@ -108,11 +113,11 @@ class Launch:
                 elif isinstance(message, Ended):
                     self.heard.ended[party.name][test] = message
                 else:
-                    raise Lost(party, f"said {type(message).__name__} out of turn")
+                    raise WorkerLost(party, f"said {type(message).__name__} out of turn")
                 continue
             running = self._together(test, arrived)
 
-    def _together(self, test: str, arrived: dict[Name, Arrived]) -> list[Party]:
+    def _together(self, test: str, arrived: dict[Name, Arrived]) -> list[WorkerProcess]:
         """All that have not ended wait before a measurement: let those measure that can. Gives who goes on."""
         parties = [p for p in self.parties if p.name in arrived]
         cases = {a.case for a in arrived.values()}
@@ -128,7 +133,7 @@ class Launch:
             del arrived[party.name]
         return alone
 
-    def _awaits(self, party: Party, test: str, arrived: Mapping[Name, Arrived]) -> bool:
+    def _awaits(self, party: WorkerProcess, test: str, arrived: Mapping[Name, Arrived]) -> bool:
         """Whether the other side is going to come to the measurement that this one waits for."""
         other = OTHER[party.name]
         order = self.known[other].get(test, ())
@@ -136,7 +141,7 @@ class Launch:
             return False
         return arrived[party.name].case in order[order.index(arrived[other].case) :]
 
-    def _take_turns(self, parties: Sequence[Party], budget: float) -> None:
+    def _take_turns(self, parties: Sequence[WorkerProcess], budget: float) -> None:
         """Blocks in turns, the order flipped every round; what a side does after its last block is its turn too."""
         started, rounds = time.monotonic(), 0
         measuring = list(parties)
@@ -152,16 +157,16 @@ class Launch:
                 if isinstance(message, Measured):
                     self.heard.cases[party.name][message.case.id] = message.case
                 elif not isinstance(message, Dropped):
-                    raise Lost(party, f"said {type(message).__name__} out of turn")
+                    raise WorkerLost(party, f"said {type(message).__name__} out of turn")
                 measuring.remove(party)
             rounds += 1
 
-    def _expect_begin(self, party: Party, test: str) -> None:
+    def _expect_begin(self, party: WorkerProcess, test: str) -> None:
         message = party.hear(self.limit)
         if not isinstance(message, Begins) or message.test != test:
-            raise Lost(party, f"ended before {test}" if isinstance(message, Finished) else f"said {message}")
+            raise WorkerLost(party, f"ended before {test}" if isinstance(message, Finished) else f"said {message}")
 
-    def _next(self, running: Sequence[Party]) -> tuple[Party, Said]:
+    def _next(self, running: Sequence[WorkerProcess]) -> tuple[WorkerProcess, FromWorker]:
         """The first message of any of them."""
         for party in running:
             if party.channel.ready:
@@ -171,6 +176,6 @@ class Launch:
                 selector.register(party.channel, selectors.EVENT_READ, party)
             ready = selector.select(self.limit)
         if not ready:
-            raise Lost(running[0], f"said nothing for {self.limit:.0f} s and was stopped")
-        party: Party = ready[0][0].data
+            raise WorkerLost(running[0], f"said nothing for {self.limit:.0f} s and was stopped")
+        party: WorkerProcess = ready[0][0].data
         return party, party.hear(self.limit)

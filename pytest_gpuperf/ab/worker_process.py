@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_gpuperf.ab.checkout import Name, Side
-from pytest_gpuperf.ab.protocol import Channel, Gone, Said, Told, said
+from pytest_gpuperf.ab.protocol import Channel, Disconnected, FromWorker, ToWorker, decode
 from pytest_gpuperf.device.processes import FAMILY
 from pytest_gpuperf.sessions.order import VARIABLE, Order, Turns
 from pytest_gpuperf.sessions.process import last_lines
@@ -21,16 +21,16 @@ _LEAVE_WITHIN = 30.0  # seconds between the last test and the end of the process
 _OURS = ("--continue-on-collection-errors", "--maxfail=0")  # one broken file or test must not hide the others
 
 
-class Lost(Exception):  # noqa: N818 - the conductor goes on without it
+class WorkerLost(Exception):  # noqa: N818 - the conductor goes on without it
     """A process that says nothing any more: it died, or it hangs."""
 
-    def __init__(self, party: Party, why: str) -> None:
+    def __init__(self, party: WorkerProcess, why: str) -> None:
         super().__init__(why)
         self.party = party
         self.why = why
 
 
-class Party:
+class WorkerProcess:
     """A fresh pytest process on one side's files."""
 
     def __init__(self, side: Side, arguments: Sequence[str], place: Path, hash_seed: int) -> None:
@@ -58,22 +58,22 @@ class Party:
         theirs.close()
         self.channel = Channel(ours)
 
-    def tell(self, message: Told) -> None:
+    def tell(self, message: ToWorker) -> None:
         """Say something; a process that is gone is lost."""
         try:
             self.channel.send(message)
-        except Gone:
-            raise Lost(self, self._epitaph()) from None
+        except Disconnected:
+            raise WorkerLost(self, self._epitaph()) from None
 
-    def hear(self, limit: float) -> Said:
+    def hear(self, limit: float) -> FromWorker:
         """What it says next, within so many seconds."""
         try:
             line = self.channel.line(limit)
-        except Gone:
-            raise Lost(self, self._epitaph()) from None
+        except Disconnected:
+            raise WorkerLost(self, self._epitaph()) from None
         if line is None:
-            raise Lost(self, f"said nothing for {limit:.0f} s and was stopped")
-        return said(line)
+            raise WorkerLost(self, f"decode nothing for {limit:.0f} s and was stopped")
+        return decode(line)
 
     def leave(self) -> int | None:
         """Wait for the process to end by itself; its exit code."""

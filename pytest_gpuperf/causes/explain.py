@@ -13,11 +13,11 @@ from msgspec import structs
 
 from pytest_gpuperf.causes import structure, timing
 from pytest_gpuperf.causes.kernels import KernelChange
-from pytest_gpuperf.causes.profile_pair import Cause, Kind, Seen, Side
+from pytest_gpuperf.causes.profile_pair import Cause, Kind, ProfiledSide, Seen
 from pytest_gpuperf.records.model import Accepted, Baseline, Case, Record, Run, Session
 from pytest_gpuperf.records.same_device import software_changes
 
-__all__ = ["Cause", "Explanation", "Side", "explain"]
+__all__ = ["Cause", "Explanation", "ProfiledSide", "explain"]
 
 _SLIGHT = 0.05  # of the change: what accounts for less is told last
 _MINOR = 0.25  # of the change: what accounts for less, and is part of a stronger cause, is not told by itself
@@ -65,7 +65,7 @@ class Explanation(Record, frozen=True, kw_only=True):
     missing: str | None = None  # why kernels cannot be compared, and what to type
 
 
-def explain(before: Side, after: Side) -> Explanation:
+def explain(before: ProfiledSide, after: ProfiledSide) -> Explanation:
     """What differs, the most likely cause first."""
     known = Explanation(
         seconds=(before.seconds, after.seconds),
@@ -148,7 +148,7 @@ def unprofiled(run: Run, baseline: Baseline, cases: Iterable[str]) -> set[str]:
     return known & bare & set(cases)
 
 
-def _explained(before: Side, after: Side) -> Explanation:
+def _explained(before: ProfiledSide, after: ProfiledSide) -> Explanation:
     explanation = explain(before, after)
     if before.profile is after.profile is None:
         why = NOTHING_KEPT
@@ -161,9 +161,9 @@ def _explained(before: Side, after: Side) -> Explanation:
     return msgspec.structs.replace(explanation, missing=why)
 
 
-def _accepted(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session]) -> Side:
+def _accepted(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session]) -> ProfiledSide:
     clocks = [s.sm_clock for s in case.series if s.sm_clock]
-    return Side(
+    return ProfiledSide(
         profile=case.profile,
         seconds=median(chain.from_iterable(s.medians for s in case.series)),
         software=baseline.environment.software,
@@ -172,9 +172,9 @@ def _accepted(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session
     )
 
 
-def _measured(case: Case, run: Run, sessions: Mapping[str, Session]) -> Side:
+def _measured(case: Case, run: Run, sessions: Mapping[str, Session]) -> ProfiledSide:
     clocks = [m.sm_clock for m in case.measurements if m.sm_clock]
-    return Side(
+    return ProfiledSide(
         profile=case.profile,
         seconds=median(chain.from_iterable(m.samples for m in case.measurements)),
         software=run.environment.software,

@@ -38,7 +38,7 @@ class Cause(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class ProfiledSide:
     """What is known of how a case ran: in the baseline, or now."""
 
     profile: Profile | None
@@ -52,8 +52,8 @@ class Side:
 class Seen:
     """Both sides of a case that has a profile on each."""
 
-    before: Side
-    after: Side
+    before: ProfiledSide
+    after: ProfiledSide
     a: Profile
     b: Profile
 

@@ -11,7 +11,7 @@ from math import log, log1p
 from statistics import median
 
 from pytest_gpuperf.causes.kernels import KernelChange
-from pytest_gpuperf.causes.profile_pair import Cause, Seen, Side, longer
+from pytest_gpuperf.causes.profile_pair import Cause, ProfiledSide, Seen, longer
 from pytest_gpuperf.records.same_device import software_changes
 from pytest_gpuperf.records.units import format_change, format_seconds
 
@@ -94,7 +94,7 @@ def threads(seen: Seen) -> Iterator[Cause]:
             yield Cause(kind="setting", sentence=f"torch's setting {change}", seconds=accounted)
 
 
-def environment(before: Side, after: Side) -> Iterator[Cause]:
+def environment(before: ProfiledSide, after: ProfiledSide) -> Iterator[Cause]:
     """Other versions, another clock: known without any profile."""
     changed = software_changes(before.software, after.software)
     stack = [what for what in changed if what.rsplit(" ", 3)[0] in _STACK]
@@ -127,13 +127,13 @@ def _slower(more: float) -> str:
     return "slower" if more > 0 else "faster"
 
 
-def _clock(before: Side, after: Side) -> Iterator[str]:
+def _clock(before: ProfiledSide, after: ProfiledSide) -> Iterator[str]:
     if before.sm_clock and after.sm_clock and abs(after.sm_clock / before.sm_clock - 1) >= _CLOCK_MOVED:
         change = format_change(after.sm_clock / before.sm_clock)
         yield f"SM clock {before.sm_clock:,.0f} -> {after.sm_clock:,.0f} MHz, {change}"
 
 
-def _canaries(before: Side, after: Side) -> Iterator[str]:
+def _canaries(before: ProfiledSide, after: ProfiledSide) -> Iterator[str]:
     """How fixed work changed, which runs none of the user's code."""
     shared = [after.canaries[name] / seconds for name, seconds in before.canaries.items() if name in after.canaries]
     if shared:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from pytest_gpuperf.cli.arguments import parse
-from pytest_gpuperf.endings import Ended, ending_in_order
+from pytest_gpuperf.endings import AskedToEnd, ending_in_order
 from pytest_gpuperf.errors import FileError, GpuPerfError
 from pytest_gpuperf.reports.tables import inert, visible
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(f"{where}{error.strerror or error}", FileError.exit_code)
     except KeyboardInterrupt as stop:
-        said = stop.args[0] if stop.args and not isinstance(stop, Ended) else "no file was changed"
+        said = stop.args[0] if stop.args and not isinstance(stop, AskedToEnd) else "no file was changed"
         print(f"gpuperf: interrupted; {said}.", file=sys.stderr)
         return INTERRUPTED
     except Exception:  # noqa: BLE001 - whatever it is, it must not look like "regressed"

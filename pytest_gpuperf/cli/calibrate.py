@@ -18,7 +18,7 @@ from pytest_gpuperf.records.units import many
 if TYPE_CHECKING:
     from pytest_gpuperf.comparison.resolution import Resolution
     from pytest_gpuperf.records.model import Run
-    from pytest_gpuperf.sessions.calibration import Calibration, Plan
+    from pytest_gpuperf.sessions.calibration import Calibration, CalibrationPlan
 
 MOST = 12  # sessions, where neither --until nor --for asks for more
 
@@ -69,13 +69,13 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def plan_of(options: Namespace) -> Plan:
+def plan_of(options: Namespace) -> CalibrationPlan:
     """How many sessions the options ask for."""
     from pytest_gpuperf.comparison.acceptance import SESSIONS_NEEDED
     from pytest_gpuperf.gate.observations import LEAST_MARGIN
     from pytest_gpuperf.records.model import SESSIONS_KEPT
     from pytest_gpuperf.records.units import parse_fraction, parse_seconds
-    from pytest_gpuperf.sessions.calibration import Plan
+    from pytest_gpuperf.sessions.calibration import CalibrationPlan
 
     until = LEAST_MARGIN if options.until is None else parse_fraction(options.until, "--until")
     seconds = None if options.seconds is None else parse_seconds(options.seconds, "--for")
@@ -88,7 +88,7 @@ def plan_of(options: Namespace) -> Plan:
     if options.sessions is None:
         least = 1 if options.few and seconds is not None else SESSIONS_NEEDED
         most = MOST if options.until is None and seconds is None else SESSIONS_KEPT
-        return Plan(least, most, until, seconds)
+        return CalibrationPlan(least, most, until, seconds)
     if options.sessions < 1:
         raise UsageError(f"--sessions: {options.sessions} measures nothing. Write a number from 1.")
     for option, given, ends in (
@@ -99,7 +99,7 @@ def plan_of(options: Namespace) -> Plan:
             raise UsageError(
                 f"--sessions records exactly {options.sessions}, {option} {ends}. Leave one of the two out."
             )
-    return Plan(options.sessions, options.sessions, until)
+    return CalibrationPlan(options.sessions, options.sessions, until)
 
 
 def kept_for(into: str) -> Path:
@@ -120,7 +120,7 @@ def _refuse_new(options: Namespace) -> None:
 class _Progress:
     """A line a session."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: CalibrationPlan) -> None:
         self.exactly = plan.most if plan.least == plan.most else None
         self.done = 0
 
@@ -165,7 +165,9 @@ def _failure(done: Calibration, options: Namespace) -> SessionError | None:
     )
 
 
-def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], options: Namespace) -> Iterator[str]:
+def summary(
+    plan: CalibrationPlan, done: Calibration, told: Mapping[str, Resolution], options: Namespace
+) -> Iterator[str]:
     """How far it came, and which cases are worst, and why."""
     from pytest_gpuperf.reports.show import unsteady_cases
 
@@ -185,7 +187,7 @@ def summary(plan: Plan, done: Calibration, told: Mapping[str, Resolution], optio
     yield f"Two revisions in turns can tell less: `gpuperf ab HEAD~1{tail}`"
 
 
-def _why_no_more(plan: Plan, done: Calibration, options: Namespace) -> str:
+def _why_no_more(plan: CalibrationPlan, done: Calibration, options: Namespace) -> str:
     if isinstance(done.ended, SessionError):
         return ", before one failed"
     if plan.seconds is not None and done.seconds > plan.seconds and not options.few:

@@ -21,7 +21,7 @@ RESTLESS = 0.05  # pieces of equal work differ by more: one process says little 
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorLine:
     """One line of the doctor's."""
 
     what: str
@@ -30,59 +30,59 @@ class Check:
     mend: str | None = None  # a command
 
 
-def python() -> Iterator[Check]:
+def python() -> Iterator[DoctorLine]:
     """The interpreter, and what runs the tests."""
-    yield Check("python", platform.python_version())
+    yield DoctorLine("python", platform.python_version())
     yield pytest(machine.version("pytest"))
     yield xdist(machine.version("pytest-xdist"))
 
 
-def pytest(installed: str | None) -> Check:
+def pytest(installed: str | None) -> DoctorLine:
     """It may be missing where one only judges."""
     if installed is None:
-        return Check("pytest", "not installed", False, machine.install("pytest"))
-    return Check("pytest", installed)
+        return DoctorLine("pytest", "not installed", False, machine.install("pytest"))
+    return DoctorLine("pytest", installed)
 
 
-def xdist(installed: str | None) -> Check:
+def xdist(installed: str | None) -> DoctorLine:
     """Its workers would share the device."""
     said = "not installed, and not needed" if installed is None else f"{installed}; performance tests need: pytest -n 0"
-    return Check("xdist", said)
+    return DoctorLine("xdist", said)
 
 
-def driver(facts: Facts, cards: int, *, container: bool) -> Iterator[Check]:
+def driver(facts: Facts, cards: int, *, container: bool) -> Iterator[DoctorLine]:
     """NVML, which comes with the driver."""
     if "error" not in facts:
-        yield Check("driver", str(facts["driver"]))
-        yield Check("cards", ", ".join(facts["names"]) or "none", bool(facts["names"]))
+        yield DoctorLine("driver", str(facts["driver"]))
+        yield DoctorLine("cards", ", ".join(facts["names"]) or "none", bool(facts["names"]))
     elif cards and container:
-        yield Check(
+        yield DoctorLine(
             "driver", "a card is there, but this container was started without it: docker run --gpus all", False
         )
     elif cards:
         tool = shutil.which("ubuntu-drivers")
         said = f"{cards} NVIDIA cards, but NVML says: {facts['error']}. They need NVIDIA's driver"
-        yield Check("driver", said, False, "sudo ubuntu-drivers install" if tool else None)
+        yield DoctorLine("driver", said, False, "sudo ubuntu-drivers install" if tool else None)
     else:
-        yield Check("driver", "no NVIDIA card in this machine; measure on the processor: --gpuperf-device cpu")
+        yield DoctorLine("driver", "no NVIDIA card in this machine; measure on the processor: --gpuperf-device cpu")
 
 
-def gpus(facts: Facts) -> Iterator[Check]:
+def gpus(facts: Facts) -> Iterator[DoctorLine]:
     """What NVML tells of each GPU. Where there is no NVML, the driver's line has said so."""
     if "error" in facts:
-        yield Check("gpu", str(facts["error"]), False)
+        yield DoctorLine("gpu", str(facts["error"]), False)
         return
     for check in facts["checks"]:
         if check["name"] not in {"nvml", "driver"}:
-            yield Check(check["name"], check["found"], check["good"] is not False, check["remedy"])
+            yield DoctorLine(check["name"], check["found"], check["good"] is not False, check["remedy"])
 
 
-def cpu_energy(facts: Facts) -> Check:
+def cpu_energy(facts: Facts) -> DoctorLine:
     """RAPL, which containers and virtual machines hide, and which root may read."""
     if "joules" in facts:
-        return Check("cpu energy", "readable: the processor's packages, everybody's work on them included")
+        return DoctorLine("cpu energy", "readable: the processor's packages, everybody's work on them included")
     reason = str(facts.get("reason", facts.get("error")))
-    return Check("cpu energy", f"not available: {reason}", facts.get("why") != "permission")
+    return DoctorLine("cpu energy", f"not available: {reason}", facts.get("why") != "permission")
 
 
 def _absent(facts: Facts) -> bool:
@@ -90,68 +90,68 @@ def _absent(facts: Facts) -> bool:
     return str(facts.get("error", "")).startswith("ModuleNotFoundError")
 
 
-def torch(facts: Facts, cards: int, *, used: bool = True) -> Check:
+def torch(facts: Facts, cards: int, *, used: bool = True) -> DoctorLine:
     """PyTorch, and whether it sees the cards."""
     if not used and _absent(facts):
-        return Check("torch", UNUSED)
+        return DoctorLine("torch", UNUSED)
     if "error" in facts:
-        return Check("torch", str(facts["error"]), False, machine.install("torch"))
+        return DoctorLine("torch", str(facts["error"]), False, machine.install("torch"))
     said = f"{facts['version']}, built for {'CUDA ' + facts['cuda'] if facts['cuda'] else 'processors only'}"
     if facts["available"] or not cards:
-        return Check("torch", said)
+        return DoctorLine("torch", said)
     if not facts["cuda"]:
         start = machine.installer()
-        return Check("torch", said, False, start and f"{start} install --force-reinstall torch")
+        return DoctorLine("torch", said, False, start and f"{start} install --force-reinstall torch")
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return Check("torch", f"{said}; CUDA_VISIBLE_DEVICES hides the cards", False, "unset CUDA_VISIBLE_DEVICES")
+        return DoctorLine("torch", f"{said}; CUDA_VISIBLE_DEVICES hides the cards", False, "unset CUDA_VISIBLE_DEVICES")
     why = facts.get("why", "the driver is missing, or older than this CUDA needs")
-    return Check("torch", f"{said}; it can use no card: {why}", False)
+    return DoctorLine("torch", f"{said}; it can use no card: {why}", False)
 
 
-def onnxruntime(facts: Facts, cards: int, *, used: bool = True) -> Check:
+def onnxruntime(facts: Facts, cards: int, *, used: bool = True) -> DoctorLine:
     """ONNX Runtime, and whether this build has CUDA."""
     if not used and _absent(facts):
-        return Check("onnxruntime", UNUSED)
+        return DoctorLine("onnxruntime", UNUSED)
     if "error" in facts:
-        return Check("onnxruntime", str(facts["error"]), False, machine.install("onnxruntime-gpu"))
+        return DoctorLine("onnxruntime", str(facts["error"]), False, machine.install("onnxruntime-gpu"))
     providers = facts["providers"]
     said = f"{facts['version']}, providers built in: {', '.join(providers)}"
     if not cards or "CUDAExecutionProvider" in providers:
-        return Check("onnxruntime", said)
-    return Check("onnxruntime", said, False, machine.install("onnxruntime-gpu"))
+        return DoctorLine("onnxruntime", said)
+    return DoctorLine("onnxruntime", said, False, machine.install("onnxruntime-gpu"))
 
 
-def certificate(found: Certificate | None, software: dict[str, str]) -> Check:
+def certificate(found: Certificate | None, software: dict[str, str]) -> DoctorLine:
     """What `gpuperf selftest` found on this device, how long ago, and whether that still stands."""
     if found is None:
-        return Check("certificate", "none of this device yet: gpuperf selftest makes one")
+        return DoctorLine("certificate", "none of this device yet: gpuperf selftest makes one")
     days = (datetime.now(UTC) - found.created).days
     age = "made today" if days < 1 else f"{many(days, 'day')} old"
     said = f"{age}: {summary(found)}"
     changed = found.changed_since(software)
     if changed:
-        return Check("certificate", f"{said} Since then: {', '.join(changed)}", False, "gpuperf selftest")
-    return Check("certificate", said, found.count("fails") == 0)
+        return DoctorLine("certificate", f"{said} Since then: {', '.join(changed)}", False, "gpuperf selftest")
+    return DoctorLine("certificate", said, found.count("fails") == 0)
 
 
-def governor(found: set[str]) -> Check:
+def governor(found: set[str]) -> DoctorLine:
     """A clock that rises and falls with the load is noise."""
     if not found:
-        return Check("cpu clock", "the kernel does not say how it is chosen (a virtual machine?)")
+        return DoctorLine("cpu clock", "the kernel does not say how it is chosen (a virtual machine?)")
     if found == {"performance"}:
-        return Check("cpu clock", "performance")
+        return DoctorLine("cpu clock", "performance")
     command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-    return Check("cpu clock", f"{', '.join(sorted(found))}: it follows the load, which is noise", False, command)
+    return DoctorLine("cpu clock", f"{', '.join(sorted(found))}: it follows the load, which is noise", False, command)
 
 
-def noise(load: tuple[float, int], unrest: float, threads: int = 1) -> Check:
+def noise(load: tuple[float, int], unrest: float, threads: int = 1) -> DoctorLine:
     """Whether something else runs here; the threads of one workload then wait for each other."""
     running, cores = load
     said = f"load {running:.1f} on {cores} cores; the slow tenth of equal work takes {unrest:.1%} longer"
     if running < cores / 2 and unrest < RESTLESS:
-        return Check("noise", said)
+        return DoctorLine("noise", said)
     said += ": stop what else runs, and record more sessions"
     if 1 < threads >= cores:
         fewer = f"{said}. Figures on the CPU suffer most where torch's {threads} threads share {cores} cores with it"
-        return Check("noise", fewer, False, f"export {THREADS}={max(cores - 1, 1)}")
-    return Check("noise", said, False)
+        return DoctorLine("noise", fewer, False, f"export {THREADS}={max(cores - 1, 1)}")
+    return DoctorLine("noise", said, False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.cli.command import Command
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.cli.checks import Check
+    from pytest_gpuperf.cli.checks import DoctorLine
     from pytest_gpuperf.cli.machine import Facts
 
 LACKING = 4  # the device asked for is not there
@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     return LACKING if options.device and "error" in facts else 0
 
 
-def _checks() -> Iterator[Check]:
+def _checks() -> Iterator[DoctorLine]:
     from pytest_gpuperf.cli import checks, machine
     from pytest_gpuperf.device.identity import nvidia_cards
 
@@ -56,7 +56,7 @@ def _checks() -> Iterator[Check]:
     yield from guarded("noise", lambda: [checks.noise(machine.load(), machine.unrest(), torch.get("threads", 1))])
 
 
-def _certificate(facts: Facts) -> Iterator[Check]:
+def _certificate(facts: Facts) -> Iterator[DoctorLine]:
     from pytest_gpuperf.cli import checks
     from pytest_gpuperf.sessions.certify import kept
 
@@ -64,17 +64,17 @@ def _certificate(facts: Facts) -> Iterator[Check]:
         yield checks.certificate(kept(facts["card"]), facts["software"])
 
 
-def guarded(what: str, check: Callable[[], Iterable[Check]]) -> list[Check]:
+def guarded(what: str, check: Callable[[], Iterable[DoctorLine]]) -> list[DoctorLine]:
     """A check's lines; a doctor who faints helps nobody."""
-    from pytest_gpuperf.cli.checks import Check
+    from pytest_gpuperf.cli.checks import DoctorLine
 
     try:
         return list(check())
     except Exception as error:  # noqa: BLE001 - whatever a strange machine does to one check, the others still run
-        return [Check(what, f"could not be checked: {error!r}", good=False)]
+        return [DoctorLine(what, f"could not be checked: {error!r}", good=False)]
 
 
-def _lines(check: Check, width: int) -> list[str]:
+def _lines(check: DoctorLine, width: int) -> list[str]:
     from pytest_gpuperf.reports.tables import prose
 
     start = f"{'ok' if check.good else 'LACK':<5} {check.what:<12} "

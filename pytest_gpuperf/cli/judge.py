@@ -14,7 +14,7 @@ from pytest_gpuperf.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_gpuperf.comparison.findings import Rules
-    from pytest_gpuperf.comparison.judged import Judged
+    from pytest_gpuperf.comparison.judged import JudgedRun
     from pytest_gpuperf.records.model import Baseline, Rule, Run
 
 
@@ -82,7 +82,7 @@ def judge(
     recorded: str,
     trouble: tuple[str, ...] = (),
     into: str | None = None,
-) -> Judged:
+) -> JudgedRun:
     """The run in the file `recorded` against the baseline of that name, by the rules of the command line.
 
     `into`: where a baseline would stand, if the file of that name is none.
@@ -90,13 +90,13 @@ def judge(
     import msgspec
 
     from pytest_gpuperf.comparison.compare import compare
-    from pytest_gpuperf.comparison.judged import PINNED_RULES, Judged
+    from pytest_gpuperf.comparison.judged import PINNED_RULES, JudgedRun
     from pytest_gpuperf.records.files import read_baseline
 
     rules, override = rules_of(options)
     pinned = read_baseline(options.reference) if options.reference else None
     pinned_rules = msgspec.structs.replace(PINNED_RULES, allow_environment=rules.allow_environment)
-    return Judged(
+    return JudgedRun(
         run=run,
         comparison=compare(run, baseline, name=name, rules=rules, override=override, recorded=recorded, into=into),
         reference=pinned and compare(run, pinned, name=options.reference, rules=pinned_rules, override=override),
@@ -104,7 +104,7 @@ def judge(
     )
 
 
-def report(options: Namespace, judged: Judged) -> int:
+def report(options: Namespace, judged: JudgedRun) -> int:
     """Print and write it; gives the exit code."""
     from pytest_gpuperf.reports.annotations import deliver, github_annotations
     from pytest_gpuperf.reports.formats import FORMATS

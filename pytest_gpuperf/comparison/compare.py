@@ -12,7 +12,7 @@ import msgspec
 
 from pytest_gpuperf.causes.explain import MOVED, explanations
 from pytest_gpuperf.comparison.confirmed import Confirmed, confirmed_verdicts
-from pytest_gpuperf.comparison.findings import Comparison, Finding, Rules, Turns
+from pytest_gpuperf.comparison.findings import Comparison, Finding, InTurns, Rules
 from pytest_gpuperf.comparison.match import Match, match, merged, scalar, stated
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.gate.observations import LEAST_MARGIN, Observed, Policy
@@ -85,7 +85,7 @@ def compare(
                     finding = msgspec.structs.replace(
                         finding,
                         screened=screened[kind][case],
-                        turns=Turns(base=confirmed.base[case], launches=len(confirmed.launches[case])),
+                        turns=InTurns(base=confirmed.base[case], launches=len(confirmed.launches[case])),
                     )
                 findings.append(finding)
     return Comparison(

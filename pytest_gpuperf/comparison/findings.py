@@ -51,7 +51,7 @@ class Sides(Record, frozen=True, kw_only=True):
 DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine", "reference"})
 
 
-class Turns(Record, frozen=True, kw_only=True):
+class InTurns(Record, frozen=True, kw_only=True):
     """The revision that a case was measured in turns with, and how often."""
 
     base: str  # "3f2a91c4d0"
@@ -73,7 +73,7 @@ class Finding(Record, frozen=True, kw_only=True):
     current_sessions: int
     verdict: Verdict
     screened: Verdict | None = None  # what the baseline alone said, where other evidence decided
-    turns: Turns | None = None  # how it was confirmed in turns
+    turns: InTurns | None = None  # how it was confirmed in turns
     waiver: Waiver | None = None
     notes: tuple[str, ...] = ()
 

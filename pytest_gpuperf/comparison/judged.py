@@ -23,7 +23,7 @@ T = TypeVar("T", bound=_OfTest)
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRun:
     """One run, judged against its baseline, and against a pinned reference where one was given."""
 
     run: Run

@@ -15,7 +15,7 @@ REFERENCES = {"precision": "fp32", "backend": "eager"}  # what the others are us
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class RatioFigures:
     """What ratios are made from: one case, medians over its sessions."""
 
     case: str
@@ -33,9 +33,9 @@ class Figures:
 class Ratio:
     """One level beside the reference level: same test, same other parameters. Two clocks are never mixed."""
 
-    figures: Figures
+    figures: RatioFigures
     level: str
-    reference: Figures | None  # None: nothing was measured beside it
+    reference: RatioFigures | None  # None: nothing was measured beside it
 
     @property
     def speedup(self) -> float | None:
@@ -63,7 +63,7 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RatioGroup:
     """The levels of one workload: everything but the parameter in question is the same."""
 
     function: str
@@ -77,7 +77,7 @@ class Ratios:
 
     over: str
     reference: str
-    groups: tuple[Group, ...]
+    groups: tuple[RatioGroup, ...]
     without: tuple[str, ...]  # cases whose tests have no such parameter
     alike: tuple[str, ...] = ()  # cases that differ in something no parameter tells, such as an object
     source: str | None = None  # where published figures come from
@@ -94,7 +94,7 @@ def ratios(measured: Run | Baseline, over: str, reference: str | None = None) ->
             f"The parameters of this file: {known}."
         )
     chosen = _reference(over, [f.parameters[over] for f in having], reference)
-    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Figures]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[RatioFigures]] = {}
     for f in having:
         others = tuple((name, text) for name, text in f.parameters.items() if name != over)
         groups.setdefault((f.function, others), []).append(f)
@@ -108,16 +108,16 @@ def ratios(measured: Run | Baseline, over: str, reference: str | None = None) ->
     )
 
 
-def figures_of(measured: Run | Baseline) -> list[Figures]:
+def figures_of(measured: Run | Baseline) -> list[RatioFigures]:
     """Every case of a run or of a baseline, in the file's order."""
     return [_of_case(c) if isinstance(c, Case) else _of_accepted(c) for c in measured.cases]
 
 
-def _of_case(case: Case) -> Figures:
+def _of_case(case: Case) -> RatioFigures:
     newest = case.measurements[-1]
     same = [m for m in case.measurements if (m.items, m.clock) == (newest.items, newest.clock)]
     peaks = [m.peak_memory for m in same if m.peak_memory is not None]
-    return Figures(
+    return RatioFigures(
         case=case.id,
         function=_function(case.id, case.test),
         parameters=_ordered(case.parameters),
@@ -130,11 +130,11 @@ def _of_case(case: Case) -> Figures:
     )
 
 
-def _of_accepted(case: Accepted) -> Figures:
+def _of_accepted(case: Accepted) -> RatioFigures:
     """A baseline keeps the time of a call only: its throughput is what that time would give."""
     time = median(m for s in case.series for m in s.medians)
     peaks = [s.peak_memory for s in case.series if s.peak_memory is not None]
-    return Figures(
+    return RatioFigures(
         case=case.id,
         function=_function(case.id, case.test),
         parameters=_ordered(case.parameters),
@@ -183,14 +183,14 @@ def _are_numbers(texts: Iterable[str]) -> bool:
         return False
 
 
-def _alike(members: Sequence[Figures], over: str) -> bool:
+def _alike(members: Sequence[RatioFigures], over: str) -> bool:
     return len({f.parameters[over] for f in members}) < len(members)
 
 
-def _group(function: str, over: str, reference: str, members: Sequence[Figures]) -> Group:
+def _group(function: str, over: str, reference: str, members: Sequence[RatioFigures]) -> RatioGroup:
     beside = next((f for f in members if f.parameters[over] == reference), None)
     ordered = sorted(members, key=lambda f: f.parameters[over] != reference)
-    return Group(
+    return RatioGroup(
         function=function,
         parameters={name: text for name, text in members[0].parameters.items() if name != over},
         ratios=tuple(Ratio(f, f.parameters[over], None if f is beside else beside) for f in ordered),

@@ -55,7 +55,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class HealthReadings:
     """How a card runs, at one moment."""
 
     temperature: int | None
@@ -103,7 +103,7 @@ class CardWatch:
         self._device = device
         self._now = now
         self._before: Limits | None = None
-        self._seen: list[Readings] = []
+        self._seen: list[HealthReadings] = []
         self._read_at = self._neighbours_at = -inf
         self._capped = 0
         self._limited = 0
@@ -184,9 +184,9 @@ def limits(device: NvmlDevice, at: float, counted: Limits | None = None) -> Limi
     )
 
 
-def readings(device: NvmlDevice) -> Readings:
+def readings(device: NvmlDevice) -> HealthReadings:
     """How the card runs now; a card that is gone ends the measurement."""
-    return Readings(
+    return HealthReadings(
         temperature=_present(device.temperature()),
         sm_clock=_present(device.sm_clock()),
         watts=known(device.power()),

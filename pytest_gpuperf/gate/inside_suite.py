@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_gpuperf.gate import reasons
 from pytest_gpuperf.gate.observations import SEEMS_FASTER
-from pytest_gpuperf.gate.reasons import Judged, Whole
+from pytest_gpuperf.gate.reasons import CaseFigures, Whole
 from pytest_gpuperf.gate.session_cost import tick
 from pytest_gpuperf.gate.spread import (
     BOUND,
@@ -92,13 +92,13 @@ class Group:
             if not (word == "improved" or (word == "unchanged" and is_within))
         }
 
-    def judged(self) -> dict[str, Judged]:
+    def judged(self) -> dict[str, CaseFigures]:
         """The figures and the word of each case."""
         words = self._gross() if self.k in GROSS else self._words()
         further = reasons.further_sessions(self.k, self.variance, self.extra, self.strict, self.margin)
         spread, limit = np.sqrt(self.variance), self.limit
         return {
-            name: Judged(
+            name: CaseFigures(
                 word=words[i],
                 centre=float(self.centre[i]),
                 change=float(self.change[i]),

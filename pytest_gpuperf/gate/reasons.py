@@ -20,7 +20,7 @@ _MOST = 600.0  # log ratios beyond this are no longer told apart
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CaseFigures:
     """One case's figures, as log ratios."""
 
     word: Word
@@ -53,7 +53,7 @@ def ratio_of(log: float) -> float:
     return exp(min(max(log, -_MOST), _MOST))
 
 
-def verdict(measured: Judged, corrected: Judged | None = None) -> Verdict:
+def verdict(measured: CaseFigures, corrected: CaseFigures | None = None) -> Verdict:
     """What both ways to look at a case say; its figures are those that were measured."""
     j = measured
     word = j.word if corrected is None or corrected.word == j.word else "inconclusive"
@@ -70,7 +70,7 @@ def verdict(measured: Judged, corrected: Judged | None = None) -> Verdict:
     )
 
 
-def _reason(word: Word, j: Judged, corrected: Judged | None) -> str:
+def _reason(word: Word, j: CaseFigures, corrected: CaseFigures | None) -> str:
     shown = f"{in_words(ratio_of(j.change))} in {_sessions(j.candidate)}, beside {j.baseline} of the baseline"
     if corrected is not None:
         without = in_words(ratio_of(corrected.change))
@@ -84,7 +84,7 @@ def _reason(word: Word, j: Judged, corrected: Judged | None) -> str:
     return _undecided(j, shown)
 
 
-def _undecided(j: Judged, shown: str) -> str:
+def _undecided(j: CaseFigures, shown: str) -> str:
     if j.gross:
         return (
             f"{shown}, and {_sessions(j.baseline)} cannot tell a change below {j.gross:.0%} from luck; "

@@ -11,7 +11,7 @@ from pytest_gpuperf.gate import reasons
 from pytest_gpuperf.gate.inside_suite import SUITE_FROM, Figures, View
 from pytest_gpuperf.gate.machine_shift import believed_shifts, machine_shifts, share_explained
 from pytest_gpuperf.gate.observations import LEAST, Canaries, CaseEvidence, Policy
-from pytest_gpuperf.gate.reasons import Judged
+from pytest_gpuperf.gate.reasons import CaseFigures
 from pytest_gpuperf.gate.session_cost import locations
 from pytest_gpuperf.gate.spread import Flags, Floats, Indices, Unseen, unseen
 from pytest_gpuperf.records.model import Verdict
@@ -56,10 +56,10 @@ class Suite:
 
     def verdicts(self) -> dict[str, Verdict]:
         """Of every case: a word that only the correction makes, or unmakes, is none."""
-        judged: dict[str, Judged] = {}
+        judged: dict[str, CaseFigures] = {}
         for group in self.measured.groups:
             judged |= group.judged()
-        other: dict[str, Judged] = {}
+        other: dict[str, CaseFigures] = {}
         for group in self.corrected.groups if self.corrected else ():
             other |= group.judged()
         return {name: reasons.verdict(one, other.get(name)) for name, one in judged.items()}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.errors import GpuPerfError
-from pytest_gpuperf.instrument.messages import Begins, Device, Message, Refused, encode
+from pytest_gpuperf.instrument.messages import DeviceFound, Message, Refused, StepBegins, encode
 from pytest_gpuperf.instrument.steps import steps_of
 from pytest_gpuperf.records.certificate import judged
 
@@ -29,11 +29,11 @@ def main(request: str, wanted: Sequence[str]) -> int:
     except GpuPerfError as error:
         tell(Refused(str(error), error.exit_code))
         return error.exit_code
-    tell(Device(chosen.environment(), chosen.card))
+    tell(DeviceFound(chosen.environment(), chosen.card))
     for step in steps_of(chosen.device.kind):
         if step.name not in wanted:
             continue
-        tell(Begins(step.name))
+        tell(StepBegins(step.name))
         try:
             for row in step.rows(chosen):
                 tell(row)

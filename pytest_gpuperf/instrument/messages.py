@@ -8,7 +8,7 @@ from pytest_gpuperf.records.certificate import Row
 from pytest_gpuperf.records.model import Environment
 
 
-class Device(msgspec.Struct, frozen=True, tag=True):
+class DeviceFound(msgspec.Struct, frozen=True, tag=True):
     """What it runs on."""
 
     environment: Environment
@@ -22,7 +22,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     exit_code: int
 
 
-class Begins(msgspec.Struct, frozen=True, tag=True):
+class StepBegins(msgspec.Struct, frozen=True, tag=True):
     """A step."""
 
     step: str
@@ -32,7 +32,7 @@ class _Found(msgspec.Struct, frozen=True, tag=True):
     row: Row
 
 
-Message = Device | Refused | Begins | Row
+Message = DeviceFound | Refused | StepBegins | Row
 
 
 def encode(message: Message) -> bytes:
@@ -43,5 +43,5 @@ def encode(message: Message) -> bytes:
 
 def decode(line: bytes) -> Message:
     """What a line says."""
-    told = msgspec.json.decode(line, type=Device | Refused | Begins | _Found)
+    told = msgspec.json.decode(line, type=DeviceFound | Refused | StepBegins | _Found)
     return told.row if isinstance(told, _Found) else told

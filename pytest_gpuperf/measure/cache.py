@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _ROTATED = 5  # times the cache that the copies of the arguments fill together
 
 
-class Workload(NamedTuple):
+class PreparedCall(NamedTuple):
     """What is called, and what runs untimed before each span: a span is one call then."""
 
     call: Call
     before_span: Call | None = None
 
 
-def workload_call(fn: Callable[..., object], args: tuple[Any, ...], plan: Plan, chosen: Chosen) -> Workload:
+def workload_call(fn: Callable[..., object], args: tuple[Any, ...], plan: Plan, chosen: Chosen) -> PreparedCall:
     """Bind the arguments, as the plan's cache policy asks.
 
     warm    the same arguments every time: they stay in the cache, as in a loop over one model
@@ -34,10 +34,10 @@ def workload_call(fn: Callable[..., object], args: tuple[Any, ...], plan: Plan, 
     """
     call = partial(fn, *args) if args else fn
     if plan.cache == "flush":
-        return Workload(call, caches.flush(chosen.device, chosen.index))
+        return PreparedCall(call, caches.flush(chosen.device, chosen.index))
     if plan.cache == "rotate":
-        return Workload(_rotating(fn, args, caches.size(chosen.device, chosen.index)))
-    return Workload(call)
+        return PreparedCall(_rotating(fn, args, caches.size(chosen.device, chosen.index)))
+    return PreparedCall(call)
 
 
 def _rotating(fn: Callable[..., object], args: tuple[Any, ...], cache: int) -> Call:

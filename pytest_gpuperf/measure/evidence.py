@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_gpuperf.measure.find_tensors import Placement
+from pytest_gpuperf.measure.find_tensors import NodePlacement
 from pytest_gpuperf.records.model import Evidence, Proof, Rating, Witness
 from pytest_gpuperf.records.units import format_bytes, format_seconds, many
 from pytest_gpuperf.traces.capture import Capture
@@ -117,7 +117,7 @@ class Observations:
     parameters: Mapping[str, int] = field(default_factory=dict[str, int])  # device -> bytes
     inputs: Mapping[str, int] = field(default_factory=dict[str, int])
     outputs: Mapping[str, int] = field(default_factory=dict[str, int])
-    placement: Placement | None = None
+    placement: NodePlacement | None = None
     capture: Capture | None = None
     profiler_works: bool = False  # it saw a kernel that certainly ran
     memory: Memory = field(default_factory=Memory)

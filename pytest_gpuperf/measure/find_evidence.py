@@ -13,7 +13,7 @@ from pytest_gpuperf.device.health import Health
 from pytest_gpuperf.device.memory import MemoryMeter
 from pytest_gpuperf.device.readings import known
 from pytest_gpuperf.measure.evidence import Memory, Observations, judge
-from pytest_gpuperf.measure.find_tensors import devices_of, reach
+from pytest_gpuperf.measure.find_tensors import devices_of, find_tensors
 from pytest_gpuperf.records.model import Evidence
 from pytest_gpuperf.traces.capture import capture, sees_kernels
 
@@ -44,7 +44,7 @@ class Prover:
 
         `memory` is what was in use when its test began, and the peak since.
         """
-        reached = reach(*held)
+        reached = find_tensors(*held)
         output, seconds, share = self._watched(call)
         profiled = self.kind == "cuda" and seconds <= LONGEST_PROFILED
         trace = capture(call, self.clock.synchronize, cuda=True) if profiled else None

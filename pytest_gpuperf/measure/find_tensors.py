@@ -18,7 +18,7 @@ _MOST = 10_000
 
 
 @runtime_checkable
-class Placement(Protocol):
+class NodePlacement(Protocol):
     """Which processor a back end gave which operators to. A workload with an attribute `placement` tells it."""
 
     @property
@@ -44,14 +44,14 @@ class Reached:
     parameters: dict[str, int] = field(default_factory=dict[str, int])  # kind of device -> bytes
     tensors: dict[str, int] = field(default_factory=dict[str, int])  # likewise, those that are no parameters
     types: dict[str, int] = field(default_factory=dict[str, int])  # "fp16" -> bytes of parameters
-    placement: Placement | None = None
+    placement: NodePlacement | None = None
 
     @property
     def parameter_bytes(self) -> int:
         return sum(self.parameters.values())
 
 
-def reach(*roots: object) -> Reached:
+def find_tensors(*roots: object) -> Reached:
     """Look into callables, containers and objects, a few steps deep."""
     reached = Reached()
     seen: set[int] = set()
@@ -69,7 +69,7 @@ def reach(*roots: object) -> Reached:
 
 def devices_of(output: object) -> dict[str, int]:
     """The devices of the tensors in a result."""
-    return reach(output).tensors
+    return find_tensors(output).tensors
 
 
 def kind_of(tensor: Any) -> str:
@@ -94,7 +94,7 @@ def _inside(thing: Any, reached: Reached, seen: set[int]) -> Iterable[object]:
                 _count(reached.parameters, kind_of(held), held)
         return ()
     placement = getattr(thing, "placement", None)
-    if isinstance(placement, Placement) and reached.placement is None:
+    if isinstance(placement, NodePlacement) and reached.placement is None:
         reached.placement = placement
     return _held_by(thing)
 

@@ -12,7 +12,7 @@ from pytest_gpuperf.device.power import Sampler
 from pytest_gpuperf.device.readings import Missing, Reading, T
 from pytest_gpuperf.errors import UnavailableError
 from pytest_gpuperf.measure.find_evidence import Prover
-from pytest_gpuperf.measure.find_tensors import reach
+from pytest_gpuperf.measure.find_tensors import find_tensors
 from pytest_gpuperf.records.model import Evidence
 from pytest_gpuperf.records.units import MiB, format_bytes
 
@@ -81,7 +81,7 @@ class Gpu:
     def assert_on_device(self, *things: object) -> None:
         """All parameters and tensors of modules, tensors or containers of them are on this device."""
         __tracebackhide__ = True
-        reached = reach(*things)
+        reached = find_tensors(*things)
         places: dict[str, int] = {}
         for found in (reached.parameters, reached.tensors):
             for kind, amount in found.items():

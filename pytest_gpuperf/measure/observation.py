@@ -16,7 +16,7 @@ from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.measure.energy_per_item import measure_energy
 from pytest_gpuperf.measure.evidence import Memory
 from pytest_gpuperf.measure.find_evidence import LONGEST_PROFILED, Prover
-from pytest_gpuperf.measure.find_tensors import reach
+from pytest_gpuperf.measure.find_tensors import find_tensors
 from pytest_gpuperf.records.model import Evidence, Measurement, Profile
 from pytest_gpuperf.traces.profile import profile_of
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Truth:
+class Observer:
     """Looks at one device, for a whole session."""
 
     prover: Prover
     power: GpuPower
 
     @classmethod
-    def of(cls, chosen: Chosen) -> Truth:
+    def of(cls, chosen: Chosen) -> Observer:
         """Of the device that was chosen."""
         prover = Prover(chosen.device.kind, chosen.index, chosen.clock, chosen.sensors)
         return cls(prover, GpuPower(chosen.sensors.meter, chosen.clock.synchronize))
@@ -85,7 +85,7 @@ class Truth:
             cuda=self.prover.kind == "cuda",
             session=measurement.session,
             seconds=seconds,
-            parameters=reach(*held).types,
+            parameters=find_tensors(*held).types,
         )
 
 
@@ -96,7 +96,7 @@ def charged(measurement: Measurement, allocated: int | None, before: Memory, hel
     """
     if measurement.peak_memory is None or allocated is None or before.allocated_before is None:
         return measurement
-    reached = reach(*held)
+    reached = find_tensors(*held)
     used = reached.parameters.get("cuda", 0) + reached.tensors.get("cuda", 0)
     others = max(0, min(before.allocated_before, allocated - used))
     return structs.replace(

@@ -15,7 +15,7 @@ from pytest_gpuperf.device.health import Health, Watch
 from pytest_gpuperf.device.memory import MemoryMeter, is_out_of_memory, lost
 from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError, WorkloadError
 from pytest_gpuperf.gate.median_interval import median_half_width
-from pytest_gpuperf.measure.cache import Workload
+from pytest_gpuperf.measure.cache import PreparedCall
 from pytest_gpuperf.measure.plan import Pace, Plan
 from pytest_gpuperf.measure.quiet import collector_off
 from pytest_gpuperf.measure.warmup import WarmUp, sustain, warm_up
@@ -91,7 +91,7 @@ class _Timed:
 
 
 def measure(
-    workload: Workload | Call,
+    workload: PreparedCall | Call,
     *,
     items: int,
     plan: Plan,
@@ -113,8 +113,8 @@ def measure(
         raise UsageError(
             f"items={items}: a call handles at least one item. Leave it out where there is nothing to count."
         )
-    if not isinstance(workload, Workload):
-        workload = Workload(workload)
+    if not isinstance(workload, PreparedCall):
+        workload = PreparedCall(workload)
     try:
         with collector_off():
             patience = Patience(plan.slowdown_waits)
@@ -139,7 +139,7 @@ def measure(
 
 
 def _measure(
-    workload: Workload,
+    workload: PreparedCall,
     items: int,
     plan: Plan,
     clock: Clock,

@@ -9,23 +9,23 @@ import pytest
 
 from pytest_gpuperf.errors import GpuPerfError, UsageError
 from pytest_gpuperf.plugin import collection
-from pytest_gpuperf.plugin.withheld import Explanation
+from pytest_gpuperf.plugin.withheld import WithheldReason
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.comparison.judged import Judged
+    from pytest_gpuperf.comparison.judged import JudgedRun
     from pytest_gpuperf.plugin.settings import Settings
 
 
 Outcome = Literal["passed", "failed", "skipped"]
 
 
-class Compared:
+class ABSession:
     """The hooks of such a session."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
-        self.judged: Judged | None = None
+        self.judged: JudgedRun | None = None
         self.left_out = 0  # tests that measure nothing
         if settings.save is not None or settings.html is not None:
             raise UsageError(
@@ -78,7 +78,7 @@ class Compared:
         for line in github_annotations(self.judged, self.config.rootpath):
             terminalreporter.write_line(line)
 
-    def _compare(self) -> Judged:
+    def _compare(self) -> JudgedRun:
         from pytest_gpuperf.ab.checkout import Preparation
         from pytest_gpuperf.ab.controller import Comparing, compare_revisions
         from pytest_gpuperf.comparison.findings import Rules
@@ -109,7 +109,7 @@ class Compared:
 
         return say
 
-    def _outcomes(self, judged: Judged) -> dict[str, tuple[Outcome, str, str]]:
+    def _outcomes(self, judged: JudgedRun) -> dict[str, tuple[Outcome, str, str]]:
         """What became of each test that did not simply pass: the outcome, a headline, an explanation."""
         from pytest_gpuperf.reports.terminal import explain
 
@@ -140,7 +140,7 @@ def _report(item: pytest.Item, outcome: Outcome, headline: str, text: str) -> No
     for when in _PHASES:
         said: Any = None
         if when == "call" and outcome == "failed":
-            said = Explanation(text, headline, item)
+            said = WithheldReason(text, headline, item)
         elif when == "call" and outcome == "skipped":
             said = (path, (line or 0) + 1, text)
         report = pytest.TestReport(

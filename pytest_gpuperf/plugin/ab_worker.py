@@ -13,7 +13,7 @@ import pytest
 
 from pytest_gpuperf.ab import protocol
 from pytest_gpuperf.ab.imports import loaded_files
-from pytest_gpuperf.ab.protocol import Channel, Gone, Told, told
+from pytest_gpuperf.ab.protocol import Channel, Disconnected, ToWorker, receive
 from pytest_gpuperf.device.clocks import Call, Clock
 from pytest_gpuperf.device.memory import is_out_of_memory
 from pytest_gpuperf.errors import OutOfMemoryError, UsageError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.records.model import Measurement
     from pytest_gpuperf.sessions.order import Turns
 
-T = TypeVar("T", bound=Told)
+T = TypeVar("T", bound=ToWorker)
 
 _WARM = 1e-3  # seconds called untimed at the start of a turn: the other side has used the caches meanwhile ...
 _WARM_CALLS = 2  # ... and at least so many calls
@@ -51,7 +51,7 @@ def refuse_distribution(config: pytest.Config) -> None:
         )
 
 
-class Arrival:
+class WorkerStart:
     """What there is of a partner before its session has a device: the end of its socket, and what failed to collect."""
 
     def __init__(self, turns: Turns) -> None:
@@ -64,10 +64,10 @@ class Arrival:
             self.errors[report.nodeid] = _last_line(str(report.longrepr))
 
 
-class Partner:
+class Worker:
     """The hooks of a session that measures in turns."""
 
-    def __init__(self, arrival: Arrival, recorder: Recorder, *, require_proof: bool) -> None:
+    def __init__(self, arrival: WorkerStart, recorder: Recorder, *, require_proof: bool) -> None:
         self.channel = arrival.channel
         self.turns = arrival.turns
         self.errors = arrival.errors
@@ -173,8 +173,8 @@ class Partner:
     def _told(self, *kinds: type[T]) -> T:
         """What the conductor says; without one there is nothing to live for."""
         try:
-            message = told(self.channel)
-        except Gone:
+            message = receive(self.channel)
+        except Disconnected:
             os._exit(_ABANDONED)
         assert isinstance(message, kinds), message
         return message

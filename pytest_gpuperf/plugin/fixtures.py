@@ -16,7 +16,7 @@ from pytest_gpuperf.plugin.settings import of_test
 
 if TYPE_CHECKING:
     from pytest_gpuperf.parity import Parity, Tensor
-    from pytest_gpuperf.plugin.session import Suite
+    from pytest_gpuperf.plugin.session import GpuperfSession
     from pytest_gpuperf.records.model import Measurement
 
 
@@ -32,7 +32,7 @@ class GpuPerf:
     """Measures, records and has compared what a test gives it."""
 
     _item: pytest.Item
-    _suite: Suite
+    _suite: GpuperfSession
     _names: set[str | None] = field(default_factory=set[str | None])
 
     @property

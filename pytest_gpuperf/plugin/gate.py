@@ -14,7 +14,7 @@ import pytest
 from pytest_gpuperf.causes.explain import explanations, unprofiled
 from pytest_gpuperf.comparison.compare import compare, moved, refuse_other_device, suspects_in
 from pytest_gpuperf.comparison.findings import Comparison, Finding, Rules
-from pytest_gpuperf.comparison.judged import PINNED_RULES, Judged
+from pytest_gpuperf.comparison.judged import PINNED_RULES, JudgedRun
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.confirmation import Confirming, Suspicion
@@ -83,7 +83,7 @@ class Gate:
     baseline: Baseline
     reference: Baseline | None  # pinned: what accepted losses add up to
     withheld: list[Withheld] = field(default_factory=list[Withheld])
-    judged: Judged | None = None
+    judged: JudgedRun | None = None
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -138,7 +138,7 @@ class Gate:
             explained = explanations(run, self.baseline, changed)
             comparisons[0] = msgspec.structs.replace(comparisons[0], explanations=explained)
         failure = confirming and confirming.failure
-        self.judged = Judged(
+        self.judged = JudgedRun(
             run=run,
             comparison=comparisons[0],
             reference=comparisons[1] if self.reference else None,

@@ -15,7 +15,7 @@ from pytest_gpuperf.plugin.settings import TestSettings, of_test
 
 if TYPE_CHECKING:
     from pytest_gpuperf.models import Workload
-    from pytest_gpuperf.plugin.session import Suite
+    from pytest_gpuperf.plugin.session import GpuperfSession
     from pytest_gpuperf.records.model import Measurement
     from pytest_gpuperf.records.served_load import Arrivals, Load, Protocol
     from pytest_gpuperf.serving.load_server import LoadPlan
@@ -27,7 +27,7 @@ class GpuPerfLoad:
     """Loads a server for a test; records it and has it compared."""
 
     _item: pytest.Item
-    _suite: Suite
+    _suite: GpuperfSession
     _names: set[str | None] = field(default_factory=set[str | None])
 
     def __call__(

@@ -33,7 +33,7 @@ def phase_named() -> Generator[None]:
 def _phase(traceback: TracebackType | None) -> str:
     from pytest_gpuperf.measure.energy_per_item import measure_energy
     from pytest_gpuperf.measure.find_evidence import Prover
-    from pytest_gpuperf.measure.observation import Truth
+    from pytest_gpuperf.measure.observation import Observer
     from pytest_gpuperf.measure.sampler import measure, sample
     from pytest_gpuperf.measure.warmup import warm_up
 
@@ -43,7 +43,7 @@ def _phase(traceback: TracebackType | None) -> str:
         sample.__code__: "measuring",
         measure_energy.__code__: "measuring energy",
         Prover.prove.__code__: "looking for what shows which device did the work",
-        Truth.profile.__code__: "looking at what one call runs",
+        Observer.profile.__code__: "looking at what one call runs",
     }
     running = [frame.f_code for frame, _ in walk_tb(traceback)]
     return next((phases[code] for code in reversed(running) if code in phases), "preparing the call")

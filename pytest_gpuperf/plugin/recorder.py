@@ -18,7 +18,7 @@ from pytest_gpuperf.instrument.slowdown import slowed
 from pytest_gpuperf.measure.cache import workload_call
 from pytest_gpuperf.measure.counting import counted
 from pytest_gpuperf.measure.evidence import Memory
-from pytest_gpuperf.measure.observation import Truth, charged
+from pytest_gpuperf.measure.observation import Observer, charged
 from pytest_gpuperf.measure.plan import Pace, Plan
 from pytest_gpuperf.measure.quiet import unwatched
 from pytest_gpuperf.measure.sampler import measure
@@ -67,7 +67,7 @@ class Recorder:
     memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
     def __post_init__(self) -> None:
-        self.truth = Truth.of(self.chosen)
+        self.truth = Observer.of(self.chosen)
         self.unmeasured = dict.fromkeys(self.tests, "not run: the session stopped before it")
 
     def test_begins(self) -> None:

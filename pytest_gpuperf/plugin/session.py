@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
     from pytest_gpuperf.measure.gpu import Gpu
     from pytest_gpuperf.measure.timer import CudaTimer
-    from pytest_gpuperf.plugin.ab_worker import Arrival, Partner
+    from pytest_gpuperf.plugin.ab_worker import Worker, WorkerStart
     from pytest_gpuperf.plugin.fixtures import GpuPerf
     from pytest_gpuperf.plugin.gate import Gate
     from pytest_gpuperf.plugin.load import GpuPerfLoad
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 SETTINGS = pytest.StashKey[Settings]()
 ORDER = pytest.StashKey["Order | None"]()
-SUITE = pytest.StashKey["Suite"]()
-ARRIVAL = pytest.StashKey["Arrival"]()
+SUITE = pytest.StashKey["GpuperfSession"]()
+WORKER_START = pytest.StashKey["WorkerStart"]()
 T = TypeVar("T")
 
 
@@ -51,8 +51,8 @@ def prepare(config: pytest.Config) -> None:
             from pytest_gpuperf.plugin import ab_worker
 
             refused(lambda: ab_worker.refuse_distribution(config))
-            config.stash[ARRIVAL] = ab_worker.Arrival(order.turns)
-            config.pluginmanager.register(config.stash[ARRIVAL], "gpuperf-arrival")
+            config.stash[WORKER_START] = ab_worker.WorkerStart(order.turns)
+            config.pluginmanager.register(config.stash[WORKER_START], "gpuperf-arrival")
     elif settings.ab is not None:
         from pytest_gpuperf.plugin import ab_worker
 
@@ -93,13 +93,13 @@ def begin(session: pytest.Session) -> None:
     settings = config.stash[SETTINGS]
     items = collection.involved(session.items)
     if settings.ab is not None and config.stash[ORDER] is None:
-        from pytest_gpuperf.plugin.ab_session import Compared
+        from pytest_gpuperf.plugin.ab_session import ABSession
 
-        compared = refused(lambda: Compared(config, settings))
+        compared = refused(lambda: ABSession(config, settings))
         compared.keep_measuring(session)
         config.pluginmanager.register(compared, "gpuperf-compared")
         return
-    arrival: Arrival | None = config.stash.get(ARRIVAL, None)
+    arrival: WorkerStart | None = config.stash.get(WORKER_START, None)
     if config.getoption("collectonly") or not (items or settings.compare or arrival):
         return
     suite = refused(lambda: _open(config, settings, items))
@@ -107,7 +107,7 @@ def begin(session: pytest.Session) -> None:
     if arrival is not None:
         from pytest_gpuperf.plugin import ab_worker
 
-        suite.partner = ab_worker.Partner(arrival, suite.recorder, require_proof=settings.require_proof)
+        suite.partner = ab_worker.Worker(arrival, suite.recorder, require_proof=settings.require_proof)
         suite.partner.present(session)
         config.pluginmanager.register(suite.partner, "gpuperf-partner")
     if not suite.shared:
@@ -115,7 +115,7 @@ def begin(session: pytest.Session) -> None:
         suite.announce()
 
 
-def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -> Suite:
+def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -> GpuperfSession:
     from pytest_gpuperf.device.choice import choose_device
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.sessions.provenance import packages_hash, revision
@@ -139,7 +139,7 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     recorder.profiles = order.profiles if order else settings.save is not None
     recorder.spared = order.spared if order else ()
     recorder.packages = packages_hash()
-    return Suite(config, settings, recorder, gate)
+    return GpuperfSession(config, settings, recorder, gate)
 
 
 def _refuse_moved_root(config: pytest.Config) -> None:
@@ -176,7 +176,7 @@ def _refuse_unwritable(settings: Settings) -> None:
             check_writable(path, kind)
 
 
-def _suite_of(request: pytest.FixtureRequest) -> Suite:
+def _suite_of(request: pytest.FixtureRequest) -> GpuperfSession:
     suite = request.config.stash[SUITE]
     if suite.shared:
         pytest.fail(
@@ -232,7 +232,7 @@ def power(request: pytest.FixtureRequest) -> GpuPower:
     return _suite_of(request).recorder.truth.power
 
 
-class Suite:
+class GpuperfSession:
     """The hooks and the state of a session that has something to measure or to compare."""
 
     def __init__(self, config: pytest.Config, settings: Settings, recorder: Recorder, gate: Gate | None) -> None:
@@ -246,7 +246,7 @@ class Suite:
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
         self.passed: set[str] = set()  # tests whose call did ...
         self.called: set[str] = set()  # ... and those that measured something in it
-        self.partner: Partner | None = None  # measures in turns with another process
+        self.partner: Worker | None = None  # measures in turns with another process
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None
         self.page: Path | None = None  # the report that was written to look at

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gpuperf.comparison.findings import Finding
-    from pytest_gpuperf.plugin.session import Suite
+    from pytest_gpuperf.plugin.session import GpuperfSession
     from pytest_gpuperf.records.model import Case
 
 
-def write_reports(suite: Suite) -> None:
+def write_reports(suite: GpuperfSession) -> None:
     """Write what can be made of this session; FileError where a file cannot be written."""
     settings, run = suite.settings, suite.run
     if suite.started_for_us or settings.disable or run is None or not (run.cases or suite.gate):
@@ -36,7 +36,7 @@ def write_reports(suite: Suite) -> None:
         suite.page = write_html(settings.html, Subject(run=run, judged=judged, baseline=baseline))
 
 
-def write_annotations(reporter: pytest.TerminalReporter, suite: Suite) -> None:
+def write_annotations(reporter: pytest.TerminalReporter, suite: GpuperfSession) -> None:
     """Print GitHub's commands, each on a line of its own."""
     judged = suite.gate.judged if suite.gate else None
     if judged is not None and not suite.started_for_us:
@@ -72,7 +72,7 @@ def _tell(described: _Described, properties: Sequence[tuple[str, str]]) -> None:
     described.user_properties = [*(p for p in described.user_properties if p[0] not in told), *properties]
 
 
-def write_opening(reporter: pytest.TerminalReporter, suite: Suite) -> None:
+def write_opening(reporter: pytest.TerminalReporter, suite: GpuperfSession) -> None:
     """Say on what device, and against what, before the first test runs."""
     line = f"gpuperf: {suite.recorder.chosen.device.name}, timed by the {suite.recorder.chosen.clock.name} clock"
     if suite.settings.disable:
@@ -85,7 +85,7 @@ def write_opening(reporter: pytest.TerminalReporter, suite: Suite) -> None:
         reporter.write_line(f"gpuperf: this machine has an NVIDIA card, which is not used: {passed_over}", yellow=True)
 
 
-def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:
+def write_summary(reporter: pytest.TerminalReporter, suite: GpuperfSession) -> None:
     """The table of all cases, the problems, and where the run was saved."""
     judged = suite.gate.judged if suite.gate else None
     width = terminal_width()
@@ -107,7 +107,7 @@ def write_summary(reporter: pytest.TerminalReporter, suite: Suite) -> None:
     write_annotations(reporter, suite)
 
 
-def problems(suite: Suite) -> Iterator[str]:
+def problems(suite: GpuperfSession) -> Iterator[str]:
     """Why the session fails, beyond what failed tests say."""
     if suite.gate is not None and suite.gate.judged is not None:
         yield from suite.gate.judged.problems

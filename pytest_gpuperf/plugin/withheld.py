@@ -66,7 +66,7 @@ class Withheld:
                 report.longrepr = explanation
             else:
                 report.outcome = "failed"
-                report.longrepr = Explanation(explanation, headline, self.item)
+                report.longrepr = WithheldReason(explanation, headline, self.item)
 
 
 def run_as_others_do(item: pytest.Item, nextitem: pytest.Item | None, caller: object) -> None:
@@ -112,7 +112,7 @@ def _xfail_reason(report: pytest.TestReport) -> str | None:
     return getattr(report, "wasxfail", None)
 
 
-class Explanation(TerminalRepr):
+class WithheldReason(TerminalRepr):
     """A failure with no traceback: the workload did nothing wrong but take longer."""
 
     def __init__(self, text: str, headline: str, item: pytest.Item) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_gpuperf.comparison.findings import Comparison, Finding
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.files import write_report
 from pytest_gpuperf.records.model import Run
@@ -34,7 +34,7 @@ from pytest_gpuperf.reports.why import why_of
 
 def deliver(
     run: Run,
-    judged: Judged | None,
+    judged: JudgedRun | None,
     *,
     markdown: Path | None = None,
     csv: Path | None = None,
@@ -52,7 +52,7 @@ def deliver(
         write_report(csv, render_columns(run, judged and judged.comparison))
 
 
-def github_annotations(judged: Judged, root: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
+def github_annotations(judged: JudgedRun, root: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
     """The lines to print for the job that runs us; none elsewhere. The tests' files are relative to `root`."""
     if environment.get("GITHUB_ACTIONS") != "true":
         return []
@@ -77,7 +77,7 @@ WARNED = frozenset({"inconclusive", "machine"})
 Level = Literal["error", "warning"]
 
 
-def github_commands(judged: Judged, root: str = "") -> list[str]:
+def github_commands(judged: JudgedRun, root: str = "") -> list[str]:
     """One line each, the gravest first. `root` is pytest's root directory as the repository's paths begin: "perf/"."""
     errors = [*_summary(judged), *_of_cases(judged, root, "error")]
     warnings = list(_of_cases(judged, root, "warning"))
@@ -98,14 +98,14 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _summary(judged: Judged) -> Iterator[str]:
+def _summary(judged: JudgedRun) -> Iterator[str]:
     """The outcome as a whole, which also says how many there are beyond those that GitHub shows."""
     if judged.problems:
         said = "\n".join(visible(p) for p in (*judged.problems, f"{counts(judged.comparison)}."))
         yield command("error", said, title=f"gpuperf on {visible(judged.comparison.device.name)}")
 
 
-def _of_cases(judged: Judged, root: str, level: Level) -> Iterator[str]:
+def _of_cases(judged: JudgedRun, root: str, level: Level) -> Iterator[str]:
     for comparison in judged.comparisons:
         for finding in comparison.findings:
             if level_of(finding, comparison) == level:

@@ -12,7 +12,7 @@ from pytest_gpuperf.reports.markdown import escaped
 from pytest_gpuperf.reports.tables import prose, visible
 
 
-class Block(Protocol):
+class DocumentPart(Protocol):
     """A part of a document, in each of its three shapes."""
 
     def text(self, width: int) -> str:
@@ -82,12 +82,12 @@ class Table:
         return f"<div><table><thead>{_cells('th', self.header, self.align)}</thead><tbody>{body}</tbody></table></div>"
 
 
-def as_text(blocks: Sequence[Block], width: int) -> str:
+def as_text(blocks: Sequence[DocumentPart], width: int) -> str:
     """For a terminal."""
     return "\n\n".join(block.text(width) for block in blocks)
 
 
-def as_markdown(blocks: Sequence[Block]) -> str:
+def as_markdown(blocks: Sequence[DocumentPart]) -> str:
     """For a pull request or a wiki."""
     return "\n\n".join(block.markdown() for block in blocks) + "\n"
 
@@ -103,7 +103,7 @@ th, td { padding: .25rem .75rem; border-bottom: 1px solid #8884; text-align: lef
 """
 
 
-def as_html(blocks: Sequence[Block]) -> str:
+def as_html(blocks: Sequence[DocumentPart]) -> str:
     """One file that opens from a disk, without a network or a script."""
     titles = [b.title for b in blocks if isinstance(b, Heading)]
     body = "\n".join(block.html() for block in blocks)

@@ -43,7 +43,7 @@ _FORMATS: Mapping[str, Callable[[float, int], str]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One case of a run, with its findings."""
 
     case: str
@@ -74,14 +74,14 @@ def titles(comparison: Comparison) -> tuple[str, ...]:
     return ("case", *((sides.base, sides.head) if sides else ("before", "now")), "change", "verdict")
 
 
-def rows(comparison: Comparison | None, run: Run) -> list[Row]:
+def rows(comparison: Comparison | None, run: Run) -> list[FigureRow]:
     """A row for every measured case, by id."""
     findings: dict[str, list[Finding]] = {}
     for finding in comparison.findings if comparison else ():
         findings.setdefault(finding.case, []).append(finding)
     new = frozenset(comparison.new if comparison else ())
     return [
-        Row(
+        FigureRow(
             case=case.id,
             throughput=throughput(case),
             latency=latency(case),
@@ -93,7 +93,7 @@ def rows(comparison: Comparison | None, run: Run) -> list[Row]:
     ]
 
 
-def lines(row: Row) -> Iterator[Line]:
+def lines(row: FigureRow) -> Iterator[Line]:
     """The case's own line, then one of each other figure that is not simply unchanged."""
     if not row.findings:
         yield Line(None, None, (NONE, row.time, NONE))

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.reports.figures import LEVEL
 from pytest_gpuperf.reports.markdown import render_markdown
 from pytest_gpuperf.reports.tables import prose
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
 
-def render_json(judged: Judged) -> str:
+def render_json(judged: JudgedRun) -> str:
     """One document: the outcome, then everything the comparison knows; a figure that is not finite is null."""
     report = {
         "exit_code": judged.exit_code,
@@ -42,7 +42,7 @@ def _units(character: str) -> str:
 
 
 NARROWEST = 40  # columns: below it a table is nothing but broken words
-Format = Callable[[Judged], str]
+Format = Callable[[JudgedRun], str]
 
 
 def terminal_width() -> int:
@@ -50,7 +50,7 @@ def terminal_width() -> int:
     return max(shutil.get_terminal_size().columns, NARROWEST)
 
 
-def _table(judged: Judged) -> str:
+def _table(judged: JudgedRun) -> str:
     width = terminal_width()
     blocks = [render_table(judged.comparison, judged.run, width)]
     if judged.reference is not None:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.comparison.findings import Comparison, Finding
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.records.model import Device, Run
 from pytest_gpuperf.records.units import many
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
-    Row,
+    FigureRow,
     acquitted,
     change_in_words,
     confirmed,
@@ -36,7 +36,7 @@ CLOSING = 200  # kept free for each part's title, its count and its end
 PARTS = 20  # as many parts at most; a part takes no more than half of what is left, unless it is folded
 
 
-class Page:
+class MarkdownPage:
     """Blocks of text, and the room that is left."""
 
     def __init__(self, largest: int = LARGEST) -> None:
@@ -106,13 +106,13 @@ LOUD = ("regressed", "environment", "machine", "inconclusive", "waived", "improv
 QUIET = ("unchanged", "reference", "new", "not compared")
 
 
-def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
+def render_markdown(judged: JudgedRun, largest: int = LARGEST) -> str:
     """Title, why it fails, the regressed cases with reasons and causes, the suite, what is missing; the rest folded.
 
     It has fewer than `largest` characters: what there is no room for is counted.
     """
     comparison = judged.comparison
-    page = Page(largest)
+    page = MarkdownPage(largest)
     page.say(marker(comparison.device))
     page.say(f"### gpuperf: {'failed' if judged.exit_code else 'passed'}")
     level = f" ({escaped(INTERVALS)})" if tells_intervals(comparison) else ""
@@ -136,7 +136,7 @@ def render_markdown(judged: Judged, largest: int = LARGEST) -> str:
 
 def render_recorded(run: Run, largest: int = LARGEST) -> str:
     """A run that was not judged: its figures."""
-    page = Page(largest)
+    page = MarkdownPage(largest)
     page.say(marker(run.environment.device))
     page.say("### gpuperf: recorded")
     page.say(f"{many(len(run.cases), 'case')} on {_name(run.environment.device)}, judged against nothing.")
@@ -176,26 +176,26 @@ def _name(device: Device) -> str:
     return escaped(device.name)
 
 
-def _by_word(shown: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
+def _by_word(shown: Iterable[FigureRow]) -> dict[str, list[FigureRow]]:
+    found: dict[str, list[FigureRow]] = {}
     for row in shown:
         words = {word(f) for f in row.findings} or {row.unjudged}
         found.setdefault(next(w for w in (*LOUD, *QUIET) if w in words), []).append(row)
     return found
 
 
-def _loud(page: Page, comparison: Comparison, verdict: str, shown: dict[str, list[Row]]) -> None:
+def _loud(page: MarkdownPage, comparison: Comparison, verdict: str, shown: dict[str, list[FigureRow]]) -> None:
     of = shown.get(verdict, [])
     page.table(verdict, (_line(titles(comparison)), RULE), _lines(of))
     page.items(_sentences(of, verdict, comparison), most=REASONS)
 
 
-def _lines(shown: Sequence[Row]) -> list[list[str]]:
+def _lines(shown: Sequence[FigureRow]) -> list[list[str]]:
     """The lines of each row: what stays together."""
     return [list(_cells(row)) for row in shown]
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _cells(row: FigureRow) -> Iterator[str]:
     for line in lines(row):
         title = code(row.case) if line.name is None else f"&emsp;{line.name}"
         verdict = verdict_cell(line.finding) if line.finding else row.unjudged
@@ -206,7 +206,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _sentences(shown: Iterable[Row], verdict: str, comparison: Comparison) -> Iterator[str]:
+def _sentences(shown: Iterable[FigureRow], verdict: str, comparison: Comparison) -> Iterator[str]:
     """Why each figure got its verdict, and the likely cause of the change."""
     for row in shown:
         for finding in row.findings:
@@ -223,13 +223,13 @@ def _suite(comparison: Comparison) -> Iterator[str]:
         yield f"- {escaped(suite_line(comparison.suite))}"
 
 
-def _unmeasured(judged: Judged) -> dict[str, str]:
+def _unmeasured(judged: JudgedRun) -> dict[str, str]:
     """Cases of the baseline, and tests that failed though no baseline knows them: pytest fails with those too."""
     failed = {test: why for test, why in judged.run.scope.unmeasured.items() if why.startswith("failed")}
     return {**failed, **judged.comparison.unmeasured}
 
 
-def _remarks(judged: Judged) -> Iterator[str]:
+def _remarks(judged: JudgedRun) -> Iterator[str]:
     comparison = judged.comparison
     loud = {"regressed", "environment", "machine", "inconclusive", "improved"}  # their sentences have told it
     waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word not in loud}
@@ -244,7 +244,7 @@ def _remarks(judged: Judged) -> Iterator[str]:
     yield from (f"- unvalidated: {code(case)}" for case in unvalidated)
 
 
-def _reference(page: Page, reference: Comparison | None) -> None:
+def _reference(page: MarkdownPage, reference: Comparison | None) -> None:
     if reference is not None:
         page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
         page.items(f"- {escaped(what)}" for what in confirmed(reference))

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pytest_gpuperf.comparison.ratios import Group, Ratio, Ratios
+from pytest_gpuperf.comparison.ratios import Ratio, RatioGroup, Ratios
 from pytest_gpuperf.records.units import format_bytes, format_change, format_rate, format_seconds, significant
 from pytest_gpuperf.reports.csv_report import cell
 from pytest_gpuperf.reports.figures import NONE
@@ -65,7 +65,7 @@ def render_csv(found: Ratios) -> str:
     return text.getvalue()
 
 
-def _title(group: Group, *, several: bool) -> str:
+def _title(group: RatioGroup, *, several: bool) -> str:
     shared = ", ".join(f"{name} {text}" for name, text in group.parameters.items())
     return " ".join(part for part in (group.function if several or not shared else "", shared) if part)
 

@@ -10,12 +10,12 @@ from pytest_gpuperf.comparison.serving_winners import BAND, Decision, Figure, de
 from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.study import BackendStudy, Visit
 from pytest_gpuperf.records.units import format_bytes, format_rate, format_seconds, significant
-from pytest_gpuperf.reports.document import Block, Heading, Sentences, Table
+from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import BATCHED, doubts, remarks
 
 
-def document(studies: Sequence[BackendStudy]) -> list[Block]:
+def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
     """Everything there is to say, the most important first."""
     found = figures(studies)
     decided = decisions(found)
@@ -210,7 +210,7 @@ def _configuration(studies: Sequence[BackendStudy]) -> Table:
     return Table(("", *(s.backend for s in studies)), "l" * (len(studies) + 1), rows)
 
 
-def _listed(title: str, items: Iterable[str]) -> list[Block]:
+def _listed(title: str, items: Iterable[str]) -> list[DocumentPart]:
     every = tuple(items)
     return [Heading(title), Sentences(every)] if every else []
 

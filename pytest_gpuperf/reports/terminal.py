@@ -12,7 +12,7 @@ from pytest_gpuperf.comparison.findings import Comparison, Finding
 from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
-    Row,
+    FigureRow,
     both,
     change,
     change_in_words,
@@ -128,17 +128,17 @@ def _next_step(finding: Finding, comparison: Comparison) -> tuple[str, list[str]
             return "Record more sessions of the baseline's code", record
 
 
-def _measured(shown: list[Row], width: int) -> list[str]:
+def _measured(shown: list[FigureRow], width: int) -> list[str]:
     cells = by_file((row.case, (row.throughput, row.latency)) for row in shown)
     return table(("case", "throughput", "latency p50"), "lrr", cells, width) if cells else []
 
 
-def _judged(comparison: Comparison, shown: list[Row], width: int) -> list[str]:
+def _judged(comparison: Comparison, shown: list[FigureRow], width: int) -> list[str]:
     cells = by_file(pair for row in shown for pair in _cells(row, comparison))
     return table(titles(comparison), "lrrrl", cells, width) if cells else []
 
 
-def _cells(row: Row, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _cells(row: FigureRow, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The row of a case, then one of each other figure that is not simply unchanged."""
     file, separator, _ = row.case.partition("::")
     for line in lines(row):

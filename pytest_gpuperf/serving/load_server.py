@@ -22,7 +22,7 @@ from pytest_gpuperf.serving.requests import Array, Check, FirstAnswer, ask, buil
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.statistics import Counters, breakdown, counters, mean_batch
 from pytest_gpuperf.serving.windows import IN_A_ROW, TRIALS, stable
-from pytest_gpuperf.serving.worker import FAULTS, Order
+from pytest_gpuperf.serving.worker import FAULTS, LoadOrder
 from pytest_gpuperf.serving.workers import Rows, Workers, started
 
 _MOST_PROCESSES = 8
@@ -123,12 +123,12 @@ def load_server(server: Server, inputs: Sequence[Array], plan: LoadPlan, *, chec
         return watch.told(first, trip)
 
 
-def _orders(server: Server, plan: LoadPlan, first: FirstAnswer) -> list[Order]:
+def _orders(server: Server, plan: LoadPlan, first: FirstAnswer) -> list[LoadOrder]:
     host, _, port = server.url.rpartition(":")
     shares = plan.shares
     rate = plan.rate or 0.0
     return [
-        Order(
+        LoadOrder(
             host=host.strip("[]"),
             port=int(port),
             connections=connections,

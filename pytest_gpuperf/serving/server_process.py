@@ -32,7 +32,7 @@ _TAKEN = ("address already in use", "already in use")  # as the system and as Tr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class ServerCommand:
     """What is needed to start one server."""
 
     name: str
@@ -122,7 +122,7 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def started(make: Callable[[list[int]], Launch], ports: int, *, timeout: float, folder: Path) -> ServerProcess:
+def started(make: Callable[[list[int]], ServerCommand], ports: int, *, timeout: float, folder: Path) -> ServerProcess:
     """Start what `make` makes of free ports; with others where one was taken meanwhile."""
     for last in (*[False] * (_TRIES - 1), True):
         try:
@@ -137,7 +137,7 @@ class PortTakenError(ServerError):
     """Somebody else listens on the port."""
 
 
-def start(launch: Launch, *, timeout: float, folder: Path) -> ServerProcess:
+def start(launch: ServerCommand, *, timeout: float, folder: Path) -> ServerProcess:
     """Start a server and wait until it is ready. Whatever goes wrong, nothing of it is left running."""
     if any(_listening(port) for port in launch.ports):
         raise _taken(launch)
@@ -172,7 +172,7 @@ def _led_by(guard: subprocess.Popen[str]) -> int:
     return int(said) if said.strip() else 0
 
 
-def _wait(process: ServerProcess, launch: Launch, until: float) -> None:
+def _wait(process: ServerProcess, launch: ServerCommand, until: float) -> None:
     while True:
         last = "no answer"
         if not process.alive():
@@ -194,7 +194,7 @@ def _wait(process: ServerProcess, launch: Launch, until: float) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _taken(launch: Launch, log: str = "") -> PortTakenError:
+def _taken(launch: ServerCommand, log: str = "") -> PortTakenError:
     return PortTakenError(
         f"The server {launch.name!r} did not start: another process listens on its port ({launch.ready_url}). End that "
         f"one, or leave the port out and a free one is taken.{last_lines(log)}"
@@ -211,7 +211,7 @@ def _listening(port: int) -> bool:
     return False
 
 
-def _ended(process: ServerProcess, launch: Launch) -> ServerError:
+def _ended(process: ServerProcess, launch: ServerCommand) -> ServerError:
     log = process.log_tail()
     if any(words in log.lower() for words in _TAKEN):
         return _taken(launch, log)

@@ -15,7 +15,7 @@ from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.models.workload import Workload
 from pytest_gpuperf.serving.model_repository import export_program
 from pytest_gpuperf.serving.server import Deployment, served_name, signature_of
-from pytest_gpuperf.serving.server_process import HOST, Launch, ServerProcess, start, started
+from pytest_gpuperf.serving.server_process import HOST, ServerCommand, ServerProcess, start, started
 
 _NEEDS = ("starlette", "uvicorn")
 
@@ -42,7 +42,7 @@ def start_app(
     signature = signature_of(workload, deployment.wire)
     taken = port or 0
 
-    def launch(free: list[int]) -> Launch:
+    def launch(free: list[int]) -> ServerCommand:
         nonlocal taken
         taken = free[0]
         order = own / f"order-{taken}.json"
@@ -63,7 +63,7 @@ def start_app(
             ),
             encoding="utf-8",
         )
-        return Launch(
+        return ServerCommand(
             name="torch",
             command=[sys.executable, "-u", "-m", "pytest_gpuperf.serving.torch_app", str(order)],
             ready_url=f"http://{HOST}:{taken}/v2/models/{model}/ready",

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.serving import install
-from pytest_gpuperf.serving.server_process import HOST, Launch, ServerProcess, free_ports, start, started
+from pytest_gpuperf.serving.server_process import HOST, ServerCommand, ServerProcess, free_ports, start, started
 
 _EXIT_AFTER = 10  # seconds Triton waits for its clients to leave
 # Unloading takes it 2 to 6 seconds, in steps of one, and nobody waits for what it does then: a kill frees ports, GPU
@@ -36,7 +36,7 @@ class Installation(Protocol):
         """The back ends it has."""
         ...
 
-    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> Launch:
+    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> ServerCommand:
         """How to start it, on these ports for requests and for metrics."""
         ...
 
@@ -72,7 +72,7 @@ class OnPath:
         """The folders beside it."""
         return frozenset(p.name for p in self.binary.resolve().parents[1].glob("backends/*") if p.is_dir())
 
-    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> Launch:
+    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> ServerCommand:
         """As it is, in the environment it was found in."""
         regions = _regions(ports)
         return _launch([str(self.binary), *_flags(repository, ports, regions), *extra], model, ports, regions)
@@ -89,7 +89,7 @@ class FromWheel:
     def __str__(self) -> str:
         return f"Triton {install.SERVER_VERSION} in {self.where}"
 
-    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> Launch:
+    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> ServerCommand:
         """With its stub's Python found."""
         regions = _regions(ports)
         folder = f"--backend-directory={install.backends(self.where)}"
@@ -121,7 +121,7 @@ class InDocker:
     def __str__(self) -> str:
         return f"the image {self.image}"
 
-    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> Launch:
+    def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> ServerCommand:
         """By the `docker` command, which hands our signal on."""
         own = ["--network=host", "--shm-size=2g", f"--volume={repository}:{repository}:ro"]
         devices = ["--gpus=all"] if self.gpus else []
@@ -174,8 +174,8 @@ def _launch(
     regions: str,
     environment: Mapping[str, str] | None = None,
     grace: float = _GRACE,
-) -> Launch:
-    return Launch(
+) -> ServerCommand:
+    return ServerCommand(
         name="triton",
         command=command,
         ready_url=f"http://{HOST}:{ports[0]}/v2/models/{model}/ready",
@@ -208,7 +208,7 @@ def start_triton(
     """Start a server on a repository and wait until the model is ready; on a free port, or on the one given."""
     taken: tuple[int, int] = (0, 0)
 
-    def launch(free: list[int]) -> Launch:
+    def launch(free: list[int]) -> ServerCommand:
         nonlocal taken
         taken = (port or free[0], free[1])
         return found.launch(repository.resolve(), model, taken, extra)

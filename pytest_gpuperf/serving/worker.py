@@ -32,7 +32,7 @@ _REST = 50_000_000  # nanoseconds before a connection that failed is used again
 _COARSE = 2_000_000  # epoll waits whole milliseconds: the last two are waited for with select
 
 
-class Order(Struct, frozen=True):
+class LoadOrder(Struct, frozen=True):
     """What one process is to do."""
 
     host: str
@@ -53,7 +53,7 @@ class Message(Struct, frozen=True):
 class Loop:
     """Keeps the requests going until it is told to stop."""
 
-    def __init__(self, order: Order, request: bytes) -> None:
+    def __init__(self, order: LoadOrder, request: bytes) -> None:
         address = resolve(order.host, order.port)
         self._timeout = int(order.timeout * 1e9)
         self._poll = select.epoll()
@@ -187,7 +187,7 @@ def main() -> None:
     first, second = frames.read(_IN), frames.read(_IN)
     if first is None or second is None:
         return
-    order = msgspec.json.decode(first[1], type=Order)
+    order = msgspec.json.decode(first[1], type=LoadOrder)
     loop = Loop(order, second[1])
     frames.write(_OUT, "ready")
     go = frames.read(_IN)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pytest_gpuperf.errors import MeasurementError
 from pytest_gpuperf.serving import frames
-from pytest_gpuperf.serving.worker import ROW, TICK, Message, Order
+from pytest_gpuperf.serving.worker import ROW, TICK, LoadOrder, Message
 
 Rows = NDArray[np.int64]
 
@@ -144,7 +144,7 @@ class Workers:
 
 
 @contextmanager
-def started(orders: Sequence[Order], request: bytes) -> Generator[Workers]:
+def started(orders: Sequence[LoadOrder], request: bytes) -> Generator[Workers]:
     """Processes that are ready to obey; all of them are gone afterwards."""
     begun: list[Worker] = []
     workers: Workers | None = None

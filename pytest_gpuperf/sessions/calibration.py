@@ -22,7 +22,7 @@ _STEADY = 0.9  # ... and at least so much of itself
 
 
 @dataclass(frozen=True)
-class Plan:
+class CalibrationPlan:
     """How many sessions to record."""
 
     least: int
@@ -62,7 +62,7 @@ class Calibration:
 
 
 def calibrate(
-    plan: Plan,
+    plan: CalibrationPlan,
     arguments: Sequence[str],
     *,
     worst: Worst,

@@ -21,7 +21,7 @@ import msgspec
 from pytest_gpuperf.device.identity import software
 from pytest_gpuperf.device.processes import family_folder
 from pytest_gpuperf.errors import DeviceError, SessionError
-from pytest_gpuperf.instrument.messages import Begins, Device, Message, Refused, decode
+from pytest_gpuperf.instrument.messages import DeviceFound, Message, Refused, StepBegins, decode
 from pytest_gpuperf.instrument.steps import Step, affordable, steps_of
 from pytest_gpuperf.records.certificate import Certificate, LeftOut, Part, Row, judged, rows_of_gate
 from pytest_gpuperf.records.files import write_report
@@ -103,11 +103,11 @@ class _Ended:
         return f"{how}: {last[0].strip()}" if last else how
 
 
-def _identified(device: str) -> Device:
+def _identified(device: str) -> DeviceFound:
     for message in _run(device, (), _PATIENCE_SECONDS):
         if isinstance(message, Refused):
             raise DeviceError(message.why)
-        if isinstance(message, Device):
+        if isinstance(message, DeviceFound):
             return message
         if isinstance(message, _Ended):
             raise SessionError(f"No device was found: the process that looks for it {message.why}")
@@ -121,7 +121,7 @@ def _part(steps: Sequence[Step], device: str) -> Iterator[Row]:
         current = names[0]
         ended = _Ended(None, "")
         for message in _run(device, names, _PATIENCE_SECONDS + _PATIENCE * sum(step.seconds for step in steps)):
-            if isinstance(message, Begins):
+            if isinstance(message, StepBegins):
                 current = message.step
             elif isinstance(message, Row):
                 yield message

@@ -9,7 +9,7 @@ import pytest
 from page_suite import a_suite, written
 from verdicts import comparison, finding, in_turns, run_of
 
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.reports.html.page import Subject
 from pytest_gpuperf.reports.html.rendering import write_html
 
@@ -109,7 +109,7 @@ def test_one_row_speaks_of_one_measurement(page):
 def test_what_it_rests_on_is_said_in_words(visit, tmp_path):
     cases = "t.py::test_turns", "t.py::test_other", "t.py::test_machine"
     found = in_turns(cases[0], ratio=1.051), finding(cases[1], "environment"), finding(cases[2], "machine")
-    judged = Judged(run_of(*cases), comparison(*found))
+    judged = JudgedRun(run_of(*cases), comparison(*found))
     page = visit(write_html(tmp_path, Subject(run=judged.run, judged=judged))).page
     assert texts(page, ".chips .chip") == ["1 regressed", "1 environment", "1 machine"]
     page.locator(NAMES).first.click()

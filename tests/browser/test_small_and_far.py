@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from verdicts import a_verdict, comparison, finding, run_of
 
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.reports.html.page import Subject
 from pytest_gpuperf.reports.html.rendering import write_html
 
@@ -18,7 +18,7 @@ def page_with(folder, ratio):
         "tests/test_x.py::test_slow", verdict=a_verdict("regressed", ratio, low=ratio / 1.1, high=ratio * 1.1)
     )
     run = run_of(*CALM, slow.case)
-    judged = Judged(run, comparison(*map(finding, CALM), slow))
+    judged = JudgedRun(run, comparison(*map(finding, CALM), slow))
     return write_html(folder, Subject(run=run, judged=judged))
 
 

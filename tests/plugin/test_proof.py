@@ -11,7 +11,7 @@ from nvml.standin import LOST, Machine
 
 from pytest_gpuperf.device import choice
 from pytest_gpuperf.device.choice import Chosen, card_sensors, choose_device
-from pytest_gpuperf.measure.observation import Truth
+from pytest_gpuperf.measure.observation import Observer
 from pytest_gpuperf.records.files import read_run
 from pytest_gpuperf.traces.capture import capture
 
@@ -46,13 +46,13 @@ def card(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def expected_to_compute(card, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the card that should have done the work."""
-    of = Truth.of
+    of = Observer.of
 
-    def of_card(chosen: Chosen) -> Truth:
+    def of_card(chosen: Chosen) -> Observer:
         truth = of(chosen)
         return replace(truth, prover=replace(truth.prover, kind="cuda"))
 
-    monkeypatch.setattr(Truth, "of", of_card)
+    monkeypatch.setattr(Observer, "of", of_card)
 
 
 def test_work_on_the_processor_is_proven(story):

@@ -8,7 +8,7 @@ from itertools import islice, product
 from pathlib import Path
 
 from pytest_gpuperf.comparison.compare import compare
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.records.model import (
     Accepted,
     Baseline,
@@ -107,7 +107,7 @@ def a_suite(
 
 def written(folder: Path, run: Run, baseline: Baseline | None = None, name: str = "baselines/tesla-t4.json") -> Path:
     """The page of a run."""
-    judged = baseline and Judged(run, compare(run, baseline, name=name))
+    judged = baseline and JudgedRun(run, compare(run, baseline, name=name))
     return write_html(folder, Subject(run=run, judged=judged, baseline=baseline))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from examples import DEVICE, ENVIRONMENT, a_measurement, a_session
 
-from pytest_gpuperf.comparison.findings import Comparison, Finding, Turns
+from pytest_gpuperf.comparison.findings import Comparison, Finding, InTurns
 from pytest_gpuperf.records.model import Case, Run, Verdict, Waiver
 
 HOSTILE = (
@@ -56,7 +56,7 @@ def in_turns(case: str, word: str = "regressed", ratio: float | None = None, **c
     fields = {
         "verdict": a_verdict(word, ratio, basis="turns", margin=0.03),
         "screened": a_verdict("regressed"),
-        "turns": Turns(base="3f2a91c4d0", launches=5),
+        "turns": InTurns(base="3f2a91c4d0", launches=5),
     }
     return finding(case, **(fields | changes))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import median
 
-from pytest_gpuperf.comparison.ratios import Figures, figures_of
+from pytest_gpuperf.comparison.ratios import RatioFigures, figures_of
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.records.model import Accepted, Baseline, Case, Run
 
@@ -80,7 +80,7 @@ def panels(measured: Run | Baseline, baseline: Baseline | None = None) -> list[P
     ]
 
 
-def _axis(every: Sequence[Figures]) -> str:
+def _axis(every: Sequence[RatioFigures]) -> str:
     levels: dict[str, set[str]] = {}
     for figures in every:
         for name, text in figures.parameters.items():
@@ -114,7 +114,7 @@ def _title(function: str, others: Mapping[str, str], *, several: bool) -> str:
     return f"{said} ({name})" if said and several else said or name
 
 
-def _point(case: Case | Accepted, figures: Figures, accepted: Accepted | None, axis: str) -> Point:
+def _point(case: Case | Accepted, figures: RatioFigures, accepted: Accepted | None, axis: str) -> Point:
     known = accepted if accepted and (accepted.clock, accepted.items) == (figures.clock, _items(case)) else None
     return Point(
         line=" ".join(figures.parameters[n] for n in LINES if n in figures.parameters) or "measured",
@@ -133,7 +133,7 @@ def _items(case: Case | Accepted) -> int:
     return case.items if isinstance(case, Accepted) else case.measurements[-1].items
 
 
-def _latency(case: Case | Accepted, figures: Figures) -> Reading:
+def _latency(case: Case | Accepted, figures: RatioFigures) -> Reading:
     if isinstance(case, Accepted):
         return _of_sessions(case, lambda seconds: seconds)
     same = [m for m in case.measurements if m.clock == figures.clock]
@@ -141,7 +141,7 @@ def _latency(case: Case | Accepted, figures: Figures) -> Reading:
     return Reading(figures.time, min(t * (1 - min(i, 0.999)) for t, i in reach), max(t * (1 + i) for t, i in reach))
 
 
-def _throughput(case: Case | Accepted, figures: Figures) -> Reading:
+def _throughput(case: Case | Accepted, figures: RatioFigures) -> Reading:
     if isinstance(case, Accepted):
         return _of_sessions(case, lambda seconds: case.items / seconds)
     reach = [(m.throughput, m.interval) for m in case.measurements if m.items == _items(case)]

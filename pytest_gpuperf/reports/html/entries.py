@@ -10,7 +10,7 @@ from statistics import median
 
 from pytest_gpuperf.causes.explain import Explanation
 from pytest_gpuperf.comparison.findings import Finding
-from pytest_gpuperf.comparison.ratios import Figures
+from pytest_gpuperf.comparison.ratios import RatioFigures
 from pytest_gpuperf.gate.session_cost import block_medians
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.model import Accepted, Case, Evidence, Measurement, Profile
@@ -85,7 +85,7 @@ COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would dif
 
 def entry(
     case: Case,
-    figures: Figures,
+    figures: RatioFigures,
     findings: Sequence[Finding],
     accepted: Accepted | None,
     *,
@@ -140,7 +140,7 @@ def _notes(measured: Sequence[Measurement], findings: Sequence[Finding]) -> Iter
 
 
 def figures_of_newest(case: Case) -> tuple[int, str]:
-    """Figures of another count of items, or another clock, are not the same measurement."""
+    """RatioFigures of another count of items, or another clock, are not the same measurement."""
     newest = case.measurements[-1]
     return newest.items, newest.clock
 
@@ -222,7 +222,7 @@ def _proof(measured: Sequence[Measurement], page: Shared) -> Proof | None:
     )
 
 
-def _facts(m: Measurement, figures: Figures) -> Iterator[tuple[str, str]]:
+def _facts(m: Measurement, figures: RatioFigures) -> Iterator[tuple[str, str]]:
     """Of the newest session: what explains a figure, in words."""
     samples, blocks = len(m.samples), len(m.blocks)
     ended = "until its median was known" if m.ended == "steady" else "stopped by its cap"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from pytest_gpuperf.comparison.findings import Comparison, Finding
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.comparison.ratios import USUAL_ORDER, figures_of
 from pytest_gpuperf.records.model import Baseline, Run, Session
 from pytest_gpuperf.reports.html.content import Entry, Header, Page
@@ -19,7 +19,7 @@ class Subject:
     """A run, judged where there was a baseline; the baseline's sessions are drawn beside the run's."""
 
     run: Run
-    judged: Judged | None = None
+    judged: JudgedRun | None = None
     baseline: Baseline | None = None
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_gpuperf.ab.workplace import VARIABLE, end_processes, workplace
-from pytest_gpuperf.endings import Ended
+from pytest_gpuperf.endings import AskedToEnd
 from pytest_gpuperf.errors import UsageError
 
 # A process that leaves its parent's session and group, as a server does that was started by a test.
@@ -81,7 +81,7 @@ def test_an_error_leaves_nothing(temporary, tmp_path, error):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_being_asked_to_end_is_an_exception_that_clears_up(temporary, tmp_path, number):
     before = signal.getsignal(number)
-    with pytest.raises(Ended, match=number.name), workplace(tmp_path / "project"):
+    with pytest.raises(AskedToEnd, match=number.name), workplace(tmp_path / "project"):
         signal.raise_signal(number)
     assert list(temporary.iterdir()) == []
     assert signal.getsignal(number) is before

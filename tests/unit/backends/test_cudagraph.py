@@ -16,7 +16,7 @@ from pytest_gpuperf.backends import opened
 from pytest_gpuperf.backends.backend import Job
 from pytest_gpuperf.backends.cudagraph import CudaGraph
 from pytest_gpuperf.backends.precisions import precision_of
-from pytest_gpuperf.measure.find_tensors import reach
+from pytest_gpuperf.measure.find_tensors import find_tensors
 
 CPU = torch.device("cpu")
 
@@ -113,7 +113,7 @@ def test_the_weights_live_as_long_as_the_call_and_evidence_finds_them(precision:
     assert weights() is not None
     run = made.run
     buffers = 40  # of its batch normalisation
-    assert reach(lambda: run(*workload.inputs(2))).parameters == {"cpu": workload.parameter_bytes + buffers}
+    assert find_tensors(lambda: run(*workload.inputs(2))).parameters == {"cpu": workload.parameter_bytes + buffers}
 
 
 def test_closing_gives_back_weights_and_outputs_whoever_holds_the_call() -> None:
@@ -127,6 +127,6 @@ def test_closing_gives_back_weights_and_outputs_whoever_holds_the_call() -> None
     made.close()
     gc.collect()
     assert [h() for h in held] == [None, None]
-    assert reach(made.run).parameter_bytes == 0
+    assert find_tensors(made.run).parameter_bytes == 0
     with pytest.raises(AssertionError, match="without a capture"):
         made.run(*inputs)

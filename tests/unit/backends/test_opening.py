@@ -10,7 +10,7 @@ from small_net import TwoHeads, small
 
 from pytest_gpuperf.backends import PRECISIONS, limit_of, names, opened
 from pytest_gpuperf.errors import MissingError
-from pytest_gpuperf.measure.find_tensors import reach
+from pytest_gpuperf.measure.find_tensors import find_tensors
 
 HERE = [n for n in names() if not n.startswith("compile-") and limit_of(n, "fp32", "cpu") is None]
 COARSE = {"fp32": 1e-5, "fp16": 1e-2, "autocast_fp16": 1e-2, "bf16": 5e-2, "autocast_bf16": 5e-2, "int8": 5e-2}
@@ -81,7 +81,7 @@ def test_evidence_finds_what_runs_and_not_what_it_was_made_from(backend):
     workload = small()
     with opened(workload, 2, backend=backend, device="cpu") as network:
         network(*network.inputs)
-        reached = reach(network)
+        reached = find_tensors(network)
         own = {"torchscript": 0, "onnxruntime": 0}  # their weights are constants of the graph
         assert reached.parameter_bytes in {own.get(backend, workload.parameter_bytes), workload.parameter_bytes + 40}
         assert set(reached.parameters) <= {"cpu"}

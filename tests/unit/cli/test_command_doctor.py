@@ -94,7 +94,7 @@ def test_a_driver_is_installed_by_a_tool_that_is_there(tmp_path, monkeypatch, to
 def test_torch(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert checks.torch(BROKEN, 0).mend == f"{machine.installer()} install 'torch>=2.4'"
-    assert checks.torch(CUDA, 1) == checks.Check("torch", "2.15.0, built for CUDA 13.2")
+    assert checks.torch(CUDA, 1) == checks.DoctorLine("torch", "2.15.0, built for CUDA 13.2")
     assert checks.torch({"version": "2.15.0", "cuda": None, "available": False}, 0).good
     processors = checks.torch({"version": "2.15.0", "cuda": None, "available": False}, 1)
     assert processors.mend.endswith(" install --force-reinstall torch")
@@ -110,8 +110,8 @@ def test_torch(monkeypatch):
 def test_what_the_project_does_not_name_is_no_lack(tmp_path):
     absent = {"error": "ModuleNotFoundError: No module named 'onnxruntime'"}
     assert not checks.onnxruntime(absent, 1).good
-    assert checks.onnxruntime(absent, 1, used=False) == checks.Check("onnxruntime", checks.UNUSED)
-    assert checks.torch(absent, 1, used=False) == checks.Check("torch", checks.UNUSED)
+    assert checks.onnxruntime(absent, 1, used=False) == checks.DoctorLine("onnxruntime", checks.UNUSED)
+    assert checks.torch(absent, 1, used=False) == checks.DoctorLine("torch", checks.UNUSED)
     assert not checks.torch({"error": "OSError: libcudart.so.13"}, 1, used=False).good, "it is there, and broken"
     assert not machine.names(tmp_path, "torch")
     for file in ("venv/lib/x.py", ".tox/x.py", "notes.txt"):

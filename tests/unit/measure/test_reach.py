@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_gpuperf.measure.find_tensors import devices_of, kind_of, reach
+from pytest_gpuperf.measure.find_tensors import devices_of, find_tensors, kind_of
 
 MODEL = torch.nn.Linear(4, 4)  # 20 parameters of 4 bytes
 ARRAY = np.zeros(8)
@@ -46,14 +46,14 @@ class Server:
     ],
 )
 def test_parameters_are_found(workload: object) -> None:
-    assert reach(workload).parameters == {"cpu": 80}
-    assert reach(workload).parameter_bytes == 80
+    assert find_tensors(workload).parameters == {"cpu": 80}
+    assert find_tensors(workload).parameter_bytes == 80
 
 
 def test_closures_are_looked_into() -> None:
     server = Server()
     x = torch.ones(3)
-    reached = reach(lambda: server.infer(x))
+    reached = find_tensors(lambda: server.infer(x))
     assert reached.parameters == {"cpu": 80}
     assert reached.tensors == {"cpu": 12}
 
@@ -62,18 +62,18 @@ def test_a_cell_that_is_not_filled_yet_holds_nothing() -> None:
     def call() -> object:
         return later
 
-    assert reach(call).tensors == {}
+    assert find_tensors(call).tensors == {}
     later = ARRAY
-    assert reach(call).tensors == {"cpu": 64}
+    assert find_tensors(call).tensors == {"cpu": 64}
 
 
 def test_shared_parameters_count_once() -> None:
-    assert reach([MODEL, torch.nn.Sequential(MODEL)]).parameters == {"cpu": 80}
+    assert find_tensors([MODEL, torch.nn.Sequential(MODEL)]).parameters == {"cpu": 80}
 
 
 def test_another_device_is_another_place() -> None:
     there = torch.nn.Linear(4, 4, device="meta")
-    assert reach([MODEL, there]).parameters == {"cpu": 80, "meta": 80}
+    assert find_tensors([MODEL, there]).parameters == {"cpu": 80, "meta": 80}
     assert kind_of(SimpleNamespace(device="cuda:1")) == "cuda"
 
 
@@ -84,17 +84,17 @@ def test_arrays_of_numpy_are_on_the_processor() -> None:
 
 
 def test_things_with_every_attribute_are_no_tensors() -> None:
-    assert reach(Mock()).tensors == {}
+    assert find_tensors(Mock()).tensors == {}
 
 
 def test_depth_and_cycles_end() -> None:
     loop: list[object] = []
     loop.append(loop)
-    assert reach(loop).tensors == {}
+    assert find_tensors(loop).tensors == {}
     deep: object = ARRAY
     for _ in range(10):
         deep = [deep]
-    assert reach(deep).tensors == {}
+    assert find_tensors(deep).tensors == {}
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Session:
 
 
 def test_a_back_end_tells_its_placement() -> None:
-    assert reach(Session()).placement == Plan()
-    assert reach(SimpleNamespace(placement="left")).placement is None
+    assert find_tensors(Session()).placement == Plan()
+    assert find_tensors(SimpleNamespace(placement="left")).placement is None
 
 
 class Wrapping:
@@ -126,4 +126,4 @@ class Wrapping:
 
 
 def test_what_says_what_it_runs_is_believed() -> None:
-    assert reach(Wrapping()).parameters == {"cpu": 80}
+    assert find_tensors(Wrapping()).parameters == {"cpu": 80}

@@ -15,7 +15,7 @@ from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock
 from pytest_gpuperf.device.health import Health
 from pytest_gpuperf.device.memory import ResidentMemory
 from pytest_gpuperf.errors import DeviceLostError, MeasurementError, OutOfMemoryError, UsageError, WorkloadError
-from pytest_gpuperf.measure.cache import Workload
+from pytest_gpuperf.measure.cache import PreparedCall
 from pytest_gpuperf.measure.plan import Plan
 from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.records.model import Measurement
@@ -191,7 +191,9 @@ def test_a_flush_before_each_span_makes_a_span_one_call():
         nonlocal flushed
         flushed += 1
 
-    m = measure(Workload(script, flush), items=1, plan=Plan(), clock=script.clock, memory=ResidentMemory(), session="s")
+    m = measure(
+        PreparedCall(script, flush), items=1, plan=Plan(), clock=script.clock, memory=ResidentMemory(), session="s"
+    )
     assert m.span_calls == 1
     assert flushed == len(m.samples)
 

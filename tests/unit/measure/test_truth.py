@@ -14,7 +14,7 @@ from pytest_gpuperf.device.choice import Chosen, card_sensors, choose_device
 from pytest_gpuperf.device.health import CardWatch, Health
 from pytest_gpuperf.errors import DeviceLostError
 from pytest_gpuperf.measure.evidence import Memory
-from pytest_gpuperf.measure.observation import Truth, charged
+from pytest_gpuperf.measure.observation import Observer, charged
 from pytest_gpuperf.measure.plan import Plan
 from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.records.model import Measurement
@@ -33,7 +33,7 @@ def chosen(machine: Machine) -> Chosen:
 
 
 def measured(chosen: Chosen, call=work, *, energy: bool = False) -> Measurement:
-    truth = Truth.of(chosen)
+    truth = Observer.of(chosen)
 
     def told(measurement: Measurement, health: Health | None) -> Measurement:
         return truth.told(measurement, call, (call,), health, Memory(), energy=energy)

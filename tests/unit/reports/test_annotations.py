@@ -9,7 +9,7 @@ from verdicts import HOSTILE, WAIVER, comparison, finding, in_turns, memory, run
 
 from pytest_gpuperf.causes.explain import Cause, Explanation
 from pytest_gpuperf.comparison.findings import Rules
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.reports.annotations import SHOWN, github_commands
 from pytest_gpuperf.reports.tables import inert
 from pytest_gpuperf.reports.terminal import explain, render_table
@@ -41,7 +41,7 @@ def decoded(text, *, value=False):
 
 
 def judged(*findings, **changes):
-    return Judged(run_of(*dict.fromkeys(f.case for f in findings)), comparison(*findings, **changes))
+    return JudgedRun(run_of(*dict.fromkeys(f.case for f in findings)), comparison(*findings, **changes))
 
 
 def test_a_regression_stands_on_the_line_of_its_test():
@@ -112,7 +112,7 @@ def test_what_passes_or_is_waived_is_not_annotated():
 
 def test_against_a_reference_too():
     since = comparison(finding(A, "regressed"), baseline="v1.json")
-    lines = github_commands(Judged(run_of(A), comparison(finding(A)), since))
+    lines = github_commands(JudgedRun(run_of(A), comparison(finding(A)), since))
     assert "Against the reference v1.json" in obeyed(lines[0])[2]
     assert obeyed(lines[1])[1]["file"] == "tests/test_x.py"
 

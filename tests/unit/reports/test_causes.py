@@ -9,7 +9,7 @@ from profiles import CONVOLUTION, COPY, RELU, a_profile, profiled_baseline, prof
 from pytest_gpuperf.causes.explain import NOTHING_KEPT, Cause, Explanation
 from pytest_gpuperf.comparison.compare import compare
 from pytest_gpuperf.comparison.findings import Comparison
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.reports.formats import render_json
 from pytest_gpuperf.reports.terminal import explain, render_table
 from pytest_gpuperf.reports.why import context, kernel_rows, render_profile, render_why, sentences, why, why_of
@@ -59,7 +59,7 @@ def test_where_nothing_can_be_known_nothing_is_said() -> None:
 
 def test_json_has_all_of_it() -> None:
     comparison = compared()
-    document = msgspec.json.decode(render_json(Judged(run=a_run(6), comparison=comparison)))
+    document = msgspec.json.decode(render_json(JudgedRun(run=a_run(6), comparison=comparison)))
     told = document["comparison"]["explanations"]["tests/test_x.py::test[a]"]
     assert told["causes"][0]["kind"] == "copy"
     assert told["launches"] == [37, 39]

@@ -8,13 +8,13 @@ import pytest
 from examples import a_baseline
 from verdicts import comparison, finding, run_of
 
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.files import write_baseline, write_run
 from pytest_gpuperf.reports.annotations import deliver, github_annotations, write_report
 
 A = "tests/test_x.py::test_a"
-JUDGED = Judged(run_of(A), comparison(finding(A, "regressed")))
+JUDGED = JudgedRun(run_of(A), comparison(finding(A, "regressed")))
 NOWHERE: dict[str, str] = {}
 
 

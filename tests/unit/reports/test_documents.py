@@ -9,14 +9,14 @@ import pytest
 from verdicts import HOSTILE, comparison, finding, run_of, without_interval
 
 from pytest_gpuperf.comparison.findings import Comparison, Rules
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.reports.formats import FORMATS, terminal_width
 
 A, B, C = (f"tests/test_x.py::test_{n}" for n in "abc")
 
 
 def judged(*findings, run=None, reference=None, **changes):
-    return Judged(run or run_of(A, B), comparison(*findings, **changes), reference)
+    return JudgedRun(run or run_of(A, B), comparison(*findings, **changes), reference)
 
 
 def test_json_says_everything():
@@ -71,11 +71,11 @@ def test_the_table_ends_with_why_it_fails(monkeypatch):
     ],
 )
 def test_the_graver_of_two_comparisons_decides(own, reference, code):
-    assert Judged(run_of(A), own, reference).exit_code == code
+    assert JudgedRun(run_of(A), own, reference).exit_code == code
 
 
 def test_what_is_wrong_beyond_the_comparison_fails():
-    wrong = Judged(run_of(A), comparison(finding(A)), trouble=("a suspect could not be confirmed.",))
+    wrong = JudgedRun(run_of(A), comparison(finding(A)), trouble=("a suspect could not be confirmed.",))
     assert (wrong.exit_code, wrong.problems) == (1, ("a suspect could not be confirmed.",))
 
 

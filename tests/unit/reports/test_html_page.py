@@ -18,7 +18,7 @@ from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, 
 from pytest_gpuperf.causes.explain import Cause, Explanation
 from pytest_gpuperf.comparison.compare import compare
 from pytest_gpuperf.comparison.findings import Confirmation, Rules
-from pytest_gpuperf.comparison.judged import PINNED_RULES, Judged
+from pytest_gpuperf.comparison.judged import PINNED_RULES, JudgedRun
 from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.records.model import (
     Ceiling,
@@ -41,11 +41,11 @@ SUITE = Verdict(word="regressed", ratio=1.1, low=1.05, high=1.2, reason="all are
 
 def subject(*findings, run=None, baseline=None, reference=None, **changes):
     run = run or run_of(A, B)
-    return Subject(run, Judged(run, comparison(*findings, **changes), reference), baseline)
+    return Subject(run, JudgedRun(run, comparison(*findings, **changes), reference), baseline)
 
 
 def judged(run, baseline):
-    return Subject(run, Judged(run, compare(run, baseline, name="base.json")), baseline)
+    return Subject(run, JudgedRun(run, compare(run, baseline, name="base.json")), baseline)
 
 
 class Document(HTMLParser):

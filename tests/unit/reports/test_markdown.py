@@ -12,7 +12,7 @@ from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, 
 
 from pytest_gpuperf.causes.explain import Cause, Explanation
 from pytest_gpuperf.comparison.findings import Confirmation
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.records.model import Case, Device, Evidence, Verdict
 from pytest_gpuperf.reports.markdown import GITHUB, LARGEST, code, escaped, marker, render_markdown, render_recorded
 from pytest_gpuperf.reports.tables import visible
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 
 def judged(*findings, run=None, reference=None, **changes):
-    return Judged(run or run_of(A, B), comparison(*findings, **changes), reference)
+    return JudgedRun(run or run_of(A, B), comparison(*findings, **changes), reference)
 
 
 def titles(text):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from verdicts import USUAL, a_verdict, comparison, finding, run_of
 
 from pytest_gpuperf.comparison.findings import Finding
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.records.units import METRICS
 from pytest_gpuperf.reports.csv_report import render_columns
 from pytest_gpuperf.reports.formats import render_json
@@ -80,7 +80,7 @@ def test_the_table_s_columns_give_its_change(found: Finding) -> None:
 @example(FASTER)
 @example(FEW_BYTES)
 def test_markdown_s_columns_give_its_change(found: Finding) -> None:
-    text = html.unescape(render_markdown(Judged(run_of(CASE), comparison(found))))
+    text = html.unescape(render_markdown(JudgedRun(run_of(CASE), comparison(found))))
     row = re.search(rf"\| {FIGURE} \| {FIGURE} \| {MOVED} \[", text)
     assert row, text
     assert agrees(read(row[1], row[2]), read(row[3], row[4]), row[5]), row[0]
@@ -89,7 +89,7 @@ def test_markdown_s_columns_give_its_change(found: Finding) -> None:
 @given(findings())
 @example(FASTER)
 def test_the_page_s_columns_give_its_change(found: Finding) -> None:
-    comparing = Judged(run_of(CASE), comparison(found))
+    comparing = JudgedRun(run_of(CASE), comparison(found))
     (judged,) = page_of(Subject(comparing.run, comparing)).cases[0].judged
     assert abs(judged.costs[1] / judged.costs[0] / judged.ratio - 1) < 1e-7
 
@@ -111,7 +111,7 @@ def test_the_failure_s_figures_give_its_change(found: Finding) -> None:
 @given(findings())
 @example(FASTER)
 def test_programs_read_figures_that_give_the_ratio_they_read(found: Finding) -> None:
-    judged = Judged(run_of(CASE), comparison(found))
+    judged = JudgedRun(run_of(CASE), comparison(found))
     (of_json,) = json.loads(render_json(judged))["comparison"]["findings"]
     properties = dict(judged_properties([found]))
     prefix = "gpuperf" if found.evidence == "time" else f"gpuperf.{found.evidence}"

@@ -8,7 +8,7 @@ from examples import a_run
 from pytest_gpuperf.comparison.acceptance import accept
 from pytest_gpuperf.comparison.compare import compare
 from pytest_gpuperf.comparison.findings import Rules
-from pytest_gpuperf.comparison.judged import Judged
+from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.measure.observation import unvalidated
 from pytest_gpuperf.records.model import Evidence, Run, Witness
 from pytest_gpuperf.reports.formats import render_json
@@ -32,7 +32,7 @@ def run_with(evidence: Evidence | None) -> Run:
 def reports(run: Run) -> dict[str, str]:
     baseline = accept(None, [a_run(n) for n in range(5)], {}).baseline
     comparison = compare(run, baseline, name="baseline.json", rules=Rules())
-    judged = Judged(comparison=comparison, run=run)
+    judged = JudgedRun(comparison=comparison, run=run)
     return {
         "terminal": render_table(comparison, run, 80),
         "unjudged": render_table(None, run, 80),

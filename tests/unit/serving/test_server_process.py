@@ -17,7 +17,7 @@ import pytest
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving import server_process
 from pytest_gpuperf.serving.exchange import fetched
-from pytest_gpuperf.serving.server_process import HOST, Launch, PortTakenError, free_ports, start, started
+from pytest_gpuperf.serving.server_process import HOST, PortTakenError, ServerCommand, free_ports, start, started
 
 # A server with a child in its group, as Triton has stubs; both say who they are.
 SERVER = """
@@ -40,8 +40,8 @@ http.server.HTTPServer(("127.0.0.1", port), Answers).serve_forever()
 """
 
 
-def launch(port: int, mode: str = "answers", **more: object) -> Launch:
-    return Launch(
+def launch(port: int, mode: str = "answers", **more: object) -> ServerCommand:
+    return ServerCommand(
         name="small",
         command=[sys.executable, "-c", SERVER, str(port), mode],
         ready_url=f"http://{HOST}:{port}/ready",
@@ -138,7 +138,7 @@ def test_what_speaks_no_http_is_told_as_no_answer():
 def test_a_command_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ServerError, match=r"no exit code \(its command could not be run\)(.|\n)*No such file"):
         start(
-            Launch(name="none", command=["/nowhere/server"], ready_url="http://127.0.0.1:9/"),
+            ServerCommand(name="none", command=["/nowhere/server"], ready_url="http://127.0.0.1:9/"),
             timeout=5,
             folder=tmp_path,
         )

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from pytest_gpuperf.errors import SessionError
-from pytest_gpuperf.sessions.calibration import Plan, calibrate, is_steady
+from pytest_gpuperf.sessions.calibration import CalibrationPlan, calibrate, is_steady
 
 CPU = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.1", "-p", "no:cacheprovider")
 SUITE = """
@@ -21,7 +21,7 @@ def test_product(gpuperf):
     Path(f"session-{number}").touch()
     gpuperf(torch.mm, torch.ones(8, 8), torch.ones(8, 8))
 """
-USUAL = Plan(5, 12, 0.03)
+USUAL = CalibrationPlan(5, 12, 0.03)
 
 
 def ended(plan, *told, elapsed=100.0, longest=10.0):
@@ -52,13 +52,13 @@ def test_what_nothing_is_known_of_is_not_steady():
 
 def test_it_ends_at_the_most():
     told = [0.2 * 0.8**n for n in range(8)]
-    assert ended(Plan(5, 9), *told) is None
-    assert ended(Plan(5, 8), *told) == "most"
-    assert ended(Plan(8, 8, 0.9), *told[:7]) is None
+    assert ended(CalibrationPlan(5, 9), *told) is None
+    assert ended(CalibrationPlan(5, 8), *told) == "most"
+    assert ended(CalibrationPlan(8, 8, 0.9), *told[:7]) is None
 
 
 def test_no_session_is_begun_that_would_end_too_late():
-    plan, told = Plan(5, 20, 0.03, seconds=115.0), (inf, inf, 0.2, 0.15, 0.1)
+    plan, told = CalibrationPlan(5, 20, 0.03, seconds=115.0), (inf, inf, 0.2, 0.15, 0.1)
     assert ended(plan, *told) is None
     assert ended(plan, *told, longest=20.0) == "time"
     assert ended(plan, *told[:4], longest=20.0) is None  # as many as a baseline needs it gets
@@ -73,7 +73,7 @@ def folder(tmp_path):
 def test_every_session_is_a_process_of_its_own_and_one_that_fails_ends_it(folder):
     seen = []
     done = calibrate(
-        Plan(3, 3),
+        CalibrationPlan(3, 3),
         CPU,
         worst=lambda runs: 0.1 / len(runs),
         directory=folder,

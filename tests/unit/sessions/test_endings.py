@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from pytest_gpuperf.endings import Ended, ending_in_order, undisturbed
+from pytest_gpuperf.endings import AskedToEnd, ending_in_order, undisturbed
 
 ASKED = [signal.SIGTERM, signal.SIGHUP]
 
@@ -21,7 +21,7 @@ def number(request):
 
 def test_what_would_kill_is_raised_and_is_deadly_again_afterwards(number):
     signal.signal(number, signal.SIG_DFL)
-    with pytest.raises(Ended, match=number.name), ending_in_order():
+    with pytest.raises(AskedToEnd, match=number.name), ending_in_order():
         signal.raise_signal(number)
     assert signal.getsignal(number) is signal.SIG_DFL
 
@@ -48,7 +48,7 @@ def test_one_within_the_other_is_one(number):
             signal.raise_signal(number)
 
     signal.signal(number, signal.SIG_DFL)
-    with pytest.raises(Ended):
+    with pytest.raises(AskedToEnd):
         nested()
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pytest_gpuperf.causes.explain import Explanation, Side, explain
-from pytest_gpuperf.measure.find_tensors import reach
+from pytest_gpuperf.measure.find_tensors import find_tensors
 from pytest_gpuperf.reports.why import sentences
 from pytest_gpuperf.traces.profile import profile_of
 
@@ -27,7 +27,9 @@ TOKENS = torch.rand(32, 64)
 def side(call: Call, seconds: float) -> Side:
     with torch.inference_mode():
         call()
-        profile = profile_of(call, lambda: None, cuda=False, session="s", seconds=10.0, parameters=reach(call).types)
+        profile = profile_of(
+            call, lambda: None, cuda=False, session="s", seconds=10.0, parameters=find_tensors(call).types
+        )
     return Side(profile=profile, seconds=seconds)
 
 
