@@ -130,9 +130,9 @@ class _Confirmation:
         self.started = time.monotonic()
         self.rootdir = asked.rootdir.resolve()
         self.absent: dict[str, str] = {}  # test -> why it cannot be run
-        self.gathered = Results(override=Rule(), extended=True, spreads=asked.spreads, only=asked.cases)
+        self.results = Results(override=Rule(), extended=True, spreads=asked.spreads, only=asked.cases)
         arguments: dict[Name, list[str]] = {name: self._arguments(sides[name], place) for name in SIDES}
-        self.launches = Launches(sides, place, arguments, self.gathered, limit=asked.limit)
+        self.launches = Launches(sides, place, arguments, self.results, limit=asked.limit)
         self.each = 0.0  # seconds that one test took in the last launch, its processes' start left out
         self.left_open = 0
 
@@ -182,7 +182,7 @@ class _Confirmation:
         """
         if number == 1:
             return None
-        todo = self.gathered.open()
+        todo = self.results.open()
         if number <= FEWEST or not todo:
             return todo
         left = self.asked.budget - (time.monotonic() - self.started) - self.launches.starting
@@ -190,9 +190,9 @@ class _Confirmation:
         if affordable >= len(todo):
             return todo
         self.left_open = len(todo) - affordable
-        pairs = self.gathered.judged()
+        pairs = self.results.judged()
         grave: dict[str, tuple[int, float]] = {}
-        for case, verdict in self.gathered.verdicts().items():
+        for case, verdict in self.results.verdicts().items():
             test = self.asked.cases[case]
             # Who has been launched more often stays: of two that are equally slow neither would get enough.
             grave[test] = max((len(pairs[case].head), verdict.ratio), grave.get(test, (0, 0.0)))
@@ -206,7 +206,7 @@ class _Confirmation:
         started = time.monotonic()
         self.launches.launch(number, todo)
         self.each = max(time.monotonic() - started - self.launches.starting, 1e-3) / count
-        if number == 1 and self.gathered.tests:
+        if number == 1 and self.results.tests:
             imports.early(self.sides, self.launches.files)
             if not imports.differ(self.sides, self.launches.files):
                 base = self._label("base")
@@ -216,7 +216,7 @@ class _Confirmation:
         return self.sides[name].revision.label
 
     def _launches(self) -> dict[str, list[Launch]]:
-        found = self.gathered.judged()
+        found = self.results.judged()
         return {case: pair.launches for case, pair in found.items() if len(pair.head) >= FEWEST and _alike(pair)}
 
     def _missing(self) -> dict[str, str]:
@@ -229,19 +229,19 @@ class _Confirmation:
         if absent:
             return absent
         base = self._label("base")
-        if case in self.gathered.single():
+        if case in self.results.single():
             return f"{base} does not have this measurement"
-        pair = self.gathered.judged().get(case, Pair())
+        pair = self.results.judged().get(case, Pair())
         if pair.head and not _alike(pair):
             return f"{base} measures other items, or by another clock"
         return "its processes did not come to it often enough"
 
     def _absence(self, test: str) -> str | None:
-        if test in self.gathered.out:
-            out = self.gathered.out[test]
+        if test in self.results.out:
+            out = self.results.out[test]
             return f"on {self._label(out.side)} it {out.why}"
         for name in SIDES:
-            label, side = self._label(name), self.gathered.collected[name]
+            label, side = self._label(name), self.results.collected[name]
             errors = [why for file, why in side.errors.items() if test.startswith(f"{file}::")]
             if errors:
                 return f"on {label} its file could not be collected: {errors[0].removeprefix('E').strip()}"
@@ -250,7 +250,7 @@ class _Confirmation:
         return None
 
     def _remarks(self) -> Iterable[str]:
-        for test, why in self.gathered.apart.items():
+        for test, why in self.results.apart.items():
             yield f"sides ran apart: {test} ({why})"
         if self.left_open:
             what = "1 test" if self.left_open == 1 else f"{self.left_open} tests"

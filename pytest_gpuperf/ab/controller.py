@@ -76,15 +76,15 @@ class _Comparison:
         self.sides = sides
         self.suite = suite
         self.started = time.monotonic()
-        self.gathered = Results(override=asked.override, extended=asked.budget is not None)
+        self.results = Results(override=asked.override, extended=asked.budget is not None)
         arguments = dict.fromkeys(SIDES, asked.preparation.arguments)
-        self.launches = Launches(sides, place, arguments, self.gathered, limit=asked.limit, apart=asked.apart)
+        self.launches = Launches(sides, place, arguments, self.results, limit=asked.limit, apart=asked.apart)
         self.imported: tuple[str, ...] = ()
 
     def run(self) -> JudgedRun:
         """Launch until nothing is open."""
         for number in range(1, LOOKS[-1] + 1):
-            todo = self.gathered.open() if self.gathered.collected else None
+            todo = self.results.open() if self.results.collected else None
             if (todo is not None and not todo) or not self._may_launch(number):
                 break
             self._say(number, todo)
@@ -93,7 +93,7 @@ class _Comparison:
                 self._verify()
         labels: dict[Name, str] = {name: side.revision.label for name, side in self.sides.items()}
         return judged(
-            self.gathered,
+            self.results,
             labels,
             self.asked.rules,
             self.imported,
@@ -103,7 +103,7 @@ class _Comparison:
         )
 
     def _verify(self) -> None:
-        if self.gathered.tests:
+        if self.results.tests:
             files, allow_same = self.launches.files, self.asked.allow_same
             shared = self.suite if self.asked.preparation.tests == "head" else ()
             self.imported = imports.verified(self.sides, files, shared, allow_same=allow_same)

@@ -27,7 +27,7 @@ class Launches:
         sides: Mapping[Name, Side],
         place: Path,
         arguments: Mapping[Name, Sequence[str]],  # pytest's, of each side
-        gathered: Results,
+        results: Results,
         *,
         limit: float,  # seconds a process may say nothing
         apart: bool = False,
@@ -35,7 +35,7 @@ class Launches:
         self.sides = sides
         self.place = place
         self.arguments = arguments
-        self.gathered = gathered
+        self.results = results
         self.limit = limit
         self.apart = apart
         self.files: dict[Name, dict[str, str]] = {"base": {}, "head": {}}  # what each side has imported
@@ -46,38 +46,38 @@ class Launches:
         flip = number % 2 == 0
         if todo is None and self.apart:
             todo = self._learn_apart("asked for: --apart")
-        together = None if todo is None else [t for t in todo if t not in self.gathered.apart]
+        together = None if todo is None else [t for t in todo if t not in self.results.apart]
         while together is None or together:
-            heard = self._together(together, flip=flip)
-            self.gathered.add(heard, alone=False)
-            left = self._unreached(self.gathered.tests if together is None else together, heard)
-            together = [t for t in left if t not in self.gathered.apart]
-        apart = [t for t in (self.gathered.tests if todo is None else todo) if t in self.gathered.apart]
+            received = self._together(together, flip=flip)
+            self.results.add(received, alone=False)
+            left = self._unreached(self.results.tests if together is None else together, received)
+            together = [t for t in left if t not in self.results.apart]
+        apart = [t for t in (self.results.tests if todo is None else todo) if t in self.results.apart]
         while apart:
-            heard = Received()
+            received = Received()
             for name in SIDES[::-1] if flip else SIDES:
-                self._alone(name, apart, heard)
-            self.gathered.add(heard, alone=True)
-            apart = self._unreached(apart, heard)
-        self.gathered.launches = number
+                self._alone(name, apart, received)
+            self.results.add(received, alone=True)
+            apart = self._unreached(apart, received)
+        self.results.launches = number
 
-    def _unreached(self, tests: Sequence[str], heard: Received) -> list[str]:
+    def _unreached(self, tests: Sequence[str], received: Received) -> list[str]:
         """What a launch did not come to, since a process was lost."""
-        done = heard.ended["base"].keys() & heard.ended["head"].keys()
-        return [t for t in tests if t not in done and t not in self.gathered.out] if heard.lost else []
+        done = received.ended["base"].keys() & received.ended["head"].keys()
+        return [t for t in tests if t not in done and t not in self.results.out] if received.lost else []
 
     def _together(self, todo: list[str] | None, *, flip: bool) -> Received:
         """A pair of processes through these tests; all there are, where none are named yet."""
         started = time.monotonic()
         with ExitStack() as ending:
-            parties = [self._start(name, ending) for name in SIDES]
-            launch = LaunchInTurns(parties, self.limit, flip=flip, known=self.gathered.orders)
+            workers = [self._start(name, ending) for name in SIDES]
+            launch = LaunchInTurns(workers, self.limit, flip=flip, known=self.results.orders)
             alone = any(side.one_process for side in self._present(launch).values())
             self.starting = time.monotonic() - started
             if not alone:
-                heard = launch.run(self.gathered.tests if todo is None else todo)
-                self._note_files(heard)
-                return heard
+                received = launch.run(self.results.tests if todo is None else todo)
+                self._note_files(received)
+                return received
         self._learn_apart("the card serves one process at a time")
         return Received()
 
@@ -85,14 +85,14 @@ class Launches:
         """One side's process through these tests, while the other does not exist."""
         left = [t for t in tests if t not in into.lost]
         with ExitStack() as ending:
-            launch = LaunchInTurns([self._start(name, ending)], self.limit, flip=False, known=self.gathered.orders)
+            launch = LaunchInTurns([self._start(name, ending)], self.limit, flip=False, known=self.results.orders)
             self._present(launch)
-            heard = launch.run(left)
-        self._note_files(heard)
-        into.cases[name] |= heard.cases[name]
-        into.ended[name] |= heard.ended[name]
-        into.orders[name] |= heard.orders[name]
-        into.lost |= heard.lost
+            received = launch.run(left)
+        self._note_files(received)
+        into.cases[name] |= received.cases[name]
+        into.ended[name] |= received.ended[name]
+        into.orders[name] |= received.orders[name]
+        into.lost |= received.lost
 
     def _learn_apart(self, why: str) -> list[str]:
         """Ask each side for its tests by itself: none of them runs beside the other."""
@@ -101,15 +101,15 @@ class Launches:
                 launch = LaunchInTurns([self._start(name, ending)], self.limit, flip=False, known={})
                 self._present(launch)
                 self._note_files(launch.run(()))
-        self.gathered.apart |= dict.fromkeys(self.gathered.tests, why)
-        return self.gathered.tests
+        self.results.apart |= dict.fromkeys(self.results.tests, why)
+        return self.results.tests
 
     def _start(self, name: Name, ending: ExitStack) -> WorkerProcess:
         # Both sides of a launch hash alike, and those of the next otherwise: luck with it is not the code's.
-        seed = self.gathered.launches + 1
-        party = WorkerProcess(self.sides[name], self.arguments[name], self.place, seed)
-        ending.callback(party.end)
-        return party
+        seed = self.results.launches + 1
+        worker = WorkerProcess(self.sides[name], self.arguments[name], self.place, seed)
+        ending.callback(worker.end)
+        return worker
 
     def _present(self, launch: LaunchInTurns) -> Mapping[Name, Collected]:
         """Wait until all have collected; what is wrong by then is refused before anything is measured."""
@@ -124,18 +124,18 @@ class Launches:
                     f"sides must be measured by the one that is installed here. Do not install it in --setup; it is "
                     f"lent."
                 )
-        self.gathered.present(collected)
+        self.results.present(collected)
         imports.early(self.sides, {name: side.files for name, side in collected.items()})
         return collected
 
     def _unstarted(self, lost: WorkerLost) -> Exception:
-        label, output = lost.party.side.revision.label, lost.party.output()
-        code = lost.party.process.poll()
+        label, output = lost.worker.side.revision.label, lost.worker.output()
+        code = lost.worker.process.poll()
         what = f"pytest on {label} {lost.why} before it had collected its tests. Its last lines:\n{output}"
         if code == _WRONG_USAGE:
             return UsageError(what)
         return SessionError(what)
 
-    def _note_files(self, heard: Received) -> None:
+    def _note_files(self, received: Received) -> None:
         for name in SIDES:
-            self.files[name] |= heard.files[name]
+            self.files[name] |= received.files[name]

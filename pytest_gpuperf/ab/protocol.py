@@ -1,6 +1,6 @@
-"""What the conductor and a measuring process say to each other: one JSON document a line, over a socket of their own.
+"""What the controller and a measuring process say to each other: one JSON document a line, over a socket of their own.
 
-    process                          conductor
+    process                          controller
     Collected                  ->
                                <-    Tests          which, in this order
     Begins  (a test)           ->                   waits for the other side
@@ -143,7 +143,7 @@ class Channel:
 
 
 def receive(channel: Channel) -> ToWorker:
-    """What the conductor says next."""
+    """What the controller says next."""
     line = channel.line()
     return msgspec.json.decode(line or b"", type=ToWorker)
 

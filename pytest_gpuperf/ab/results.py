@@ -79,14 +79,14 @@ class Results:
         known = set(base) if self.only is None else set(base) & set(self.only.values())
         return [test for test in head if test in known]
 
-    def add(self, heard: Received, *, alone: bool) -> None:
+    def add(self, received: Received, *, alone: bool) -> None:
         """What one launch brought. A test that ran out of memory beside the other side is tried apart."""
-        for test, (name, why) in heard.lost.items():
+        for test, (name, why) in received.lost.items():
             self.out[test] = Out(name, why, broken=True)
         for name in SIDES[::-1]:  # head first: what it cannot do counts, whatever base cannot do
-            for test, order in heard.orders[name].items():
+            for test, order in received.orders[name].items():
                 self.orders[name].setdefault(test, order)
-            for test, ended in heard.ended[name].items():
+            for test, ended in received.ended[name].items():
                 if ended.outcome == "passed":
                     continue
                 if ended.outcome == "skipped":
@@ -95,7 +95,7 @@ class Results:
                     self.apart.setdefault(test, f"{name} ran out of memory beside {OTHER[name]}")
                 else:
                     self.out.setdefault(test, Out(name, ended.why, broken=ended.outcome == "failed"))
-        base, head = (heard.cases[name] for name in SIDES)
+        base, head = (received.cases[name] for name in SIDES)
         for case in base.keys() & head.keys():
             if alone or head[case].test not in self.apart:
                 before = self.pairs.get(case, Pair())
@@ -158,7 +158,7 @@ _MEMORY_MOVED = 0.02
 
 
 def judged(
-    gathered: Results,
+    results: Results,
     labels: Mapping[Name, str],
     rules: Rules,
     imported: tuple[str, ...],
@@ -168,13 +168,13 @@ def judged(
     invocation: Invocation | None = None,
 ) -> JudgedRun:
     """Everything that was compared, with what was not and why."""
-    verdicts = gathered.verdicts()
-    pairs = gathered.judged()
-    told = _uncompared(gathered)
+    verdicts = results.verdicts()
+    pairs = results.judged()
+    told = _uncompared(results)
     comparison = Comparison(
         baseline=labels["base"],
-        device=gathered.collected["head"].environment.device,
-        findings=tuple(_finding(pairs[name], verdict, gathered) for name, verdict in sorted(verdicts.items())),
+        device=results.collected["head"].environment.device,
+        findings=tuple(_finding(pairs[name], verdict, results) for name, verdict in sorted(verdicts.items())),
         new=told.new,
         vanished=told.vanished,
         rules=rules,
@@ -183,18 +183,18 @@ def judged(
             base=labels["base"],
             head=labels["head"],
             options=options,
-            launches=gathered.launches,
+            launches=results.launches,
             seconds=seconds,
             imported=imported,
-            apart=gathered.apart,
+            apart=results.apart,
             failed=told.failed,
             skipped=told.skipped,
             one_sided=told.one_sided,
         ),
     )
     run = Run(
-        environment=gathered.collected["head"].environment,
-        sessions=tuple(gathered.sessions),
+        environment=results.collected["head"].environment,
+        sessions=tuple(results.sessions),
         cases=tuple(
             msgspec.structs.replace(pair.head[0], measurements=_quiet([c.measurements[0] for c in pair.head]))
             for _, pair in sorted(pairs.items())
@@ -214,36 +214,36 @@ class _Uncompared:
     one_sided: dict[str, str]
 
 
-def _uncompared(gathered: Results) -> _Uncompared:
-    tests = {name: set(side.tests) for name, side in gathered.collected.items()}
-    errors = {name: side.errors for name, side in gathered.collected.items()}
+def _uncompared(results: Results) -> _Uncompared:
+    tests = {name: set(side.tests) for name, side in results.collected.items()}
+    errors = {name: side.errors for name, side in results.collected.items()}
     failed = {file: f"head: not collected: {why}" for file, why in errors["head"].items()}
     one_sided = {file: f"base: not collected: {why}" for file, why in errors["base"].items() if file not in failed}
     skipped: dict[str, str] = {}
-    for test, out in gathered.out.items():
+    for test, out in results.out.items():
         if out.side == "base":
             one_sided[test] = f"base: {out.why}"
         elif out.broken:
             failed[test] = f"head: {out.why}"
         else:
             skipped[test] = f"head: {out.why}"
-    single = gathered.single()
+    single = results.single()
     gone = {
         name: {test for test in tests[name] - tests[OTHER[name]] if not _in(test, errors[OTHER[name]])}
         for name in SIDES
     }
-    measured = {pair.head[0].test for pair in gathered.pairs.values()} | {case.partition("#")[0] for case in single}
+    measured = {pair.head[0].test for pair in results.pairs.values()} | {case.partition("#")[0] for case in single}
     one_sided |= {
         test: "nothing was measured on both sides"
-        for test in gathered.tests
-        if test not in gathered.out and test not in measured
+        for test in results.tests
+        if test not in results.out and test not in measured
     }
     return _Uncompared(
         new=tuple(sorted(gone["head"] | {case for case, name in single.items() if name == "head"})),
         vanished=tuple(
             sorted(
                 gone["base"]
-                | (skipped.keys() - gathered.skipped_by_both)
+                | (skipped.keys() - results.skipped_by_both)
                 | {c for c, n in single.items() if n == "base"}
             )
         ),
@@ -257,9 +257,9 @@ def _in(test: str, files: Mapping[str, str]) -> bool:
     return any(test.startswith(f"{file}::") for file in files)
 
 
-def _finding(pair: Pair, verdict: Verdict, gathered: Results) -> Finding:
+def _finding(pair: Pair, verdict: Verdict, results: Results) -> Finding:
     case = pair.head[0]
-    metric, tolerance = stated(merged(case.rule, gathered.override), "time")
+    metric, tolerance = stated(merged(case.rule, results.override), "time")
     base, head = ([c.measurements[0] for c in side] for side in (pair.base, pair.head))
     return Finding(
         case=case.id,

@@ -47,17 +47,17 @@ class LaunchInTurns:
 
     def __init__(
         self,
-        parties: Sequence[WorkerProcess],
+        workers: Sequence[WorkerProcess],
         limit: float,
         *,
         flip: bool,
         known: Mapping[Name, Mapping[str, Sequence[str]]],
     ) -> None:
-        self.parties = parties
+        self.workers = workers
         self.limit = limit
         self.flip = flip  # the second side begins
         self.known = known  # the measurements of each test, in order, where an earlier launch told
-        self.heard = Received()
+        self.received = Received()
 
     def collected(self) -> dict[Name, Collected]:
         """Wait until every side knows its tests.
@@ -66,15 +66,15 @@ class LaunchInTurns:
         """
         found: dict[Name, Collected] = {}
         losses: list[WorkerLost] = []
-        for party in self.parties:
+        for worker in self.workers:
             try:
-                message = party.hear(self.limit)
+                message = worker.receive(self.limit)
             except WorkerLost as lost:
                 losses.append(lost)
                 continue
             assert isinstance(message, Collected), message
-            found[party.name] = message
-            self.heard.files[party.name] = dict(message.files)
+            found[worker.name] = message
+            self.received.files[worker.name] = dict(message.files)
         if losses and not any(side.one_process for side in found.values()):
             raise losses[0]
         return found
@@ -83,99 +83,99 @@ class LaunchInTurns:
         """Measure these tests, one after the other; a side that is lost ends the launch at that test."""
         test = ""
         try:
-            for party in self.parties:
-                party.tell(Tests(run=tuple(tests)))
+            for worker in self.workers:
+                worker.send(Tests(run=tuple(tests)))
             for test in tests:
                 self._run_test(test)
-            for party in self.parties:
-                message = party.hear(self.limit)
+            for worker in self.workers:
+                message = worker.receive(self.limit)
                 assert isinstance(message, Finished), message
-                self.heard.files[party.name] |= message.files
-            for party in self.parties:  # together: what a process does at its end is its own
-                party.leave()
+                self.received.files[worker.name] |= message.files
+            for worker in self.workers:  # together: what a process does at its end is its own
+                worker.leave()
         except WorkerLost as lost:
-            self.heard.lost[test] = lost.party.name, lost.why
-        return self.heard
+            self.received.lost[test] = lost.worker.name, lost.why
+        return self.received
 
     def _run_test(self, test: str) -> None:
-        for party in self.parties:
-            self._expect_begin(party, test)
-        for party in self.parties:
-            party.tell(Go())
-        running, arrived = list(self.parties), dict[Name, Arrived]()
+        for worker in self.workers:
+            self._expect_begin(worker, test)
+        for worker in self.workers:
+            worker.send(Go())
+        running, arrived = list(self.workers), dict[Name, Arrived]()
         while running or arrived:
             if running:
-                party, message = self._next(running)
-                running.remove(party)
+                worker, message = self._next(running)
+                running.remove(worker)
                 if isinstance(message, Arrived):
-                    arrived[party.name] = message
-                    self.heard.orders[party.name].setdefault(test, []).append(message.case)
+                    arrived[worker.name] = message
+                    self.received.orders[worker.name].setdefault(test, []).append(message.case)
                 elif isinstance(message, Ended):
-                    self.heard.ended[party.name][test] = message
+                    self.received.ended[worker.name][test] = message
                 else:
-                    raise WorkerLost(party, f"said {type(message).__name__} out of turn")
+                    raise WorkerLost(worker, f"said {type(message).__name__} out of turn")
                 continue
             running = self._together(test, arrived)
 
     def _together(self, test: str, arrived: dict[Name, Arrived]) -> list[WorkerProcess]:
         """All that have not ended wait before a measurement: let those measure that can. Gives who goes on."""
-        parties = [p for p in self.parties if p.name in arrived]
+        workers = [p for p in self.workers if p.name in arrived]
         cases = {a.case for a in arrived.values()}
-        if len(parties) == len(self.parties) and len(cases) == 1:
-            self._take_turns(parties, max(a.budget for a in arrived.values()))
-            for party in parties:  # nobody went on while the other still had its turn
-                party.tell(Go())
+        if len(workers) == len(self.workers) and len(cases) == 1:
+            self._take_turns(workers, max(a.budget for a in arrived.values()))
+            for worker in workers:  # nobody went on while the other still had its turn
+                worker.send(Go())
             arrived.clear()
-            return parties
-        alone = [p for p in parties if not self._awaits(p, test, arrived)] or parties[-1:]
-        for party in alone:
-            party.tell(Alone())
-            del arrived[party.name]
+            return workers
+        alone = [p for p in workers if not self._awaits(p, test, arrived)] or workers[-1:]
+        for worker in alone:
+            worker.send(Alone())
+            del arrived[worker.name]
         return alone
 
-    def _awaits(self, party: WorkerProcess, test: str, arrived: Mapping[Name, Arrived]) -> bool:
+    def _awaits(self, worker: WorkerProcess, test: str, arrived: Mapping[Name, Arrived]) -> bool:
         """Whether the other side is going to come to the measurement that this one waits for."""
-        other = OTHER[party.name]
+        other = OTHER[worker.name]
         order = self.known[other].get(test, ())
         if other not in arrived or arrived[other].case not in order:
             return False
-        return arrived[party.name].case in order[order.index(arrived[other].case) :]
+        return arrived[worker.name].case in order[order.index(arrived[other].case) :]
 
-    def _take_turns(self, parties: Sequence[WorkerProcess], budget: float) -> None:
+    def _take_turns(self, workers: Sequence[WorkerProcess], budget: float) -> None:
         """Blocks in turns, the order flipped every round; what a side does after its last block is its turn too."""
         started, rounds = time.monotonic(), 0
-        measuring = list(parties)
+        measuring = list(workers)
         while measuring:
-            long = time.monotonic() - started > budget * len(parties) and rounds >= FEWEST_ROUNDS
-            last = rounds == ROUNDS or long or (rounds > 0 and len(measuring) < len(parties))
+            long = time.monotonic() - started > budget * len(workers) and rounds >= FEWEST_ROUNDS
+            last = rounds == ROUNDS or long or (rounds > 0 and len(measuring) < len(workers))
             flipped = (rounds % 2 == 1) != self.flip
-            for party in measuring[::-1] if flipped else list(measuring):
-                party.tell(Enough() if last else Go())
-                message = party.hear(self.limit)
+            for worker in measuring[::-1] if flipped else list(measuring):
+                worker.send(Enough() if last else Go())
+                message = worker.receive(self.limit)
                 if isinstance(message, Paused):
                     continue
                 if isinstance(message, Measured):
-                    self.heard.cases[party.name][message.case.id] = message.case
+                    self.received.cases[worker.name][message.case.id] = message.case
                 elif not isinstance(message, Dropped):
-                    raise WorkerLost(party, f"said {type(message).__name__} out of turn")
-                measuring.remove(party)
+                    raise WorkerLost(worker, f"said {type(message).__name__} out of turn")
+                measuring.remove(worker)
             rounds += 1
 
-    def _expect_begin(self, party: WorkerProcess, test: str) -> None:
-        message = party.hear(self.limit)
+    def _expect_begin(self, worker: WorkerProcess, test: str) -> None:
+        message = worker.receive(self.limit)
         if not isinstance(message, Begins) or message.test != test:
-            raise WorkerLost(party, f"ended before {test}" if isinstance(message, Finished) else f"said {message}")
+            raise WorkerLost(worker, f"ended before {test}" if isinstance(message, Finished) else f"said {message}")
 
     def _next(self, running: Sequence[WorkerProcess]) -> tuple[WorkerProcess, FromWorker]:
         """The first message of any of them."""
-        for party in running:
-            if party.channel.ready:
-                return party, party.hear(self.limit)
+        for worker in running:
+            if worker.channel.ready:
+                return worker, worker.receive(self.limit)
         with selectors.DefaultSelector() as selector:
-            for party in running:
-                selector.register(party.channel, selectors.EVENT_READ, party)
+            for worker in running:
+                selector.register(worker.channel, selectors.EVENT_READ, worker)
             ready = selector.select(self.limit)
         if not ready:
             raise WorkerLost(running[0], f"said nothing for {self.limit:.0f} s and was stopped")
-        party: WorkerProcess = ready[0][0].data
-        return party, party.hear(self.limit)
+        worker: WorkerProcess = ready[0][0].data
+        return worker, worker.receive(self.limit)

@@ -1,4 +1,4 @@
-"""One measuring process, as the conductor sees it: started, listened to, and ended whatever happens."""
+"""One measuring process, as the controller sees it: started, listened to, and ended whatever happens."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LEAVE_WITHIN = 30.0  # seconds between the last test and the end of the process
 _OURS = ("--continue-on-collection-errors", "--maxfail=0")  # one broken file or test must not hide the others
 
 
-class WorkerLost(Exception):  # noqa: N818 - the conductor goes on without it
+class WorkerLost(Exception):  # noqa: N818 - the controller goes on without it
     """A process that says nothing any more: it died, or it hangs."""
 
-    def __init__(self, party: WorkerProcess, why: str) -> None:
+    def __init__(self, worker: WorkerProcess, why: str) -> None:
         super().__init__(why)
-        self.party = party
+        self.worker = worker
         self.why = why
 
 
@@ -52,20 +52,20 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is the conductor's to handle
+            start_new_session=True,  # Ctrl-C is the controller's to handle
             pass_fds=[theirs.fileno()],
         )
         theirs.close()
         self.channel = Channel(ours)
 
-    def tell(self, message: ToWorker) -> None:
+    def send(self, message: ToWorker) -> None:
         """Say something; a process that is gone is lost."""
         try:
             self.channel.send(message)
         except Disconnected:
             raise WorkerLost(self, self._epitaph()) from None
 
-    def hear(self, limit: float) -> FromWorker:
+    def receive(self, limit: float) -> FromWorker:
         """What it says next, within so many seconds."""
         try:
             line = self.channel.line(limit)

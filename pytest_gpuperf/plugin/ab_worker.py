@@ -1,4 +1,4 @@
-"""The side of a comparison of two revisions that runs in pytest: it measures in turns, as its conductor says."""
+"""The side of a comparison of two revisions that runs in pytest: it measures in turns, as its controller says."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ T = TypeVar("T", bound=ToWorker)
 _WARM = 1e-3  # seconds called untimed at the start of a turn: the other side has used the caches meanwhile ...
 _WARM_CALLS = 2  # ... and at least so many calls
 _BLOCK_SPANS = 16
-_NEVER = -1.0  # a precision no measurement reaches: the conductor ends it
-_ABANDONED = 70  # exit code of a process whose conductor is gone
+_NEVER = -1.0  # a precision no measurement reaches: the controller ends it
+_ABANDONED = 70  # exit code of a process whose controller is gone
 
 
 def join(turns: Turns) -> Channel:
@@ -52,7 +52,7 @@ def refuse_distribution(config: pytest.Config) -> None:
 
 
 class WorkerStart:
-    """What there is of a partner before its session has a device: the end of its socket, and what failed to collect."""
+    """What there is of a worker before its session has a device: the end of its socket, and what failed to collect."""
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
@@ -76,7 +76,7 @@ class Worker:
         self.outcomes: dict[str, protocol.Ended] = {}
 
     def present(self, session: pytest.Session) -> None:
-        """Say what was collected, and keep of it what the conductor wants, in its order."""
+        """Say what was collected, and keep of it what the controller wants, in its order."""
         from pytest_gpuperf.records.model import Scope
 
         header = self.recorder.run(Scope()).sessions[0]
@@ -140,7 +140,7 @@ class Worker:
             return self.recorder.run_once(fn, arguments, items)
         try:
             plan = Plan(
-                budget=86400,  # the conductor's to watch: in this time the other side measures too
+                budget=86400,  # the controller's to watch: in this time the other side measures too
                 warmup_seconds=Plan(budget=settings.budget).warmup_cap,
                 precision=_NEVER,
                 block_spans=_BLOCK_SPANS,
@@ -171,7 +171,7 @@ class Worker:
         return pace
 
     def _told(self, *kinds: type[T]) -> T:
-        """What the conductor says; without one there is nothing to live for."""
+        """What the controller says; without one there is nothing to live for."""
         try:
             message = receive(self.channel)
         except Disconnected:

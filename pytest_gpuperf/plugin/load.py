@@ -100,7 +100,7 @@ class GpuPerfLoad:
         __tracebackhide__ = True
         take = _taking(server, workload, plan, disabled=self._suite.settings.disable)
         suite, recorder = self._suite, self._suite.recorder
-        if suite.partner is not None:
+        if suite.worker is not None:
             pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
         if suite.settings.disable or plan.rate is not None:
             return _load_of(take(recorder.session))

@@ -67,12 +67,12 @@ class Recorder:
     memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
     def __post_init__(self) -> None:
-        self.truth = Observer.of(self.chosen)
+        self.observer = Observer.of(self.chosen)
         self.unmeasured = dict.fromkeys(self.tests, "not run: the session stopped before it")
 
     def test_begins(self) -> None:
         """Before its fixtures make anything."""
-        self.memory_before = self.truth.prover.memory_before(self.chosen.memory)
+        self.memory_before = self.observer.prover.memory_before(self.chosen.memory)
 
     def read_canaries(self, *, last: bool = False) -> None:
         """Time the fixed work once more: at the start, between cases and at the end. Short cases share a reading."""
@@ -132,7 +132,7 @@ class Recorder:
         def told(measured: Measurement, health: Health | None) -> Measurement:
             held = (fn, arguments)
             before, allocated = self.memory_before, self.chosen.memory.allocated()
-            full = self.truth.told(measured, workload.call, held, health, before, energy=settings.energy)
+            full = self.observer.told(measured, workload.call, held, health, before, energy=settings.energy)
             return charged(full, allocated, before, held)
 
         with unwatched():
@@ -146,7 +146,7 @@ class Recorder:
                 memory=self.chosen.memory,
                 session=self.name_of(repeat),
                 pace=None if paced is None else paced(workload.call),
-                watch=self.truth.watch(),
+                watch=self.observer.watch(),
                 seen=self.seen,
                 told=told,
             )
@@ -157,7 +157,7 @@ class Recorder:
     ) -> Case:
         """The case with what one call more runs, untimed."""
         workload = workload_call(fn, arguments, Plan(cache=settings.cache), self.chosen)
-        profile = self.truth.profile(case.measurements[-1], workload.call, (fn, arguments))
+        profile = self.observer.profile(case.measurements[-1], workload.call, (fn, arguments))
         return msgspec.structs.replace(case, profile=profile)
 
     def run_once(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:

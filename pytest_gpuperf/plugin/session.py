@@ -52,7 +52,7 @@ def prepare(config: pytest.Config) -> None:
 
             refused(lambda: ab_worker.refuse_distribution(config))
             config.stash[WORKER_START] = ab_worker.WorkerStart(order.turns)
-            config.pluginmanager.register(config.stash[WORKER_START], "gpuperf-arrival")
+            config.pluginmanager.register(config.stash[WORKER_START], "gpuperf-worker-start")
     elif settings.ab is not None:
         from pytest_gpuperf.plugin import ab_worker
 
@@ -97,7 +97,7 @@ def begin(session: pytest.Session) -> None:
 
         compared = refused(lambda: ABSession(config, settings))
         compared.keep_measuring(session)
-        config.pluginmanager.register(compared, "gpuperf-compared")
+        config.pluginmanager.register(compared, "gpuperf-ab")
         return
     arrival: WorkerStart | None = config.stash.get(WORKER_START, None)
     if config.getoption("collectonly") or not (items or settings.compare or arrival):
@@ -107,9 +107,9 @@ def begin(session: pytest.Session) -> None:
     if arrival is not None:
         from pytest_gpuperf.plugin import ab_worker
 
-        suite.partner = ab_worker.Worker(arrival, suite.recorder, require_proof=settings.require_proof)
-        suite.partner.present(session)
-        config.pluginmanager.register(suite.partner, "gpuperf-partner")
+        suite.worker = ab_worker.Worker(arrival, suite.recorder, require_proof=settings.require_proof)
+        suite.worker.present(session)
+        config.pluginmanager.register(suite.worker, "gpuperf-worker")
     if not suite.shared:
         config.pluginmanager.register(suite, "gpuperf-suite")
         suite.announce()
@@ -229,7 +229,7 @@ def device(request: pytest.FixtureRequest) -> Gpu:
 
 def power(request: pytest.FixtureRequest) -> GpuPower:
     """What the fixture `gpu_power` gives a test."""
-    return _suite_of(request).recorder.truth.power
+    return _suite_of(request).recorder.observer.power
 
 
 class GpuperfSession:
@@ -246,7 +246,7 @@ class GpuperfSession:
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
         self.passed: set[str] = set()  # tests whose call did ...
         self.called: set[str] = set()  # ... and those that measured something in it
-        self.partner: Worker | None = None  # measures in turns with another process
+        self.worker: Worker | None = None  # measures in turns with another process
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None
         self.page: Path | None = None  # the report that was written to look at
@@ -293,8 +293,8 @@ class GpuperfSession:
             refuse_wrong(fn)
         if self.settings.disable:
             return self.recorder.run_once(fn, arguments, items)
-        if self.partner is not None:
-            return self.partner.measure(item, fn, arguments, items, name, settings)
+        if self.worker is not None:
+            return self.worker.measure(item, fn, arguments, items, name, settings)
         if self.looks:
             looked = self.recorder.run_warm(fn, arguments, items)
             case = self.recorder.case_of(item, name, settings, (looked,))
@@ -365,7 +365,7 @@ class GpuperfSession:
         session.exitstatus = status
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.partner is not None:  # the conductor tells it
+        if self.worker is not None:  # the controller tells it
             return
         from pytest_gpuperf.plugin.summary import write_summary
 

@@ -18,7 +18,7 @@ VARIABLE = "GPUPERF_SESSION"
 
 
 class Turns(msgspec.Struct, frozen=True, kw_only=True):
-    """Measure in turns with another process: what the conductor of both says comes over a socket."""
+    """Measure in turns with another process: what the controller of both says comes over a socket."""
 
     socket: int  # the file descriptor of this end
     tree: str  # the folder of the revision under test

@@ -50,8 +50,8 @@ def until(condition, seconds=20.0):
 
 
 @pytest.fixture
-def conductor(temporary):
-    """A conductor with a child on a leash, and the child's own, which left their group."""
+def controller(temporary):
+    """A controller with a child on a leash, and the child's own, which left their group."""
     process = subprocess.Popen([sys.executable, "-c", CONDUCTOR], stdout=subprocess.PIPE, text=True)
     stray = int(process.stdout.readline())
     yield process, stray
@@ -88,19 +88,19 @@ def test_being_asked_to_end_is_an_exception_that_clears_up(temporary, tmp_path, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_takes_every_process_along(temporary, conductor, number):
-    process, stray = conductor
+def test_a_signal_takes_every_process_along(temporary, controller, number):
+    process, stray = controller
     process.send_signal(number)
     assert process.wait(30) != 0
     assert until(lambda: not alive(stray))
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_conductor_left_is_swept_by_the_next(temporary, tmp_path, conductor):
-    process, stray = conductor
+def test_what_a_killed_conductor_left_is_swept_by_the_next(temporary, tmp_path, controller):
+    process, stray = controller
     (left,) = temporary.iterdir()
     with workplace(tmp_path / "project"):
-        assert left.exists()  # its conductor lives
+        assert left.exists()  # its controller lives
         assert alive(stray)
     process.kill()
     process.wait()
@@ -141,7 +141,7 @@ def test_several_at_once_leave_each_others_folders_alone(temporary):
 
 
 def left_behind(temporary, name="left", *, lock=True):
-    """A folder as a killed conductor leaves it."""
+    """A folder as a killed controller leaves it."""
     folder = temporary / f"gpuperf-ab-{os.getuid()}-{name}"
     folder.mkdir(0o700)
     if lock:
