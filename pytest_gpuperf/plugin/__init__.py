@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.plugin import collection, servers, settings
-from pytest_gpuperf.plugin import session as ours
+from pytest_gpuperf.plugin import collection, opening, servers, settings
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
@@ -36,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (GPU_MARKER, GPUPERF_MARKER):
         config.addinivalue_line("markers", marker)
-    ours.prepare(config)
+    opening.prepare(config)
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
@@ -62,11 +61,11 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours.keep_ordered(config, items)
+    opening.keep_ordered(config, items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    ours.begin(session)
+    opening.begin(session)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,33 +76,46 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture
 def gpuperf(request: pytest.FixtureRequest) -> Generator[GpuPerf]:
     """Measure a workload: ``gpuperf(fn, *args, items=1, name=None, energy=None) -> Measurement``."""
-    yield ours.fixture(request)
-    ours.refuse_silence(request)
+    from pytest_gpuperf.plugin.fixtures import GpuPerf, refuse_silence, session_of
+
+    yield GpuPerf(request.node, session_of(request))
+    refuse_silence(request)
 
 
 @pytest.fixture
 def gpuperf_load(request: pytest.FixtureRequest) -> Generator[GpuPerfLoad]:
     """Load a server: ``gpuperf_load(server, workload, batch=1, concurrency=16, requests=200) -> Load``."""
-    yield ours.load(request)
-    ours.refuse_silence(request)
+    from pytest_gpuperf.plugin.fixtures import refuse_silence, session_of
+    from pytest_gpuperf.plugin.load import GpuPerfLoad
+
+    yield GpuPerfLoad(request.node, session_of(request))
+    refuse_silence(request)
 
 
 @pytest.fixture
 def cuda_timer(request: pytest.FixtureRequest) -> CudaTimer:
     """Time a stretch of GPU work: ``with cuda_timer() as span: ...`` or ``cuda_timer.time(fn, *args)``."""
-    return ours.timer(request)
+    from pytest_gpuperf.measure.timer import CudaTimer
+    from pytest_gpuperf.plugin.fixtures import session_of
+
+    return CudaTimer(session_of(request).recorder.chosen.clock)
 
 
 @pytest.fixture
 def gpu(request: pytest.FixtureRequest) -> Gpu:
     """Know the device, and assert what it does: ``gpu.assert_executed(fn, *args)``, ``gpu.assert_not_throttled()``."""
-    return ours.device(request)
+    from pytest_gpuperf.measure.gpu import Gpu
+    from pytest_gpuperf.plugin.fixtures import session_of
+
+    return Gpu(session_of(request).recorder.chosen)
 
 
 @pytest.fixture
 def gpu_power(request: pytest.FixtureRequest) -> GpuPower:
     """Measure energy: ``with gpu_power() as window: ...`` and then ``window.joules``, ``window.mean_watts``."""
-    return ours.power(request)
+    from pytest_gpuperf.plugin.fixtures import session_of
+
+    return session_of(request).recorder.observer.power
 
 
 @pytest.fixture

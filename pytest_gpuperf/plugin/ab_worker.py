@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +23,7 @@ from pytest_gpuperf.plugin.proof import refuse_unproven
 
 if TYPE_CHECKING:
     from pytest_gpuperf.plugin.recorder import Recorder
-    from pytest_gpuperf.plugin.settings import TestSettings
+    from pytest_gpuperf.plugin.ways import Asked
     from pytest_gpuperf.records.model import Measurement
     from pytest_gpuperf.sessions.order import Turns
 
@@ -123,18 +123,11 @@ class Worker:
     def pytest_sessionfinish(self) -> None:
         self.channel.send(protocol.Finished(files=self._imported()))
 
-    def measure(
-        self,
-        item: pytest.Item,
-        fn: Callable[..., object],
-        arguments: tuple[Any, ...],
-        items: int,
-        name: str | None,
-        settings: TestSettings,
-    ) -> Measurement:
+    def measure(self, asked: Asked) -> Measurement:
         """Measure in turns; what the other side does not measure is called once, and not timed."""
         __tracebackhide__ = True
-        case = self.recorder.id_of(item, name, settings)
+        fn, arguments, items, settings = asked.fn, asked.arguments, asked.items, asked.settings
+        case = self.recorder.id_of(asked.item, asked.name, settings)
         self.channel.send(protocol.Arrived(case=case, budget=settings.budget))
         if isinstance(self._told(protocol.Go, protocol.Alone), protocol.Alone):
             return self.recorder.run_once(fn, arguments, items)
@@ -151,7 +144,7 @@ class Worker:
         except BaseException:
             self._turn_ends(protocol.Dropped(case=case))
             raise
-        self._turn_ends(protocol.Measured(case=self.recorder.case_of(item, name, settings, (measured,))))
+        self._turn_ends(protocol.Measured(case=self.recorder.case_of(asked.item, asked.name, settings, (measured,))))
         return measured
 
     def _turn_ends(self, message: protocol.Measured | protocol.Dropped) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 import pytest
 
 from pytest_gpuperf.errors import UsageError, WorkloadError
+from pytest_gpuperf.plugin.progress import phase_named
+from pytest_gpuperf.plugin.session import SESSION
 from pytest_gpuperf.plugin.settings import of_test
+from pytest_gpuperf.plugin.ways import Asked
 
 if TYPE_CHECKING:
     from pytest_gpuperf.parity import Parity, Tensor
@@ -32,13 +36,13 @@ class GpuPerf:
     """Measures, records and has compared what a test gives it."""
 
     _item: pytest.Item
-    _suite: GpuperfSession
+    _session: GpuperfSession
     _names: set[str | None] = field(default_factory=set[str | None])
 
     @property
     def device(self) -> str:
         """Where workloads belong, as torch names it: "cuda:0" or "cpu"."""
-        chosen = self._suite.recorder.chosen
+        chosen = self._session.recorder.chosen
         return "cpu" if chosen.index is None else f"cuda:{chosen.index}"
 
     def __call__(
@@ -55,13 +59,16 @@ class GpuPerf:
         to five seconds more. Keyword arguments of the workload go through `functools.partial`.
         """
         __tracebackhide__ = True
-        self._suite.called.add(self._item.nodeid)
+        self._session.called.add(self._item.nodeid)
         try:
             self._check(fn, items, name)
-            settings = of_test(self._item, self._suite.settings)
+            settings = of_test(self._item, self._session.settings)
             if energy is not None:
                 settings = replace(settings, energy=energy)
-            return self._suite.measure(self._item, fn, args, items, name, settings)
+            if self._session.settings.parity_first:
+                refuse_wrong(fn)
+            with phase_named():
+                return self._session.way.measure(Asked(self._item, fn, args, items, name, settings))
         except UsageError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         except WorkloadError as error:
@@ -127,6 +134,30 @@ def refuse_uncalled(fn: object) -> None:
 
 def _is_lazy(call: object) -> bool:
     return any(call is lazy for lazy in LAZY)
+
+
+def session_of(request: pytest.FixtureRequest) -> GpuperfSession:
+    """The session of a test that asks for one of our fixtures."""
+    session = request.config.stash[SESSION]
+    if session.shared:
+        pytest.fail(
+            "gpuperf does not measure under pytest-xdist: the workers would share one device and slow each other "
+            "down. Run the performance tests without it: pytest -n 0 (or -p no:xdist)",
+            pytrace=False,
+        )
+    return session
+
+
+def refuse_silence(request: pytest.FixtureRequest) -> None:
+    """A test that asks to measure, passes and has measured nothing looks like a guard and is none."""
+    test, session = request.node.nodeid, request.config.stash[SESSION]
+    if test not in session.passed or test in session.called or session.started_for_us:
+        return
+    session.called.add(test)  # said once, where it asks for both fixtures
+    text = f"{test} asks for gpuperf and measures nothing. Call gpuperf(fn, *args) in it, or drop the fixture."
+    if session.settings.strict:
+        pytest.fail(f"{text} (--gpuperf-strict)", pytrace=False)
+    warnings.warn(pytest.PytestWarning(text), stacklevel=1)
 
 
 class ParityCheck:

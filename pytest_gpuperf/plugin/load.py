@@ -27,7 +27,7 @@ class GpuPerfLoad:
     """Loads a server for a test; records it and has it compared."""
 
     _item: pytest.Item
-    _suite: GpuperfSession
+    _session: GpuperfSession
     _names: set[str | None] = field(default_factory=set[str | None])
 
     def __call__(
@@ -55,7 +55,7 @@ class GpuPerfLoad:
         __tracebackhide__ = True
         from pytest_gpuperf.serving.load_server import LoadPlan
 
-        self._suite.called.add(self._item.nodeid)
+        self._session.called.add(self._item.nodeid)
         if name in self._names:
             pytest.fail(
                 f"{self._item.nodeid} loads twice under the same name, so the two cannot be told apart. Give each its "
@@ -65,7 +65,7 @@ class GpuPerfLoad:
         self._names.add(name)
         try:
             refuse_unwritable_name(self._item, name)
-            settings = of_test(self._item, self._suite.settings)
+            settings = of_test(self._item, self._session.settings)
             plan = LoadPlan(
                 batch=batch,
                 concurrency=concurrency,
@@ -87,7 +87,7 @@ class GpuPerfLoad:
             return workload
         from pytest_gpuperf.models import load
 
-        return load(workload, self._suite.settings.scale)
+        return load(workload, self._session.settings.scale)
 
     def _measure(
         self,
@@ -98,17 +98,17 @@ class GpuPerfLoad:
         settings: TestSettings,
     ) -> Load:
         __tracebackhide__ = True
-        take = _taking(server, workload, plan, disabled=self._suite.settings.disable)
-        suite, recorder = self._suite, self._suite.recorder
-        if suite.worker is not None:
+        take = _taking(server, workload, plan, disabled=self._session.settings.disable)
+        session, recorder = self._session, self._session.recorder
+        if session.in_turns:
             pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
-        if suite.settings.disable or plan.rate is not None:
+        if session.settings.disable or plan.rate is not None:
             return _load_of(take(recorder.session))
         recorder.read_canaries()
         first = take(recorder.session)
-        refuse_unproven(first, recorder.chosen, require=suite.settings.require_proof)
+        refuse_unproven(first, recorder.chosen, require=session.settings.require_proof)
         case = recorder.case_of(self._item, name, settings, (first,))
-        while suite.gate is not None and suite.gate.wants_repeat(recorder, case):
+        while session.gate is not None and session.gate.wants_repeat(recorder, case):
             repeat = len(case.measurements)
             recorder.repeats = max(recorder.repeats, repeat)
             again = take(recorder.name_of(repeat))

@@ -108,7 +108,7 @@ class ServerFactory:
 
 def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFactory]:
     """What the fixtures give; when the module's tests have run nothing of it is left."""
-    from pytest_gpuperf.plugin.session import SETTINGS
+    from pytest_gpuperf.plugin.settings import SETTINGS
 
     config = request.config
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{kind}-servers")

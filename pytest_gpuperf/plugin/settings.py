@@ -56,6 +56,9 @@ class Settings:
     disable: bool
 
 
+SETTINGS = pytest.StashKey[Settings]()
+
+
 @dataclass(frozen=True)
 class TestSettings:
     """What holds for one test."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from pytest_gpuperf.plugin.progress import progress_of
 from pytest_gpuperf.records.units import many
 from pytest_gpuperf.reports.annotations import deliver, github_annotations
 from pytest_gpuperf.reports.formats import terminal_width
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
     from pytest_gpuperf.records.model import Case
 
 
-def write_reports(suite: GpuperfSession) -> None:
+def write_reports(session: GpuperfSession) -> None:
     """Write what can be made of this session; FileError where a file cannot be written."""
-    settings, run = suite.settings, suite.run
-    if suite.started_for_us or settings.disable or run is None or not (run.cases or suite.gate):
+    settings, run = session.settings, session.run
+    if session.started_for_us or settings.disable or run is None or not (run.cases or session.gate):
         return
-    deliver(run, suite.gate.judged if suite.gate else None, markdown=settings.markdown, csv=settings.csv)
+    deliver(run, session.gate.judged if session.gate else None, markdown=settings.markdown, csv=settings.csv)
     if settings.html is not None:
         from pytest_gpuperf.reports.html.page import Subject
         from pytest_gpuperf.reports.html.rendering import write_html
 
-        gate = suite.gate
+        gate = session.gate
         judged, baseline = (gate.judged, gate.baseline) if gate else (None, None)
-        suite.page = write_html(settings.html, Subject(run=run, judged=judged, baseline=baseline))
+        session.page = write_html(settings.html, Subject(run=run, judged=judged, baseline=baseline))
 
 
-def write_annotations(reporter: pytest.TerminalReporter, suite: GpuperfSession) -> None:
+def write_annotations(reporter: pytest.TerminalReporter, session: GpuperfSession) -> None:
     """Print GitHub's commands, each on a line of its own."""
-    judged = suite.gate.judged if suite.gate else None
-    if judged is not None and not suite.started_for_us:
-        for line in github_annotations(judged, suite.config.rootpath):
+    judged = session.gate.judged if session.gate else None
+    if judged is not None and not session.started_for_us:
+        for line in github_annotations(judged, session.config.rootpath):
             reporter.ensure_newline()
             reporter.write_line(line)
 
@@ -72,44 +73,61 @@ def _tell(described: _Described, properties: Sequence[tuple[str, str]]) -> None:
     described.user_properties = [*(p for p in described.user_properties if p[0] not in told), *properties]
 
 
-def write_opening(reporter: pytest.TerminalReporter, suite: GpuperfSession) -> None:
+class Summary:
+    """Says at the start what is measured on, and at the end what was found."""
+
+    def __init__(self, session: GpuperfSession) -> None:
+        self._session = session
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            write_opening(reporter, session)
+            progress = progress_of(session.config, len(session.recorder.tests))
+            if progress is not None:
+                session.config.pluginmanager.register(progress, "gpuperf-progress")
+                session.recorder.seen = progress.sampled
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        write_summary(terminalreporter, self._session)
+
+
+def write_opening(reporter: pytest.TerminalReporter, session: GpuperfSession) -> None:
     """Say on what device, and against what, before the first test runs."""
-    line = f"gpuperf: {suite.recorder.chosen.device.name}, timed by the {suite.recorder.chosen.clock.name} clock"
-    if suite.settings.disable:
+    line = f"gpuperf: {session.recorder.chosen.device.name}, timed by the {session.recorder.chosen.clock.name} clock"
+    if session.settings.disable:
         line += "; disabled: each workload runs once, nothing is measured"
-    elif suite.gate is not None:
-        line += f"; judged against {suite.gate.name} ({many(len(suite.gate.baseline.cases), 'case')})"
+    elif session.gate is not None:
+        line += f"; judged against {session.gate.name} ({many(len(session.gate.baseline.cases), 'case')})"
     reporter.write_line(line)
-    passed_over = suite.recorder.chosen.passed_over
+    passed_over = session.recorder.chosen.passed_over
     if passed_over is not None:
         reporter.write_line(f"gpuperf: this machine has an NVIDIA card, which is not used: {passed_over}", yellow=True)
 
 
-def write_summary(reporter: pytest.TerminalReporter, suite: GpuperfSession) -> None:
+def write_summary(reporter: pytest.TerminalReporter, session: GpuperfSession) -> None:
     """The table of all cases, the problems, and where the run was saved."""
-    judged = suite.gate.judged if suite.gate else None
+    judged = session.gate.judged if session.gate else None
     width = terminal_width()
     if judged is not None:
         reporter.section("gpuperf")
         reporter.write_line(render_table(judged.comparison, judged.run, width))
         if judged.reference is not None:
             reporter.write_line("\n" + render_reference(judged.reference, width))
-    elif suite.run is not None and suite.run.cases and not suite.settings.disable:
+    elif session.run is not None and session.run.cases and not session.settings.disable:
         reporter.section("gpuperf")
-        reporter.write_line(render_table(None, suite.run, width))
-    for problem in problems(suite):
+        reporter.write_line(render_table(None, session.run, width))
+    for problem in problems(session):
         for line in f"gpuperf: {problem}".split("\n"):
             reporter.write_line(inert(visible(line)), red=True)
-    if suite.saved is not None:
-        reporter.write_line(f"gpuperf: recorded {many(len(suite.saved.cases), 'case')} in {suite.settings.save}")
-    if suite.page is not None:
-        reporter.write_line(f"gpuperf: report in {suite.page}")
-    write_annotations(reporter, suite)
+    if session.saved is not None:
+        reporter.write_line(f"gpuperf: recorded {many(len(session.saved.cases), 'case')} in {session.settings.save}")
+    if session.page is not None:
+        reporter.write_line(f"gpuperf: report in {session.page}")
+    write_annotations(reporter, session)
 
 
-def problems(suite: GpuperfSession) -> Iterator[str]:
+def problems(session: GpuperfSession) -> Iterator[str]:
     """Why the session fails, beyond what failed tests say."""
-    if suite.gate is not None and suite.gate.judged is not None:
-        yield from suite.gate.judged.problems
-    if suite.failure is not None:
-        yield str(suite.failure)
+    if session.gate is not None and session.gate.judged is not None:
+        yield from session.gate.judged.problems
+    if session.failure is not None:
+        yield str(session.failure)

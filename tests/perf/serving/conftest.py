@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.plugin.session import SETTINGS
+from pytest_gpuperf.plugin.settings import SETTINGS
 
 MODEL = "ViT-B-32"
 BACKENDS = ("torch", "triton-onnx")
