@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_gpuperf.plugin.session import SETTINGS
+from pytest_gpuperf.plugin.settings import SETTINGS
 from pytest_gpuperf.plugin.settings import Settings
 
 

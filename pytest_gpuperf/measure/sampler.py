@@ -117,11 +117,20 @@ def measure(
         workload = PreparedCall(workload)
     try:
         with collector_off():
-            patience = Patience(plan.slowdown_waits)
-            measurement = _measure(workload, items, plan, clock, memory, session, pace, watch, seen, patience)
+            sampler = Sampler(
+                workload=workload,
+                plan=plan,
+                clock=clock,
+                memory=memory,
+                watch=watch,
+                pace=pace,
+                seen=seen,
+                patience=Patience(plan.slowdown_waits),
+            )
+            measurement = sampler.measure(items, session)
             if told is None:
                 return measurement
-            return told(measurement, watch.health(patience.state) if watch else None)
+            return told(measurement, watch.health(sampler.patience.state) if watch else None)
     except MeasurementError:
         raise
     except Exception as error:
@@ -138,54 +147,113 @@ def measure(
         raise (lost(error) or WorkloadError(failed)) from error
 
 
-def _measure(
-    workload: PreparedCall,
-    items: int,
-    plan: Plan,
-    clock: Clock,
-    memory: MemoryMeter,
-    session: str,
-    pace: Pace | None,
-    watch: Watch | None,
-    seen: Callable[[Sequence[float]], None] | None,
-    patience: Patience,
-) -> Measurement:
-    call, before_span = workload
-    (first_call,) = clock.latencies(call, 1)
-    warm = warm_up(call, plan, clock)
-    clock, note = clock.fitted(call)
-    memory.reset()
-    calls = 1 if before_span is not None else calls_per_span(call, plan, clock, warm.call_seconds)
-    spans, sustained = _sustain(call, before_span, calls, plan, clock, warm, watch)
-    timed = _Timed(calls)
-    ended = sample(timed, call, plan, clock, pace, before_span, watch, seen, patience)
-    return Measurement(
-        session=session,
-        items=items,
-        clock=clock.name,
-        blocks=tuple(timed.blocks),
-        span_calls=timed.calls,
-        ended=ended,
-        interval=median_half_width(timed.samples),
-        walls=tuple(timed.walls),
-        latencies=tuple(timed.latencies),
-        first_call=first_call,
-        warmup_calls=warm.calls + spans * calls,
-        warmup_seconds=warm.seconds + sustained,
-        peak_memory=memory.peak(),
-        memory_source=memory.source,
-        notes=(*(() if note is None else (note,)), *timed.notes, *patience.notes),
-    )
+@dataclass(kw_only=True)
+class Sampler:
+    """One measurement while it goes on: the call, what times it, and what looks on."""
 
+    workload: PreparedCall
+    plan: Plan
+    clock: Clock
+    memory: MemoryMeter
+    watch: Watch | None
+    pace: Pace | None
+    seen: Callable[[Sequence[float]], None] | None
+    patience: Patience
 
-def _sustain(
-    call: Call, before_span: Call | None, calls: int, plan: Plan, clock: Clock, warm: WarmUp, watch: Watch | None
-) -> tuple[int, float]:
-    """Until the card's clock stands still under what will be timed: spans, as they will be."""
-    if watch is None:
-        return 0, 0.0
-    span = calls * warm.call_seconds
-    return sustain(lambda spans: clock.block(call, spans, calls, before_span), span, plan, clock, watch.megahertz)
+    def measure(self, items: int, session: str) -> Measurement:
+        __tracebackhide__ = True
+        call, before_span = self.workload
+        (first_call,) = self.clock.latencies(call, 1)
+        warm = warm_up(call, self.plan, self.clock)
+        self.clock, note = self.clock.fitted(call)
+        self.memory.reset()
+        calls = 1 if before_span is not None else calls_per_span(call, self.plan, self.clock, warm.call_seconds)
+        spans, sustained = self._sustain(calls, warm)
+        timed = _Timed(calls)
+        ended = self.sample(timed)
+        return Measurement(
+            session=session,
+            items=items,
+            clock=self.clock.name,
+            blocks=tuple(timed.blocks),
+            span_calls=timed.calls,
+            ended=ended,
+            interval=median_half_width(timed.samples),
+            walls=tuple(timed.walls),
+            latencies=tuple(timed.latencies),
+            first_call=first_call,
+            warmup_calls=warm.calls + spans * calls,
+            warmup_seconds=warm.seconds + sustained,
+            peak_memory=self.memory.peak(),
+            memory_source=self.memory.source,
+            notes=(*(() if note is None else (note,)), *timed.notes, *self.patience.notes),
+        )
+
+    def _sustain(self, calls: int, warm: WarmUp) -> tuple[int, float]:
+        """Until the card's clock stands still under what will be timed: spans, as they will be."""
+        if self.watch is None:
+            return 0, 0.0
+        call, before_span = self.workload
+        span = calls * warm.call_seconds
+        clock = self.clock
+        return sustain(
+            lambda spans: clock.block(call, spans, calls, before_span), span, self.plan, clock, self.watch.megahertz
+        )
+
+    def sample(self, timed: _Timed) -> Literal["steady", "cap"]:
+        """Block after block, until the median is known."""
+        __tracebackhide__ = True
+        call, before_span = self.workload
+        plan, clock, watch = self.plan, self.clock, self.watch
+        start = clock.now()
+        spans = 1
+        seconds = 0.0
+        while True:
+            if watch is not None:
+                watch.before_block()
+            calls = timed.calls
+            began = clock.now()
+            block = clock.block(call, spans, calls, before_span)
+            took = clock.now() - began  # not the samples' sum: a GPU that waits for its host works a tenth of the time
+            if watch is not None and self.patience.discards(watch.after_block()):
+                continue
+            if before_span is None and self._outgrown(timed, block):
+                seconds = 0.0
+                continue
+            timed.add(block)
+            seconds += took
+            span = seconds / len(timed.samples)
+            if calls == 1 and clock.name == "host":  # a span is one synchronised call already
+                timed.latencies.extend(block.samples)
+            else:
+                single = plan.latencies_per_block(span * spans, block.wall or span / calls)
+                timed.latencies.extend(clock.latencies(call, single, before_span))
+            gc.collect(1)  # cycles that the workload leaves: young objects only, or it would cost more than a block
+            if _enough(timed, seconds, span, plan):
+                return "steady"
+            if clock.now() - start + span > plan.budget:
+                return "cap"
+            spans = plan.spans_per_block(span)
+            if self.seen is not None:
+                self.seen(timed.samples)
+            if self.pace is not None and self.pace(len(timed.blocks)):
+                return "steady"
+
+    def _outgrown(self, timed: _Timed, block: Block) -> bool:
+        """Whether the calls became so fast that spans are too short now: all before was warm-up still, and is dropped.
+
+        Seen where another process holds the core on which a library's second thread was started.
+        """
+        estimate = median(block.samples)
+        if estimate * timed.calls >= self.plan.span_seconds / 2:
+            return False
+        calls = calls_per_span(self.workload.call, self.plan, self.clock, estimate)
+        outgrown = calls > timed.calls
+        if outgrown:
+            timed.calls, timed.asked, timed.unproven = calls, 0, 0
+            for kept in (timed.blocks, timed.walls, timed.latencies, timed.samples):
+                kept.clear()
+        return outgrown
 
 
 def calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:
@@ -202,69 +270,6 @@ def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
             return calls
         # At most tenfold a step: a tick of a coarse clock may have passed for a span.
         calls = max(calls + 1, min(10 * calls, int(1.05 * calls * plan.span_seconds / span)))
-
-
-def sample(
-    timed: _Timed,
-    call: Call,
-    plan: Plan,
-    clock: Clock,
-    pace: Pace | None,
-    before_span: Call | None,
-    watch: Watch | None,
-    seen: Callable[[Sequence[float]], None] | None,
-    patience: Patience,
-) -> Literal["steady", "cap"]:
-    start = clock.now()
-    spans = 1
-    seconds = 0.0
-    while True:
-        if watch is not None:
-            watch.before_block()
-        calls = timed.calls
-        began = clock.now()
-        block = clock.block(call, spans, calls, before_span)
-        took = clock.now() - began  # not the samples' sum: a GPU that waits for its host works a tenth of the time
-        if watch is not None and patience.discards(watch.after_block()):
-            continue
-        if before_span is None and _outgrown(timed, block, call, plan, clock):
-            seconds = 0.0
-            continue
-        timed.add(block)
-        seconds += took
-        span = seconds / len(timed.samples)
-        if calls == 1 and clock.name == "host":  # a span is one synchronised call already
-            timed.latencies.extend(block.samples)
-        else:
-            single = plan.latencies_per_block(span * spans, block.wall or span / calls)
-            timed.latencies.extend(clock.latencies(call, single, before_span))
-        gc.collect(1)  # cycles that the workload leaves: young objects only, or it would cost more than a block
-        if _enough(timed, seconds, span, plan):
-            return "steady"
-        if clock.now() - start + span > plan.budget:
-            return "cap"
-        spans = plan.spans_per_block(span)
-        if seen is not None:
-            seen(timed.samples)
-        if pace is not None and pace(len(timed.blocks)):
-            return "steady"
-
-
-def _outgrown(timed: _Timed, block: Block, call: Call, plan: Plan, clock: Clock) -> bool:
-    """Whether the calls became so fast that spans are too short now: all before was warm-up still, and is dropped.
-
-    Seen where another process holds the core on which a library's second thread was started.
-    """
-    estimate = median(block.samples)
-    if estimate * timed.calls >= plan.span_seconds / 2:
-        return False
-    calls = calls_per_span(call, plan, clock, estimate)
-    outgrown = calls > timed.calls
-    if outgrown:
-        timed.calls, timed.asked, timed.unproven = calls, 0, 0
-        for kept in (timed.blocks, timed.walls, timed.latencies, timed.samples):
-            kept.clear()
-    return outgrown
 
 
 def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:

@@ -34,13 +34,13 @@ def _phase(traceback: TracebackType | None) -> str:
     from pytest_gpuperf.measure.energy_per_item import measure_energy
     from pytest_gpuperf.measure.find_evidence import Prover
     from pytest_gpuperf.measure.observation import Observer
-    from pytest_gpuperf.measure.sampler import measure, sample
+    from pytest_gpuperf.measure.sampler import Sampler
     from pytest_gpuperf.measure.warmup import warm_up
 
     phases = {
-        measure.__code__: "calling it for the first time",
+        Sampler.measure.__code__: "calling it for the first time",
         warm_up.__code__: "warming up",
-        sample.__code__: "measuring",
+        Sampler.sample.__code__: "measuring",
         measure_energy.__code__: "measuring energy",
         Prover.prove.__code__: "looking for what shows which device did the work",
         Observer.profile.__code__: "looking at what one call runs",

@@ -134,7 +134,8 @@ def card(machine: Machine, chosen, monkeypatch):
 
 
 def test_the_counter_of_a_card_and_equal_windows(machine: Machine, card, monkeypatch):
-    monkeypatch.setitem(power_rows._STEADY, "cpu", 0.25)  # of windows so short
+    monkeypatch.setitem(power_rows._STEADY, "cpu", 0.25)  # of windows so short, and of calls that nobody can slow down
+    monkeypatch.setattr(power_rows, "_work", lambda chosen: (lambda: sleep(0.02), 1))
     monkeypatch.setattr(power_rows, "_AGREES", 0.25)
     (row,) = power_rows.counter(card)
     assert row.word == "holds"
