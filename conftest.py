@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_gpuperf.plugin.settings import SETTINGS
-from pytest_gpuperf.plugin.settings import Settings
+from pytest_gpuperf.plugin.settings import SETTINGS, Settings
 
 
 class Row(NamedTuple):

@@ -23,22 +23,25 @@ from pytest_gpuperf.errors import (
 from pytest_gpuperf.records.units import GiB, KiB, MiB
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.device.power import GpuPower
+    from pytest_gpuperf.device.power import GpuPower, PowerWindow
     from pytest_gpuperf.measure.gpu import Gpu
-    from pytest_gpuperf.measure.timer import CudaTimer
+    from pytest_gpuperf.measure.timer import CudaTimer, Span
     from pytest_gpuperf.parity.agreement import Parity
     from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
-    from pytest_gpuperf.records.model import Measurement
+    from pytest_gpuperf.records.latency import Latency
+    from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
     from pytest_gpuperf.records.served_load import Load
     from pytest_gpuperf.serving.server import Server
 
 __all__ = [
     "ContradictedError",
     "CudaTimer",
+    "Device",
     "DeviceError",
     "DeviceLostError",
+    "Evidence",
     "FileError",
     "GiB",
     "Gpu",
@@ -47,6 +50,7 @@ __all__ = [
     "GpuPerfLoad",
     "GpuPower",
     "KiB",
+    "Latency",
     "Load",
     "Measurement",
     "MeasurementError",
@@ -55,12 +59,16 @@ __all__ = [
     "OutOfMemoryError",
     "Parity",
     "ParityCheck",
+    "PowerWindow",
     "Server",
     "ServerError",
     "ServerFactory",
     "SessionError",
+    "Span",
+    "Summary",
     "UnavailableError",
     "UsageError",
+    "Witness",
     "WorkloadError",
 ]
 
@@ -69,15 +77,22 @@ __getattr__ = deferred(
     __name__,
     {
         "CudaTimer": "pytest_gpuperf.measure.timer",
+        "Device": "pytest_gpuperf.records.model",
+        "Evidence": "pytest_gpuperf.records.model",
         "Gpu": "pytest_gpuperf.measure.gpu",
         "GpuPerf": "pytest_gpuperf.plugin.fixtures",
         "GpuPerfLoad": "pytest_gpuperf.plugin.load",
         "GpuPower": "pytest_gpuperf.device.power",
+        "Latency": "pytest_gpuperf.records.latency",
         "Load": "pytest_gpuperf.records.served_load",
         "Measurement": "pytest_gpuperf.records.model",
         "Parity": "pytest_gpuperf.parity.agreement",
         "ParityCheck": "pytest_gpuperf.plugin.fixtures",
+        "PowerWindow": "pytest_gpuperf.device.power",
         "Server": "pytest_gpuperf.serving.server",
         "ServerFactory": "pytest_gpuperf.plugin.servers",
+        "Span": "pytest_gpuperf.measure.timer",
+        "Summary": "pytest_gpuperf.records.model",
+        "Witness": "pytest_gpuperf.records.model",
     },
 )
