@@ -31,8 +31,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from nvml.standin import SCRIPT, Gpu, Machine, build, load
 
-from pytest_gpuperf.device.power import GpuMeter, GpuPower
-from pytest_gpuperf.device.processes import visible_devices
+from pytest_gpuperf.device.board import GpuMeter
+from pytest_gpuperf.device.power import GpuPower
+from pytest_gpuperf.device.visible import visible_devices
 
 LOW, HIGH = 230.0, 310.0
 STEP, ROUND = 0.237, 0.531  # seconds at the lower level, and of both: no multiple of the counter's period

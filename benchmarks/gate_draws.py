@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from pytest_gpuperf.gate.session_cost import block_medians
+from pytest_gpuperf.gate.compaction import block_medians
 
 Floats = NDArray[np.float64]
 Machine = Any  # synth.Machine: the corpus's folder is named on the command line

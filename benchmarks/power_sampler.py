@@ -25,9 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from nvml.standin import SCRIPT, Gpu, Machine, build, load
 
 from pytest_gpuperf.device import power
+from pytest_gpuperf.device.board import GpuMeter
 from pytest_gpuperf.device.counter import Meter
-from pytest_gpuperf.device.power import GpuMeter, Sampler
-from pytest_gpuperf.device.processes import visible_devices
+from pytest_gpuperf.device.power import Sampler
+from pytest_gpuperf.device.visible import visible_devices
 
 CALLS = 200  # of the workload in a block
 

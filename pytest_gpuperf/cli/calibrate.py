@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Everything that can be refused is refused before the first session: they may take an hour."""
-    from pytest_gpuperf.cli.baseline import promote, told_after, told_of
+    from pytest_gpuperf.cli.promotion import promote, told_after, told_of
     from pytest_gpuperf.records.envelope import BASELINE
     from pytest_gpuperf.records.files import check_writable, read_baseline, write_run
     from pytest_gpuperf.records.merge import with_sessions_of

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pytest_gpuperf.comparison.resolution import with_margins
 from pytest_gpuperf.errors import DeviceError, UsageError
-from pytest_gpuperf.gate.session_cost import block_medians
+from pytest_gpuperf.gate.compaction import block_medians
 from pytest_gpuperf.records.model import (
     SESSIONS_KEPT,
     Accepted,

@@ -9,8 +9,8 @@ from math import expm1
 
 import msgspec
 
+from pytest_gpuperf.gate.compaction import block_medians
 from pytest_gpuperf.gate.observations import DEFAULT_TOLERANCE, MARGIN_CAP, CaseEvidence, Observed, Policy
-from pytest_gpuperf.gate.session_cost import block_medians
 from pytest_gpuperf.records.model import (
     Accepted,
     Baseline,

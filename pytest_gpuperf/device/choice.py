@@ -59,7 +59,7 @@ def card_sensors(uuid: str | None, pci: str | None) -> Sensors:
 
 def sensors_of(card: NvmlDevice) -> Sensors:
     """The sensors of a card that was found."""
-    from pytest_gpuperf.device.power import GpuMeter  # noqa: PLC0415
+    from pytest_gpuperf.device.board import GpuMeter  # noqa: PLC0415
     from pytest_gpuperf.device.processes import own_memory  # noqa: PLC0415
 
     meter = GpuMeter(card)
@@ -154,7 +154,7 @@ def _cpu() -> Chosen:
 def _cuda(index: int | None) -> Chosen:  # pragma: no cover - needs a GPU
     from pytest_gpuperf.device import processes  # noqa: PLC0415 - NVML, which a machine without a GPU need not load
     from pytest_gpuperf.device.health import identified, settings  # noqa: PLC0415
-    from pytest_gpuperf.device.processes import visible_devices  # noqa: PLC0415
+    from pytest_gpuperf.device.visible import visible_devices  # noqa: PLC0415
 
     with processes.opening(*(known(visible_devices()) or ())):
         card = cuda.open_card(index)

@@ -11,8 +11,8 @@ from pytest_gpuperf.device.choice import sensors_of
 from pytest_gpuperf.device.counter import probe_period
 from pytest_gpuperf.device.health import limits, readings, slowdown
 from pytest_gpuperf.device.nvml import NvmlDevice
-from pytest_gpuperf.device.processes import visible_devices
 from pytest_gpuperf.device.readings import Missing, Reading, known
+from pytest_gpuperf.device.visible import visible_devices
 from pytest_gpuperf.errors import DeviceLostError
 from pytest_gpuperf.records.units import format_bytes
 

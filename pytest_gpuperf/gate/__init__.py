@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.deferred import deferred
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.gate.compaction import block_medians
     from pytest_gpuperf.gate.observations import Canaries, CaseEvidence, Observed, Policy
-    from pytest_gpuperf.gate.session_cost import block_medians
     from pytest_gpuperf.gate.side_by_side import (
         Launch,
         judge_paired,
@@ -53,7 +53,7 @@ __getattr__ = deferred(
         "Policy": "pytest_gpuperf.gate.observations",
         "SUITE": "pytest_gpuperf.gate.verdicts",
         "Verdict": "pytest_gpuperf.records.model",
-        "block_medians": "pytest_gpuperf.gate.session_cost",
+        "block_medians": "pytest_gpuperf.gate.compaction",
         "judge": "pytest_gpuperf.gate.verdicts",
         "judge_paired": "pytest_gpuperf.gate.side_by_side",
         "judge_paired_suite": "pytest_gpuperf.gate.side_by_side",

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_gpuperf.gate import reasons
+from pytest_gpuperf.gate.arrays import Flags, Floats, Indices
 from pytest_gpuperf.gate.observations import SEEMS_FASTER
 from pytest_gpuperf.gate.reasons import CaseFigures, Whole
 from pytest_gpuperf.gate.session_cost import tick
 from pytest_gpuperf.gate.spread import (
     BOUND,
     POOL_FROM,
-    Flags,
-    Floats,
-    Indices,
     Spread,
     common_variance,
     day_variance,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.observations import Canaries
-from pytest_gpuperf.gate.spread import Floats, middle_of_variances
+from pytest_gpuperf.gate.spread import middle_of_variances
 
 _NOISE = 0.003  # what one canary's session differs by itself, until several canaries show it
 _NOISE_WEIGHT = 2.0  # worth as many degrees of freedom

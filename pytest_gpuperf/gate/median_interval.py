@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pytest_gpuperf.gate.spread import Floats
+from pytest_gpuperf.gate.arrays import Floats
 
 UNKNOWN = 1.0  # a half width of 100 %: nothing is known, and nothing is ever said to be less known than that
 _FEW = 6  # below this many samples no order statistics enclose the median with 95 %: t, and 1.25 for the median

@@ -8,8 +8,8 @@ from statistics import median
 
 import numpy as np
 
+from pytest_gpuperf.gate.arrays import Floats, Indices
 from pytest_gpuperf.gate.observations import CaseEvidence, Policy
-from pytest_gpuperf.gate.spread import Floats, Indices
 from pytest_gpuperf.records.model import SESSIONS_KEPT, Verdict, Word
 from pytest_gpuperf.records.units import cost_in_words, in_words
 

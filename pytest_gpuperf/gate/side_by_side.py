@@ -8,10 +8,11 @@ from math import log1p
 
 import numpy as np
 
+from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.observations import LEAST, SEEMS_FASTER, Policy
 from pytest_gpuperf.gate.reasons import ratio_of
 from pytest_gpuperf.gate.session_cost import change_between_steps, coarse_step
-from pytest_gpuperf.gate.spread import BOUND, Floats, margin_told, middle_of_variances, student
+from pytest_gpuperf.gate.spread import BOUND, margin_told, middle_of_variances, student
 from pytest_gpuperf.records.model import Verdict, Word
 from pytest_gpuperf.records.units import in_words
 

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import polygamma, stdtrit
 
+from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.observations import Observed
-
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 def student(confidence: float, freedom: Floats | float) -> Floats:

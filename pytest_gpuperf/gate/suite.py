@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 
 from pytest_gpuperf.gate import reasons
+from pytest_gpuperf.gate.arrays import Flags, Floats, Indices
 from pytest_gpuperf.gate.inside_suite import SUITE_FROM, Figures, View
 from pytest_gpuperf.gate.machine_shift import believed_shifts, machine_shifts, share_explained
 from pytest_gpuperf.gate.observations import LEAST, Canaries, CaseEvidence, Policy
 from pytest_gpuperf.gate.reasons import CaseFigures
 from pytest_gpuperf.gate.session_cost import locations
-from pytest_gpuperf.gate.spread import Flags, Floats, Indices, Unseen, unseen
+from pytest_gpuperf.gate.spread import Unseen, unseen
 from pytest_gpuperf.records.model import Verdict
 
 SUITE = "(suite)"  # the key of the whole suite's verdict

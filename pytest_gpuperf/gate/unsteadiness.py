@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 
+from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.machine_shift import machine_shifts
 from pytest_gpuperf.gate.observations import Canaries, Observed
 from pytest_gpuperf.gate.session_cost import locations
-from pytest_gpuperf.gate.spread import FLOOR, Floats, student
+from pytest_gpuperf.gate.spread import FLOOR, student
 from pytest_gpuperf.records.units import format_seconds
 
 Kind = Literal["bimodal", "drift", "neighbours", "few", "noisy"]

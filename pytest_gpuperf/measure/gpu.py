@@ -181,7 +181,7 @@ class Gpu:
         """All GPUs that this process may use are of one kind."""
         __tracebackhide__ = True
         from pytest_gpuperf.device.preflight import homogeneous  # noqa: PLC0415 - it loads NVML
-        from pytest_gpuperf.device.processes import visible_devices  # noqa: PLC0415
+        from pytest_gpuperf.device.visible import visible_devices  # noqa: PLC0415
 
         check = homogeneous(_needed("the list of GPUs", visible_devices()))
         if not check.good:

@@ -14,7 +14,7 @@ import scipy.special  # noqa: F401
 from revisions_of import ON_CPU, Project
 from revisions_of import SPIN as WORK
 
-from pytest_gpuperf.gate.session_cost import block_medians
+from pytest_gpuperf.gate.compaction import block_medians
 from pytest_gpuperf.records.files import read_baseline, read_run, write_baseline
 from pytest_gpuperf.records.model import Accepted, Baseline, Series, Session, Waiver
 

@@ -11,7 +11,7 @@ from statistics import median
 from pytest_gpuperf.causes.explain import Explanation
 from pytest_gpuperf.comparison.findings import Finding
 from pytest_gpuperf.comparison.ratios import RatioFigures
-from pytest_gpuperf.gate.session_cost import block_medians
+from pytest_gpuperf.gate.compaction import block_medians
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.model import Accepted, Case, Evidence, Measurement, Profile
 from pytest_gpuperf.records.units import METRICS, format_bytes, format_seconds, log_tolerance, significant

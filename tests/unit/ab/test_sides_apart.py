@@ -62,7 +62,7 @@ EXCLUSIVE = """
     import fcntl, os
     from dataclasses import replace
     import pytest
-    from pytest_gpuperf.device import choice, sensors
+    from pytest_gpuperf.device import choice
 
     held = open(os.environ["DEVICE"], "w")
     choose = choice.choose_device
@@ -75,7 +75,7 @@ EXCLUSIVE = """
         return choose(request)
 
     choice.choose_device = of_an_exclusive_card
-    sensors.Sensors.one_process = True
+    choice.Sensors.one_process = True
 """
 
 

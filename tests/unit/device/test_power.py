@@ -10,8 +10,9 @@ import pytest
 from nvml.standin import LOST, MIG_INSTANCE, NO_PERMISSION, Gpu, Machine
 
 from pytest_gpuperf.device import counter, nvml
+from pytest_gpuperf.device.board import GpuMeter
 from pytest_gpuperf.device.counter import next_edge, probe_period
-from pytest_gpuperf.device.power import GpuMeter, GpuPower, PowerWindow
+from pytest_gpuperf.device.power import GpuPower, PowerWindow
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.errors import UnavailableError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from nvml.standin import MIG_INSTANCE, Gpu, Machine
 
-from pytest_gpuperf.device.processes import visible_devices
 from pytest_gpuperf.device.readings import Missing
+from pytest_gpuperf.device.visible import visible_devices
 
 A = "GPU-aaaa1111-0000-0000-0000-000000000000"
 B = "GPU-bbbb2222-0000-0000-0000-000000000000"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_gpuperf.gate.session_cost import block_medians
+from pytest_gpuperf.gate.compaction import block_medians
 
 
 def test_sixteen_parts_in_order() -> None:

@@ -46,5 +46,5 @@ def test_every_name_is_there_and_no_other() -> None:
 
 def test_a_session_that_judges_nothing_loads_none_of_it() -> None:
     heavy = {"numpy", "pytest_gpuperf.gate.verdicts"}
-    asks = f"import sys, pytest_gpuperf.gate.session_cost; print({heavy} & {{*sys.modules}})"
+    asks = f"import sys, pytest_gpuperf.gate.compaction; print({heavy} & {{*sys.modules}})"
     assert subprocess.run([sys.executable, "-c", asks], check=True, capture_output=True, text=True).stdout == "set()\n"

@@ -9,9 +9,9 @@ import pytest
 from nvml.standin import Machine
 
 from pytest_gpuperf.device import nvml
+from pytest_gpuperf.device.board import GpuMeter
 from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.device.clocks import HostClock
-from pytest_gpuperf.device.power import GpuMeter
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.instrument import evidence_rows, memory_rows, power_rows, timing_rows
 from pytest_gpuperf.instrument.steps import ON_CPU, ON_GPU, affordable, steps_of

@@ -22,11 +22,11 @@ MEMORY = [step for step in ON_CPU if step.part == "memory"]
 PROGRAM = """
 import os, sys, time
 from pytest_gpuperf.records.certificate import judged
-from pytest_gpuperf.instrument.messages import Begins, encode
+from pytest_gpuperf.instrument.messages import StepBegins, encode
 
 for step in sys.argv[2:]:
     print("noise of a library", file=sys.stderr)
-    os.write(1, encode(Begins(step)))
+    os.write(1, encode(StepBegins(step)))
     if step == "a product of matrices":
         print("illegal memory access", file=sys.stderr, flush=True)
         os.abort()
@@ -121,7 +121,7 @@ def test_the_gate_is_judged_by_the_tests_that_are_named(tmp_path, monkeypatch):
 
 
 def test_the_command_prints_a_certificate_and_keeps_it(cache, capsys, monkeypatch):
-    monkeypatch.setattr("pytest_gpuperf.sessions.making.steps_of", lambda kind: MEMORY)
+    monkeypatch.setattr("pytest_gpuperf.sessions.certify.steps_of", lambda kind: MEMORY)
     assert main(["selftest", "--device", "cpu", "--budget", "10", "--format", "json"]) == 0
     printed = capsys.readouterr()
     found = msgspec.json.decode(printed.out, type=Certificate)
@@ -135,7 +135,7 @@ def test_the_command_prints_a_certificate_and_keeps_it(cache, capsys, monkeypatc
 def test_a_row_that_fails_fails_the_command_and_what_cannot_be_kept_is_printed(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("pytest_gpuperf.sessions.making.steps_of", lambda kind: MEMORY)
+    monkeypatch.setattr("pytest_gpuperf.sessions.certify.steps_of", lambda kind: MEMORY)
     leaks = judged("memory", "a leak", "none", "", holds=False)
     monkeypatch.setattr(making, "_part", lambda steps, device: [leaks])
     assert main(["selftest", "--device", "cpu", "--budget", "10"]) == 1
