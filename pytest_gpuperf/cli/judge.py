@@ -218,7 +218,6 @@ def _report_arguments(parser: ArgumentParser) -> None:
 
 def _report(options: Namespace) -> int:
     """Write the page; the exit code says that it was written, and nothing of the verdict."""
-    from pytest_gpuperf.errors import UsageError
     from pytest_gpuperf.records.files import read_baseline, read_run
     from pytest_gpuperf.reports.html.page import Subject
     from pytest_gpuperf.reports.html.rendering import require_jinja2, write_html

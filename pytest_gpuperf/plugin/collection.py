@@ -15,8 +15,6 @@ from packaging.version import InvalidVersion, Version
 from pytest_gpuperf.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_gpuperf.device.choice import Chosen
     from pytest_gpuperf.records.model import Scope
 

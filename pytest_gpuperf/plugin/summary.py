@@ -15,8 +15,6 @@ from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_gpuperf.comparison.findings import Finding
     from pytest_gpuperf.plugin.session import GpuperfSession
     from pytest_gpuperf.records.model import Case
