@@ -27,6 +27,9 @@ _SETTINGS = frozenset({"pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml
                        "setup.cfg"})  # fmt: skip
 
 
+OWN_PYTHON = Path(".venv/bin/python")  # what --setup may make in a side's folder
+
+
 @dataclass(frozen=True)
 class SuiteFiles:
     """Test files by name, in folders of tests, in folders that pytest is given; and pytest's settings."""
@@ -78,7 +81,6 @@ def _holds_tests(root: Path, path: PurePosixPath) -> bool:
 
 Name = Literal["base", "head"]
 OTHER: Mapping[Name, Name] = {"base": "head", "head": "base"}
-OWN_PYTHON = Path(".venv/bin/python")  # what --setup may make in a side's folder
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ _SHORT = 10
 _FETCH_WITHIN = 60.0  # seconds for one commit from one remote
 _ACCESS = ("http.", "credential.", "url.", "core.sshcommand", "core.askpass", "ssh.")
 _SUBMODULE = "160000 "  # its mode in a commit
+_LOCAL = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -210,12 +214,6 @@ def _cached(name: str) -> bool:
 def clean_environment() -> dict[str, str]:
     """This process's environment without what points git at a repository: a hook's GIT_DIR is the user's."""
     return {k: v for k, v in os.environ.items() if k not in _LOCAL}
-
-
-_LOCAL = frozenset({
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE",
-})  # fmt: skip
 
 
 def _git(

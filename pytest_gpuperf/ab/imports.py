@@ -12,6 +12,9 @@ from pytest_gpuperf.ab.git import files_of
 from pytest_gpuperf.errors import UsageError
 
 _PACKAGES = frozenset({"site-packages", "dist-packages"})  # an environment may lie in the repository
+_DOCUMENTS = frozenset({".md", ".rst", ".txt", ".ipynb", ".html", ".svg", ".png", ".jpg", ".gif", ".yml", ".yaml"})
+_NAMED = 4  # files named in a sentence
+_INSTALLED = "site-packages"
 
 
 def loaded_files(folder: Path, names: Container[str] = ()) -> Iterator[tuple[str, str]]:
@@ -39,11 +42,6 @@ def source_folders(root: Path) -> tuple[str, ...]:
             folders.append(Path(file).parent.parent if Path(file).stem == "__init__" else Path(file).parent)
     inside = (f.resolve() for f in folders if f.is_dir() and f.resolve().is_relative_to(root))
     return tuple(dict.fromkeys(str(f.relative_to(root)) for f in inside if _PACKAGES.isdisjoint(f.parts)))
-
-
-_DOCUMENTS = frozenset({".md", ".rst", ".txt", ".ipynb", ".html", ".svg", ".png", ".jpg", ".gif", ".yml", ".yaml"})
-_NAMED = 4  # files named in a sentence
-_INSTALLED = "site-packages"
 
 
 def verified(

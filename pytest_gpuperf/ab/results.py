@@ -21,6 +21,7 @@ from pytest_gpuperf.records.model import Case, Measurement, Rule, Run, Session, 
 from pytest_gpuperf.records.units import METRICS, format_bytes, format_change
 
 SIDES: tuple[Name, Name] = ("base", "head")
+_MEMORY_MOVED = 0.02
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,6 @@ class Results:
         """Not measured yet, but may be: its sides are to run apart, or its measurements met in different orders."""
         base, head = (self.orders[name].get(test, []) for name in SIDES)
         return self.launches < FULL and (test in self.apart or bool(set(base) & set(head)) or self.launches == 0)
-
-
-_MEMORY_MOVED = 0.02
 
 
 def judged(

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import torch
 
 ANY = "*"
+_ORT = ("onnxruntime", "onnxruntime-cudagraph", "onnxruntime-tensorrt")
+RISKY = {
+    ("torchscript", "autocast_fp16"): "a trace under autocast holds the casts of one run; check its parity",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,6 @@ def _in(name: str, names: tuple[str, ...]) -> bool:
     return names == (ANY,) or name in names
 
 
-_ORT = ("onnxruntime", "onnxruntime-cudagraph", "onnxruntime-tensorrt")
-
 LIMITS = (
     Limit(("cudagraph", "onnxruntime-cudagraph"), (ANY,), "cpu", "CUDA graphs exist on CUDA devices only"),
     Limit(("onnxruntime-tensorrt",), (ANY,), "cpu", "TensorRT exists on CUDA devices only"),
@@ -62,10 +64,6 @@ LIMITS = (
         since=(8, 0),
     ),
 )
-
-RISKY = {
-    ("torchscript", "autocast_fp16"): "a trace under autocast holds the casts of one run; check its parity",
-}
 
 
 def limit_of(backend: str, precision: str, device: str | torch.device) -> str | None:

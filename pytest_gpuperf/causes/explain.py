@@ -47,6 +47,8 @@ _BRINGS: Mapping[Kind, frozenset[Kind]] = {
 _REASONS: frozenset[Kind] = frozenset({"precision", "shape", "memory format", "setting"})
 _EFFECTS: frozenset[Kind] = frozenset({"one kernel", "machine"})
 _STRUCTURAL = frozenset({"precision", "shape", "repeated", "memory format", "fusion", "copy"})
+NOTHING_KEPT = "not known: neither side keeps kernels of this case (they are kept of calls that run torch)"
+MOVED = frozenset({"regressed", "improved"})
 
 
 class Explanation(Record, frozen=True, kw_only=True):
@@ -122,10 +124,6 @@ def _nothing(seen: Seen) -> Cause:
         kind="nothing",
         sentence=f"{what}, and the profiled calls do not show the change: look at caches, memory and neighbours",
     )
-
-
-NOTHING_KEPT = "not known: neither side keeps kernels of this case (they are kept of calls that run torch)"
-MOVED = frozenset({"regressed", "improved"})
 
 
 def explanations(run: Run, baseline: Baseline, cases: Iterable[str]) -> dict[str, Explanation]:

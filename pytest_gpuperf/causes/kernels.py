@@ -43,6 +43,10 @@ add add_ sub sub_ mul mul_ div div_ relu relu_ gelu silu silu_ sigmoid tanh exp 
 hardtanh_ hardswish hardswish_ leaky_relu where masked_fill masked_fill_ pow rsqrt sqrt mean sum neg
 """
 _PLAIN = frozenset(_ELEMENTWISE.split())
+MOVED = {"kernel": 0.05, "operator": 0.25}  # one call's times: a processor's own wander is far larger than a card's
+NOTICED = 0.01  # of the busy time: below it nothing is said of a kernel's time
+CERTAIN = 2.0  # times the shortest kernel that was kept: a kernel of that length cannot have hidden below the list
+NOTHING = Kernel(name="-", count=1, seconds=0.0)
 
 
 def family(name: str) -> Family:
@@ -60,13 +64,8 @@ def type_in(name: str) -> str | None:
     return next((found for found, pattern in _PRECISIONS if pattern.search(name)), None)
 
 
-MOVED = {"kernel": 0.05, "operator": 0.25}  # one call's times: a processor's own wander is far larger than a card's
-NOTICED = 0.01  # of the busy time: below it nothing is said of a kernel's time
-CERTAIN = 2.0  # times the shortest kernel that was kept: a kernel of that length cannot have hidden below the list
-
 Word = Literal["appeared", "vanished", "grew", "shrank", "same"]
 Key = tuple[str, str | None]
-NOTHING = Kernel(name="-", count=1, seconds=0.0)
 
 
 class KernelChange(Record, frozen=True, kw_only=True):

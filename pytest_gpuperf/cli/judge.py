@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pytest_gpuperf.records.model import Baseline, Rule, Run
 
 
+NAMED = 5  # failed tests named where there are many
+
+
 def add_rules(parser: ArgumentParser) -> None:
     """Declare what decides the outcome."""
     parser.add_argument("--strict", action="store_true", help="let an inconclusive verdict fail")
@@ -144,9 +147,6 @@ def _compare(options: Namespace) -> int:
 
 
 COMPARE = Command("compare", "judge a recorded run against a baseline", _compare_arguments, _compare)
-
-
-NAMED = 5  # failed tests named where there are many
 
 
 def _merge_arguments(parser: ArgumentParser) -> None:

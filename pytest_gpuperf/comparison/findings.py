@@ -9,6 +9,9 @@ from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.model import Device, EvidenceKind, Record, Verdict, Waiver
 from pytest_gpuperf.records.units import many
 
+# "reference": a publication decides no more than that nothing is grossly slower, and that it does decide.
+DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine", "reference"})
+
 
 class Sides(Record, frozen=True, kw_only=True):
     """The two revisions, and what kept tests from being compared."""
@@ -45,10 +48,6 @@ class Sides(Record, frozen=True, kw_only=True):
             *(f"skipped: {test} ({why})" for test, why in self.skipped.items()),
             *(f"not compared: {test} ({why})" for test, why in self.one_sided.items()),
         )
-
-
-# "reference": a publication decides no more than that nothing is grossly slower, and that it does decide.
-DECIDED = frozenset({"regressed", "improved", "unchanged", "environment", "machine", "reference"})
 
 
 class InTurns(Record, frozen=True, kw_only=True):

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 
 _PAGE = 4096
+_REPEATS = 9
+_COPIED = 8 * MiB
+_COPIED_CUDA = 256 * MiB  # beyond the L2 of any card
+_SIDE = 64
+_SIDE_CUDA = 4096
+_PRODUCTS = 100  # in one repeat
+_STEPS = 20_000  # of the host loop
 
 
 def at_a_page(size: int) -> NDArray[np.uint8]:
@@ -33,15 +40,6 @@ def at_a_page(size: int) -> NDArray[np.uint8]:
     """
     held = np.ones(size + _PAGE, dtype=np.uint8)
     return held[-held.ctypes.data % _PAGE :][:size]
-
-
-_REPEATS = 9
-_COPIED = 8 * MiB
-_COPIED_CUDA = 256 * MiB  # beyond the L2 of any card
-_SIDE = 64
-_SIDE_CUDA = 4096
-_PRODUCTS = 100  # in one repeat
-_STEPS = 20_000  # of the host loop
 
 
 class Canaries:

@@ -14,6 +14,13 @@ from typing import Protocol
 
 from pytest_gpuperf.device.readings import Missing, Reading
 
+_POLL = 0.0005
+_LONGEST_PERIOD = 1.0  # a counter that moves more slowly is no counter
+_EDGES = 6  # seen to know the period
+_CLEAR = 0.05  # of the period: an edge seen less sharply than this is let pass
+_POWERCAP = Path("/sys/class/powercap")
+_LEAST_INTERVAL = 0.005  # seconds between two counters that watts are taken from
+
 
 class Meter(Protocol):
     """The energy of one device."""
@@ -39,12 +46,6 @@ class Meter(Protocol):
     def refused(self) -> Missing | None:
         """Why a figure would not be the workload's; None where it would."""
         ...
-
-
-_POLL = 0.0005
-_LONGEST_PERIOD = 1.0  # a counter that moves more slowly is no counter
-_EDGES = 6  # seen to know the period
-_CLEAR = 0.05  # of the period: an edge seen less sharply than this is let pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,6 @@ def _edge(meter: Meter) -> Reading[Edge]:
             return Edge((before + asked) / 2, joules, (asked - before) / 2)
         if asked - began > _LONGEST_PERIOD:
             return Missing("failed", f"the energy counter did not move within {_LONGEST_PERIOD:.0f} s")
-
-
-_POWERCAP = Path("/sys/class/powercap")
-_LEAST_INTERVAL = 0.005  # seconds between two counters that watts are taken from
 
 
 class CpuMeter:

@@ -21,6 +21,15 @@ _FATAL = re.compile(
     r"|GPU is lost|unknown error)",
     re.IGNORECASE,
 )
+_OUT_OF_MEMORY = frozenset({"torch.cuda.OutOfMemoryError", "torch.OutOfMemoryError"})
+# What says it in words only: CUDA past torch's allocator, its libraries, Triton, torch on a processor, ONNX Runtime.
+_SAYS_OUT_OF_MEMORY = re.compile(
+    r"CUDA( driver)? error: out of memory|CUDA out of memory|Triton Error \[CUDA\]: out of memory"
+    r"|CU[A-Z]+_STATUS_(\w+_)?ALLOC(ATION)?_FAILED|CUFFT_ALLOC_FAILED"
+    r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"|CUDA failure 2: out of memory|BFCArena.* Failed to allocate memory",
+    re.DOTALL,
+)
 
 
 def lost(error: BaseException) -> DeviceLostError | None:
@@ -33,17 +42,6 @@ def lost(error: BaseException) -> DeviceLostError | None:
         f"can be measured here. Find the call: CUDA_LAUNCH_BLOCKING=1 pytest ... "
         f"See whether the card failed: sudo dmesg | grep -i xid"
     )
-
-
-_OUT_OF_MEMORY = frozenset({"torch.cuda.OutOfMemoryError", "torch.OutOfMemoryError"})
-# What says it in words only: CUDA past torch's allocator, its libraries, Triton, torch on a processor, ONNX Runtime.
-_SAYS_OUT_OF_MEMORY = re.compile(
-    r"CUDA( driver)? error: out of memory|CUDA out of memory|Triton Error \[CUDA\]: out of memory"
-    r"|CU[A-Z]+_STATUS_(\w+_)?ALLOC(ATION)?_FAILED|CUFFT_ALLOC_FAILED"
-    r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
-    r"|CUDA failure 2: out of memory|BFCArena.* Failed to allocate memory",
-    re.DOTALL,
-)
 
 
 class MemoryMeter(Protocol):

@@ -37,6 +37,9 @@ Words = list[Word]
 GROSS = {1: 0.25, 2: 0.15}  # with so few baseline sessions only a change beyond this is believed
 ROBUST_FROM = 5  # baseline sessions from which on one of them may be an outlier
 _HALF_SEEN = 0.5  # of a shift beyond what was ever seen: so much of it the cases may or may not share
+SUITE_FROM = 4  # cases from which on the suite as a whole has a verdict: fewer speak for themselves
+_COMMON_USUAL = 0.003  # what sessions share, believed before any was seen ...
+_COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
 
 
 class Group:
@@ -147,11 +150,6 @@ def _centre(sessions: Floats) -> Floats:
         return np.median(sessions, axis=1)
     one, other = np.triu_indices(count)
     return np.median((sessions[:, one] + sessions[:, other]) / 2, axis=1)
-
-
-SUITE_FROM = 4  # cases from which on the suite as a whole has a verdict: fewer speak for themselves
-_COMMON_USUAL = 0.003  # what sessions share, believed before any was seen ...
-_COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
 
 
 @dataclass(frozen=True)

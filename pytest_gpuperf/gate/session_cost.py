@@ -20,6 +20,10 @@ from pytest_gpuperf.gate.observations import Observed
 _REPEATED = 4  # samples to each different value, from which on the step is coarse beside the noise
 _LATE = 1 / 16  # of the samples, the slowest ones, are interrupts
 _SAME_STEP = 1e-5  # relative: files keep 6 digits
+LOWEST = 3 / 16  # of the block medians
+SINGLE = -1.0  # the step of a session that is one figure (peak memory, energy): it has none
+_SAME = 1e-5  # files keep 6 digits: figures closer than this are the same figure
+_WIDEST = 0.06  # a step beyond this is a change, not a timer's: half a microsecond of eight
 
 
 def coarse_step(samples: Floats) -> float:
@@ -58,12 +62,6 @@ def _inside(middle: float, step: float, quantiles: Floats, width: float) -> floa
     weights = np.exp(-(quantiles**2)) / (ndtr(quantiles) * ndtr(-quantiles))
     opinions = np.array([-0.5, 0.5]) - quantiles / width
     return middle + step * float(weights @ opinions / weights.sum())
-
-
-LOWEST = 3 / 16  # of the block medians
-SINGLE = -1.0  # the step of a session that is one figure (peak memory, energy): it has none
-_SAME = 1e-5  # files keep 6 digits: figures closer than this are the same figure
-_WIDEST = 0.06  # a step beyond this is a change, not a timer's: half a microsecond of eight
 
 
 def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:

@@ -12,6 +12,18 @@ from scipy.special import polygamma, stdtrit
 from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.observations import Observed
 
+BOUND = 0.95  # the confidence of one end of the interval that is shown, and of "unchanged"
+_ACQUITTED = 0.84  # standard errors: unchanged code is acquitted by the margin in four of five cases
+HOUR = 3600.0
+DAY_SPREAD = 0.005  # between clusters of sessions, until three are known
+CARD_SPREAD = 0.01  # between cards of one kind
+KNOWN = 3  # clusters from which on the data say how much they differ
+USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
+USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
+FLOOR = 0.002  # no machine is steadier than its own measurement
+POOL_FROM = 8  # cases from which on what they share can be told from what is their own
+POOL_MOST = 10.0  # degrees of freedom that the other cases may lend to one: no more, since sessions have heavy tails
+
 
 def student(confidence: float, freedom: Floats | float) -> Floats:
     """The one-sided quantile."""
@@ -23,22 +35,12 @@ def middle_of_variances(freedom: float) -> float:
     return (1 - 2 / (9 * freedom)) ** 3
 
 
-BOUND = 0.95  # the confidence of one end of the interval that is shown, and of "unchanged"
-_ACQUITTED = 0.84  # standard errors: unchanged code is acquitted by the margin in four of five cases
-
-
 def margin_told(error: Floats, freedom: Floats | float, least: Floats | float, most: Floats | float) -> Floats:
     """The smallest log margin that would acquit unchanged code by evidence of that error, within the given limits.
 
     It depends on how much the evidence wanders and never on what it says, so that it cannot favour a verdict.
     """
     return np.clip((student(BOUND, freedom) + _ACQUITTED) * error, least, most)
-
-
-HOUR = 3600.0
-DAY_SPREAD = 0.005  # between clusters of sessions, until three are known
-CARD_SPREAD = 0.01  # between cards of one kind
-KNOWN = 3  # clusters from which on the data say how much they differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,6 @@ def day_variance(figures: Floats, owner: NDArray[np.int64], times: Floats, in_ba
     square = float((sizes[cells] * (means[cells] - centre[case]) ** 2).sum()) / between_freedom
     usual = float(sizes[cells].sum() - (sizes[cells] ** 2 / count[case]).sum()) / between_freedom
     return max((square - within) / usual, 0.0)
-
-
-USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
-USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
-FLOOR = 0.002  # no machine is steadier than its own measurement
-POOL_FROM = 8  # cases from which on what they share can be told from what is their own
-POOL_MOST = 10.0  # degrees of freedom that the other cases may lend to one: no more, since sessions have heavy tails
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ from pytest_gpuperf.traces.capture import Capture
 
 _HOST_IS_BUSY = 0.25
 _IDLE_GPU = 0.2  # share of a call with kernels, below which most samples of it find none
+_BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: other processes take their turns
+_MOST_OF_IT = 0.5
+_WITHIN = "DtoD"  # in the name of a copy that does not leave the device
+_POWER_RISE = 1.2  # times idle, and
+_POWER_RISE_WATTS = 5.0
 
 
 def diagnose(seconds: float, host_share: float, capture: Capture | None, *, works: bool) -> str:
@@ -88,13 +93,6 @@ def diagnose_server(request: Request) -> str:
             f"start-up log, and the provider or instance kind it was given, decide."
         )
     return f"samples missed: {whole}, and {host}: it waited for another device meanwhile."
-
-
-_BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: other processes take their turns
-_MOST_OF_IT = 0.5
-_WITHIN = "DtoD"  # in the name of a copy that does not leave the device
-_POWER_RISE = 1.2  # times idle, and
-_POWER_RISE_WATTS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 _WORTH = 20  # times as long as the last whole collection took may pass without another
+_TOOLS = range(6)  # ids that sys.monitoring has
 
 
 class _Collections:
@@ -66,9 +67,6 @@ def lasting_objects_set_aside() -> Generator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-_TOOLS = range(6)  # ids that sys.monitoring has
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from pytest_gpuperf.measure.quiet import collector_off
 from pytest_gpuperf.measure.warmup import WarmUp, sustain, warm_up
 from pytest_gpuperf.records.model import Measurement
 
+_ASK_AGAIN = 1.05
+
 
 @dataclass
 class Patience:
@@ -59,9 +61,6 @@ class Patience:
         if self.state is None:
             return (f"{self.again} block(s) ran in a {what} and were measured again, after waiting {waited:.2g} s",)
         return (f"the {self.state} persisted after waiting {waited:.2g} s: these are figures of a card in that state",)
-
-
-_ASK_AGAIN = 1.05
 
 
 @dataclass(slots=True)

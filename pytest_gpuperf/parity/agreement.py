@@ -22,6 +22,13 @@ from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.parity.rounding import computed_exactly, computed_rounded
 
+_NOTHING = float(torch.finfo(torch.float32).smallest_normal)  # smaller errors are none in any precision
+_SILENT_ROW = 1e-3  # a row this small beside the others is measured by theirs
+_TIMES_ROUNDING = 2.0  # another order of sums costs another amount
+_TIMES_ROUNDING_OF_ONE = 3.0  # and of one element more so: a norm is a mean over many
+_FLOOR = 1e-6  # eight of fp32's steps: an fp32 result may be exact by luck
+_TELLS_APART = 6  # two classes whose scores differ by this many of the error allowed to one of them
+
 
 @dataclass(frozen=True, slots=True)
 class Distance:
@@ -82,8 +89,6 @@ class Parity:
 
 
 FAR = Distance(math.inf, math.inf, math.pi)
-_NOTHING = float(torch.finfo(torch.float32).smallest_normal)  # smaller errors are none in any precision
-_SILENT_ROW = 1e-3  # a row this small beside the others is measured by theirs
 
 
 def distance(output: torch.Tensor, exact: torch.Tensor) -> Distance:
@@ -115,12 +120,6 @@ def _turned(true: torch.Tensor) -> torch.Tensor:
 
 def _largest(values: torch.Tensor) -> float:
     return float(values.max())
-
-
-_TIMES_ROUNDING = 2.0  # another order of sums costs another amount
-_TIMES_ROUNDING_OF_ONE = 3.0  # and of one element more so: a norm is a mean over many
-_FLOOR = 1e-6  # eight of fp32's steps: an fp32 result may be exact by luck
-_TELLS_APART = 6  # two classes whose scores differ by this many of the error allowed to one of them
 
 
 def compare(

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 LONGEST = 200  # a text beyond it is data, not the name of a level
 SIMPLE = (str, int, float, bool, type(None))
+DESELECTED = pytest.StashKey[list[str]]()
+IGNORED = pytest.StashKey[list[Path]]()
+SKIPPED = pytest.StashKey[dict[str, str]]()
+MEASURING = ("gpuperf", "gpuperf_load")
+FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")  # that need a device to be chosen
+ALL_FIXTURES = (*FIXTURES, "parity", "triton_server", "torch_server")
+_GPU_KEYS = ("min_memory", "min_capability", "count", "cuda_only")
 
 
 def parameters_of(item: pytest.Item) -> dict[str, str]:
@@ -45,14 +52,6 @@ def _text(value: object) -> str | None:
         return str(parts) if all(isinstance(part, SIMPLE) for part in parts) else None
     name = getattr(value, "__name__", None)  # a class or a function
     return name if isinstance(name, str) else None
-
-
-DESELECTED = pytest.StashKey[list[str]]()
-IGNORED = pytest.StashKey[list[Path]]()
-SKIPPED = pytest.StashKey[dict[str, str]]()
-MEASURING = ("gpuperf", "gpuperf_load")
-FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")  # that need a device to be chosen
-ALL_FIXTURES = (*FIXTURES, "parity", "triton_server", "torch_server")
 
 
 def note_deselected(items: Sequence[pytest.Item]) -> None:
@@ -119,9 +118,6 @@ def skip_what_cannot_run(items: Iterable[pytest.Item], chosen: Chosen, asked: st
         reason = None if marker is None else _lacks(item, marker, chosen, asked)
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-_GPU_KEYS = ("min_memory", "min_capability", "count", "cuda_only")
 
 
 def _lacks(item: pytest.Item, marker: pytest.Mark, chosen: Chosen, asked: str) -> str | None:

@@ -56,6 +56,10 @@ _FLAGS = frozenset({f"--gpuperf-{name}" for name in _OUR_FLAGS}) | {
     "--cache-clear",
 }
 _SHOWN = re.compile(r"-[qvxsl]+|-r[A-Za-z]+|-n\d+|-nauto")
+FRESH_SESSIONS = 2  # a suspect is measured in so many more processes, and what would then fail in as many again
+REFERENCES = 3  # unsuspicious cases measured beside the suspects, to see how the fresh processes themselves differ
+SLACK = 120.0  # seconds a fresh process may take beyond ...
+PATIENCE = 10.0  # ... so many times what its tests took in this one
 
 
 def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -> list[str]:
@@ -105,12 +109,6 @@ def _lasting(options: Sequence[str]) -> Iterator[str]:
                 del left[0]
         elif word not in _FLAGS and not _SHOWN.fullmatch(word):
             yield word
-
-
-FRESH_SESSIONS = 2  # a suspect is measured in so many more processes, and what would then fail in as many again
-REFERENCES = 3  # unsuspicious cases measured beside the suspects, to see how the fresh processes themselves differ
-SLACK = 120.0  # seconds a fresh process may take beyond ...
-PATIENCE = 10.0  # ... so many times what its tests took in this one
 
 
 def measured_again(

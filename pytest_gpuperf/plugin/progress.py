@@ -15,6 +15,12 @@ import pytest
 
 from pytest_gpuperf.plugin.collection import measures
 
+EVERY = 10.0  # seconds before the first line of a log ...
+LONGER = 1.5  # ... and each pause is longer than the one before it, ...
+AT_MOST = 120.0  # ... up to this
+DRAW = 0.5  # seconds between two remarks on a terminal
+NARROWEST = 20  # columns: less room says nothing
+
 
 @contextmanager
 def phase_named() -> Generator[None]:
@@ -47,13 +53,6 @@ def _phase(traceback: TracebackType | None) -> str:
     }
     running = [frame.f_code for frame, _ in walk_tb(traceback)]
     return next((phases[code] for code in reversed(running) if code in phases), "preparing the call")
-
-
-EVERY = 10.0  # seconds before the first line of a log ...
-LONGER = 1.5  # ... and each pause is longer than the one before it, ...
-AT_MOST = 120.0  # ... up to this
-DRAW = 0.5  # seconds between two remarks on a terminal
-NARROWEST = 20  # columns: less room says nothing
 
 
 @dataclass

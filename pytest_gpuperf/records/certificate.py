@@ -9,6 +9,9 @@ from typing import Literal
 from pytest_gpuperf.records.model import Environment, Record, Word
 
 FOUND = 0.8  # of the comparisons: from then on a slow-down counts as seen
+FALSE_ALARMS = 0.01  # of comparisons of unchanged code
+LARGEST_UNSEEN = 0.10  # a slow-down as large as the widest margin has to be found
+_DEPENDS_ON = ("driver", "cuda", "torch", "onnxruntime", "onnxruntime-gpu", "python", "gpuperf")
 
 
 class Level(Record, frozen=True, kw_only=True):
@@ -59,10 +62,6 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
 Part = Literal["timing", "evidence", "memory", "power", "gate"]
 RowWord = Literal["holds", "fails", "not possible"]
 PARTS: tuple[Part, ...] = ("timing", "evidence", "memory", "power", "gate")
-
-FALSE_ALARMS = 0.01  # of comparisons of unchanged code
-LARGEST_UNSEEN = 0.10  # a slow-down as large as the widest margin has to be found
-_DEPENDS_ON = ("driver", "cuda", "torch", "onnxruntime", "onnxruntime-gpu", "python", "gpuperf")
 
 
 class Row(Record, frozen=True):

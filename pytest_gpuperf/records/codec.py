@@ -14,6 +14,13 @@ from pytest_gpuperf.records.envelope import BASELINE, RUN, VERSION, BaselineFile
 from pytest_gpuperf.records.flaws import Flaw, check_baseline, check_run, member, shown
 from pytest_gpuperf.records.model import Baseline, Run
 
+LOOKED_THROUGH = 16 << 20  # bytes of a file: as Python's own values it takes up to a hundred times as much
+# What a number must look like to be none; so that a file without one is not parsed again.
+_CANDIDATE = re.compile(rb"NaN|Infinity|[0-9]{19}|[eE]\+?[0-9]{3}")
+# Everything that decoding may raise: malformed text, a value of the wrong type or range, bytes that are not UTF-8,
+# nesting deeper than the interpreter's stack, a number too large for any field.
+_UNREADABLE = (DecodeError, ValueError, RecursionError, OverflowError)
+
 
 def refuse_duplicate_keys(raw: bytes, decoded: RunFile | BaselineFile) -> None:
     """Raise if an object in these bytes has a key twice.
@@ -50,12 +57,6 @@ def _walk(node: object, place: str) -> None:
             _walk(value, f"{place}[{i}]")  # pyright: ignore[reportUnknownArgumentType]
 
 
-LOOKED_THROUGH = 16 << 20  # bytes of a file: as Python's own values it takes up to a hundred times as much
-
-# What a number must look like to be none; so that a file without one is not parsed again.
-_CANDIDATE = re.compile(rb"NaN|Infinity|[0-9]{19}|[eE]\+?[0-9]{3}")
-
-
 def place_of_no_figure(raw: bytes) -> str | None:
     """The JSON path of the first, or None."""
     if len(raw) > LOOKED_THROUGH or _CANDIDATE.search(raw) is None:
@@ -81,11 +82,6 @@ def _find(node: object, place: str) -> str | None:
     else:
         return None
     return next((found for value, at in inner if (found := _find(value, at))), None)
-
-
-# Everything that decoding may raise: malformed text, a value of the wrong type or range, bytes that are not UTF-8,
-# nesting deeper than the interpreter's stack, a number too large for any field.
-_UNREADABLE = (DecodeError, ValueError, RecursionError, OverflowError)
 
 
 File = TypeVar("File", RunFile, BaselineFile)

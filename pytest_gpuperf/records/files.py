@@ -20,6 +20,14 @@ from pytest_gpuperf.records.model import Baseline, Run
 from pytest_gpuperf.records.render import render_baseline, render_run
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+REPORT = "gpuperf-report"  # a kind that no file says it is
+LARGEST = 2**30  # bytes: ten times a baseline of 50,000 cases
+T = TypeVar("T")
+_RECORD = {
+    None: "Check the path",
+    RUN: "Record it with: pytest --gpuperf-save {path}",
+    BASELINE: "Record it with: gpuperf calibrate --sessions 5 --into {path}",
+}
 
 
 @contextmanager
@@ -109,11 +117,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-REPORT = "gpuperf-report"  # a kind that no file says it is
-LARGEST = 2**30  # bytes: ten times a baseline of 50,000 cases
-
 AnyPath = str | os.PathLike[str]
-T = TypeVar("T")
 
 
 def read_run(path: AnyPath) -> Run:
@@ -194,13 +198,6 @@ def content_of(path: AnyPath, kind: str | None = None) -> bytes:
         raise FileError(f"{name}: there is no such file. {_RECORD[kind].format(path=name)}") from None
     except (OSError, ValueError) as e:  # ValueError: a null character in the path
         raise FileError(f"{name}: it cannot be read: {_reason(e)}. Check the path and its permissions") from None
-
-
-_RECORD = {
-    None: "Check the path",
-    RUN: "Record it with: pytest --gpuperf-save {path}",
-    BASELINE: "Record it with: gpuperf calibrate --sessions 5 --into {path}",
-}
 
 
 @contextmanager

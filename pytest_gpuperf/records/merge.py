@@ -11,6 +11,9 @@ from pytest_gpuperf.records.model import Case, Run, Scope
 from pytest_gpuperf.records.same_device import device_differences, software_changes
 from pytest_gpuperf.records.units import many
 
+NAMED = 5  # cases named where many are meant
+DIRTY = "+dirty"
+
 
 def with_sessions_of(run: Run, others: Sequence[Run]) -> Run:
     """The run, with what other runs measured of the same cases added after its own sessions."""
@@ -31,10 +34,6 @@ def with_sessions_of(run: Run, others: Sequence[Run]) -> Run:
         sessions=run.sessions + tuple(s for other in others for s in other.sessions),
         cases=tuple(added.values()),
     )
-
-
-NAMED = 5  # cases named where many are meant
-DIRTY = "+dirty"
 
 
 def joined(runs: Mapping[str, Run]) -> Run:

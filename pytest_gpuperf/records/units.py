@@ -12,6 +12,16 @@ from pytest_gpuperf.errors import UsageError
 KiB, MiB, GiB = 1024, 1024**2, 1024**3
 
 
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+_NUMBERS = re.compile(r"(\d+)")
+_WORDS = {  # evidence: more of it, less of it, at least twice of it, and what stands between that and the other
+    "time": ("slower", "faster", "as slow", "as"),
+    "peak_memory": ("more memory", "less memory", "the memory", "of"),
+    "energy": ("more energy", "less energy", "the energy", "of"),
+}
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 @dataclass(frozen=True)
 class Metric:
     """One figure of a measurement: what it is called, its unit, and which way is better."""
@@ -54,9 +64,6 @@ def log_tolerance(metric: str, fraction: float) -> float:
     3 % less throughput is 3.09 % more time.
     """
     return -math.log1p(-fraction) if METRICS[metric].higher_is_better else math.log1p(fraction)
-
-
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def format_seconds(value: float, digits: int = 3) -> str:
@@ -102,9 +109,6 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{shown:.{decimals}f}" if 0 <= decimals <= 9 else f"{value:.0f}" if decimals < 0 else f"{shown:g}"
 
 
-_NUMBERS = re.compile(r"(\d+)")
-
-
 def by_number(name: str) -> tuple[tuple[str, int], ...]:
     """A key to sort names by: ``test[4]`` stands before ``test[16]``."""
     parts = _NUMBERS.split(name)
@@ -123,13 +127,6 @@ def many(count: int, what: str) -> str:
 def in_words(ratio: float) -> str:
     """A ratio of times in words: ``1.054`` -> ``5.4% slower``, ``0.979`` -> ``2.1% faster``."""
     return cost_in_words("time", ratio)
-
-
-_WORDS = {  # evidence: more of it, less of it, at least twice of it, and what stands between that and the other
-    "time": ("slower", "faster", "as slow", "as"),
-    "peak_memory": ("more memory", "less memory", "the memory", "of"),
-    "energy": ("more energy", "less energy", "the energy", "of"),
-}
 
 
 def cost_in_words(
@@ -189,9 +186,6 @@ def parse_margin(text: str, what: str) -> dict[str, float]:
 def parse_share(text: str, what: str) -> float:
     """``80%`` -> 0.8, and all of it is a share too."""
     return 1.0 if text.strip() == "100%" else parse_fraction(text, what)
-
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_seconds(text: str, what: str) -> float:

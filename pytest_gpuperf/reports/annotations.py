@@ -31,6 +31,10 @@ from pytest_gpuperf.reports.markdown import render_markdown, render_recorded
 from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.why import why_of
 
+SHOWN = 10  # of each level in one step; GitHub drops the rest
+LONGEST_TITLE = 200
+WARNED = frozenset({"inconclusive", "machine"})
+
 
 def deliver(
     run: Run,
@@ -68,11 +72,6 @@ def _append(path: Path, text: str) -> None:
     except (OSError, ValueError) as error:
         raise FileError(f"GITHUB_STEP_SUMMARY: {path} cannot be written: {error}.") from None
 
-
-SHOWN = 10  # of each level in one step; GitHub drops the rest
-LONGEST_TITLE = 200
-
-WARNED = frozenset({"inconclusive", "machine"})
 
 Level = Literal["error", "warning"]
 

@@ -13,6 +13,8 @@ from pytest_gpuperf.reports.markdown import render_markdown
 from pytest_gpuperf.reports.tables import prose
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
+NARROWEST = 40  # columns: below it a table is nothing but broken words
+
 
 def render_json(judged: JudgedRun) -> str:
     """One document: the outcome, then everything the comparison knows; a figure that is not finite is null."""
@@ -41,7 +43,6 @@ def _units(character: str) -> str:
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
-NARROWEST = 40  # columns: below it a table is nothing but broken words
 Format = Callable[[JudgedRun], str]
 
 

@@ -34,6 +34,15 @@ GITHUB = 65_536  # characters of a comment, beyond which it is refused
 LARGEST = 65_000
 CLOSING = 200  # kept free for each part's title, its count and its end
 PARTS = 20  # as many parts at most; a part takes no more than half of what is left, unless it is folded
+HARMLESS = frozenset(" -.,/+%=()")  # punctuation that Markdown and HTML leave alone inside a line
+LONGEST = 500  # characters of a name or a sentence; a name may have 4,096, and 16 of those would fill a comment
+MEASURED = ("case", "throughput", "latency p50")
+RULE = "| :--- | ---: | ---: | ---: | :--- |"
+REASONS = 10  # sentences below a table
+_WWW = re.compile(r"www\.", re.IGNORECASE)
+# A row stands in the first of these that one of its verdicts belongs to.
+LOUD = ("regressed", "environment", "machine", "inconclusive", "waived", "improved")
+QUIET = ("unchanged", "reference", "new", "not compared")
 
 
 class MarkdownPage:
@@ -92,18 +101,6 @@ class MarkdownPage:
 def _size(text: str) -> int:
     """Characters as the strictest counts them: those beyond the first plane are two."""
     return len(text) + sum(c > "\uffff" for c in text) if not text.isascii() else len(text)
-
-
-HARMLESS = frozenset(" -.,/+%=()")  # punctuation that Markdown and HTML leave alone inside a line
-LONGEST = 500  # characters of a name or a sentence; a name may have 4,096, and 16 of those would fill a comment
-MEASURED = ("case", "throughput", "latency p50")
-RULE = "| :--- | ---: | ---: | ---: | :--- |"
-REASONS = 10  # sentences below a table
-_WWW = re.compile(r"www\.", re.IGNORECASE)
-
-# A row stands in the first of these that one of its verdicts belongs to.
-LOUD = ("regressed", "environment", "machine", "inconclusive", "waived", "improved")
-QUIET = ("unchanged", "reference", "new", "not compared")
 
 
 def render_markdown(judged: JudgedRun, largest: int = LARGEST) -> str:

@@ -31,6 +31,8 @@ from pytest_gpuperf.records.model import (
 )
 
 UNVERSIONED = ("unversioned", "unknown")  # what stands for a commit where there is none
+VERSION = "5.3.1"  # the one whose format this is
+FENCE = 1.5  # interquartile ranges beyond which a round is an outlier (Tukey)
 
 
 class Extra(Record, frozen=True, kw_only=True):
@@ -172,10 +174,6 @@ def _refuse_duplicates(cases: tuple[Case, ...]) -> None:
         seen.add(case.id)
     if not cases:
         raise ValueError("benchmarks is empty: nothing was measured")
-
-
-VERSION = "5.3.1"  # the one whose format this is
-FENCE = 1.5  # interquartile ranges beyond which a round is an outlier (Tukey)
 
 
 def render_pytest_benchmark(run: Run) -> str:

@@ -14,6 +14,9 @@ from pytest_gpuperf.reports.tables import prose, table
 
 PROFILE_HEADER = ("kernel", "count", "time", "share", "inputs")
 NOTE = "Times are those of one profiled call, and explain the figures above without being any."
+KERNEL_HEADER = ("kernel", "count", "before", "now", "change", "what")
+_LEAST = 1e-9  # seconds: less is nothing
+_ALL = 0.9  # of the change, and beyond: one call's times know no better
 
 
 def render_why(case: str, findings: Iterable[Finding], explanation: Explanation, width: int) -> str:
@@ -60,11 +63,6 @@ def _row(kernel: Kernel, profile: Profile) -> Sequence[str]:
     share = f"{kernel.seconds / profile.busy:.0%}" if profile.busy else ""
     inputs = ", ".join(kernel.inputs) + (f" {kernel.shape}" if kernel.shape else "")
     return title, str(kernel.count), format_seconds(max(kernel.seconds, 1e-9)), share, inputs
-
-
-KERNEL_HEADER = ("kernel", "count", "before", "now", "change", "what")
-_LEAST = 1e-9  # seconds: less is nothing
-_ALL = 0.9  # of the change, and beyond: one call's times know no better
 
 
 def why(explanation: Explanation) -> str:

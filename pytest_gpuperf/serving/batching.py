@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+PHASES = ("compute_input", "compute_infer", "compute_output")
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,6 @@ class Queue(Generic[A, B]):
 
 
 Json = Mapping[str, Any]
-PHASES = ("compute_input", "compute_infer", "compute_output")
 
 
 @dataclass(frozen=True)

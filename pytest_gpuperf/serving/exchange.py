@@ -21,6 +21,7 @@ LONGEST_HEAD = 1 << 16
 SHOWN = 500  # bytes of a server's message
 _SHAPES = re.compile(rb'"shape"\s*:\s*\[([\d,\s]*)\]')
 _TYPES = re.compile(rb'"datatype"\s*:\s*"(\w+)"')
+_SHOWN = 500  # characters of a server's message
 
 
 class Expected(Struct, frozen=True):
@@ -101,9 +102,6 @@ class Answer:
     def message(self) -> str:
         """What stands in it, for a person."""
         return f"{self.status}: {bytes(self.kept[self.body : self.body + SHOWN]).decode(errors='replace')}"
-
-
-_SHOWN = 500  # characters of a server's message
 
 
 @dataclass(frozen=True)

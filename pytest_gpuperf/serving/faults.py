@@ -48,6 +48,12 @@ _BY_CLASS: dict[str, Fault] = {
     "JSONDecodeError": "unreadable",
     "UnicodeDecodeError": "unreadable",
 }
+NULL_MODEL = "gpuperf_null"  # gives nothing back for next to nothing
+HEALTH = "/v2/health/live"
+_NULL = b'{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[0.0]}]}'
+_COUNT = 31
+_WARM = 3
+_ENOUGH = 5.0  # seconds: a far server is known by fewer
 
 
 class WrongAnswerError(Exception):
@@ -99,14 +105,6 @@ def last_lines(log: str) -> str:
     if not log.strip():
         return ""
     return "\n  The server's last lines:\n" + "\n".join(f"    {line}" for line in log.rstrip().splitlines())
-
-
-NULL_MODEL = "gpuperf_null"  # gives nothing back for next to nothing
-HEALTH = "/v2/health/live"
-_NULL = b'{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[0.0]}]}'
-_COUNT = 31
-_WARM = 3
-_ENOUGH = 5.0  # seconds: a far server is known by fewer
 
 
 def round_trip(server: Server, timeout: float = 10.0) -> RoundTrip | None:

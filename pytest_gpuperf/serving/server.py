@@ -28,6 +28,9 @@ DATATYPES: dict[torch.dtype, str] = {  # as KServe names them
     torch.uint8: "UINT8",
     torch.bool: "BOOL",
 }
+QUEUE_DELAY = 0.010  # seconds a request waits for others to form a batch with
+_SMALLEST_PREFERRED = 4
+LAST_LINES = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,6 @@ def _named(word: str, tensors: Sequence[torch.Tensor], weights: torch.dtype, mod
 
 
 Runtime = Literal["onnx", "torch"]
-QUEUE_DELAY = 0.010  # seconds a request waits for others to form a batch with
-_SMALLEST_PREFERRED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +168,6 @@ def served_name(workload: str) -> str:
 
 Kind = Literal["triton", "torch", "remote"]  # remote: some KServe v2 server of which nothing else is known
 Plain = str | int | float | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]  # what a result file can hold
-
-LAST_LINES = 25
 
 
 class Running(Protocol):

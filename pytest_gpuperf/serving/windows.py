@@ -14,6 +14,12 @@ from pytest_gpuperf.serving.workers import Rows
 IN_A_ROW = 3
 AGREEMENT = 1.10  # the largest over the smallest of them, in rate and in latency: perf_analyzer's rule and figures
 TRIALS = 10  # windows after which it is given up
+DUE, SENT, WRITTEN, ANSWERED, DONE, OUTCOME, HELD = range(len(ROW))
+NOW, PROCESSOR, WAITED, IN_FLIGHT = range(len(TICK))
+LATE = 1_000_000  # nanoseconds after which a request that a connection was free for was sent late
+ROUNDS = 2  # samples are of so many answers a connection: answers come in batches
+MOST_SAMPLES = 96
+FEWEST_SAMPLES = 6  # of a window: a session keeps 16 medians of three
 
 
 def stable(windows: Sequence[Window]) -> bool:
@@ -24,15 +30,6 @@ def stable(windows: Sequence[Window]) -> bool:
 
 def _agree(figures: Sequence[float]) -> bool:
     return max(figures) <= AGREEMENT * min(figures)
-
-
-DUE, SENT, WRITTEN, ANSWERED, DONE, OUTCOME, HELD = range(len(ROW))
-NOW, PROCESSOR, WAITED, IN_FLIGHT = range(len(TICK))
-
-LATE = 1_000_000  # nanoseconds after which a request that a connection was free for was sent late
-ROUNDS = 2  # samples are of so many answers a connection: answers come in batches
-MOST_SAMPLES = 96
-FEWEST_SAMPLES = 6  # of a window: a session keeps 16 medians of three
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_LETTERS = 16
+
 
 def revision(directory: Path) -> str | None:
     """The git commit checked out there, with "+dirty" where tracked files were changed; None outside git."""
@@ -32,10 +35,6 @@ def _git(directory: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-_FOLDERS = frozenset({"site-packages", "dist-packages"})
-_LETTERS = 16
 
 
 def packages_hash() -> str:

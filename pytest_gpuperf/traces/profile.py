@@ -20,6 +20,11 @@ from pytest_gpuperf.traces.names import outermost, short, shortened, units
 
 _TYPES = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _IMAGES = (4, 5)  # dimensions of tensors that have a memory format
+_WORDS = {True: "on", False: "off"}
+_OLDER_NAMES = {"tf32": "high", "bf16": "medium"}  # of a precision of products; any other is the highest
+_TRIES = 3  # on a processor, whose other processes may take their turn just then
+_DISTURBED = 1.5  # times a timed call, and ...
+_TRACING = 1e-3  # ... seconds: what tracing itself takes at most of a call that is soon done
 
 
 class Input(NamedTuple):
@@ -74,10 +79,6 @@ def is_channels_last(sizes: Sequence[int], strides: Sequence[int]) -> bool:
     return sizes[1] > 1 and bool(pixels) and strides[1] == 1 and all(stride >= sizes[1] for stride in strides[2:])
 
 
-_WORDS = {True: "on", False: "off"}
-_OLDER_NAMES = {"tf32": "high", "bf16": "medium"}  # of a precision of products; any other is the highest
-
-
 def torch_settings(*, cuda: bool) -> dict[str, str]:
     """Switch -> its state, in words."""
     import torch  # noqa: PLC0415 - the caller has run it
@@ -123,11 +124,6 @@ def _tf32(cudnn: Any) -> bool | str:
     if convolutions == recurrent:
         return convolutions
     return f"{_WORDS[convolutions]} in convolutions, {_WORDS[recurrent]} in recurrent layers"
-
-
-_TRIES = 3  # on a processor, whose other processes may take their turn just then
-_DISTURBED = 1.5  # times a timed call, and ...
-_TRACING = 1e-3  # ... seconds: what tracing itself takes at most of a call that is soon done
 
 
 class Piece(NamedTuple):

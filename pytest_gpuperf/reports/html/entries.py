@@ -20,6 +20,12 @@ from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percent
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.reports.why import KERNEL_HEADER, context, kernel_rows, sentences
 
+SHOWN = 12  # kernels of a case that did not change
+HEADER = ("kernel", "count", "time")
+GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
+DIGITS = 5  # of a figure on the page: nothing is shown with more than four
+COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would differ from what other reports show
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -34,10 +40,6 @@ class Shared:
     def text(self, said: str) -> Text:
         """The place of a text among the page's."""
         return self.texts.setdefault(visible(said), len(self.texts))
-
-
-SHOWN = 12  # kernels of a case that did not change
-HEADER = ("kernel", "count", "time")
 
 
 def causes(explanation: Explanation | None) -> list[str]:
@@ -76,11 +78,6 @@ def profiled(profile: Profile | None, page: Shared) -> Ran | None:
             for k in profile.kernels[:SHOWN]
         ),
     )
-
-
-GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
-DIGITS = 5  # of a figure on the page: nothing is shown with more than four
-COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would differ from what other reports show
 
 
 def entry(
