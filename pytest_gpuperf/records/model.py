@@ -249,7 +249,7 @@ class Profile(Record, frozen=True, kw_only=True):
 class Case(Record, frozen=True, kw_only=True):
     """One measured call: a test's node id, and a name where the test measures more than once."""
 
-    id: Name  # `test`, plus "#name", plus "#cold" for a cold-cache measurement
+    id: Name  # `test`, plus "#name", plus "#flush" or "#rotate" where that was done to the cache
     test: Name  # pytest's node id
     line: Annotated[int, Meta(ge=1)] | None = None  # where the test function starts, from 1
     parameters: dict[Name, str] = {}  # what the test was parametrized with, as text: {"precision": "fp16"}
