@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import pytest_gpuperf
 from pytest_gpuperf import gate
-from pytest_gpuperf.cli.arguments import COMMANDS
+from pytest_gpuperf.cli.arguments import COMMANDS, parse
 from pytest_gpuperf.plugin.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,21 @@ def test_every_command_stands_on_its_page(command):
 
 def test_the_readme_is_read_in_a_minute():
     assert len(README.splitlines()) < 120
+
+
+def test_the_readme_s_own_test_runs_as_it_stands(pytester):
+    (test,) = (block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "def test_product" in block)
+    pytester.makepyfile(test_speed=test)
+    pytester.runpytest("--gpuperf-device=cpu", "--gpuperf-budget=0.2", "--gpuperf-save=run.json").assert_outcomes(
+        passed=1
+    )
+
+
+def test_the_readme_s_commands_are_ones_that_the_parser_takes():
+    commands = re.findall(r"^(gpuperf [^#\n]+)", README, re.MULTILINE)
+    assert len(commands) >= 2
+    for command in commands:
+        assert callable(parse(shlex.split(command)[1:]).run)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
