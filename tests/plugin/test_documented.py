@@ -38,9 +38,8 @@ def test_the_readme_is_read_in_a_minute():
 def test_the_readme_s_own_test_runs_as_it_stands(pytester):
     (test,) = (block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "def test_product" in block)
     pytester.makepyfile(test_speed=test)
-    pytester.runpytest("--gpuperf-device=cpu", "--gpuperf-budget=0.2", "--gpuperf-save=run.json").assert_outcomes(
-        passed=1
-    )
+    result = pytester.runpytest_subprocess("--gpuperf-device=cpu", "--gpuperf-budget=0.2", "--gpuperf-save=run.json")
+    result.assert_outcomes(passed=1)
 
 
 def test_the_readme_s_commands_are_ones_that_the_parser_takes():
