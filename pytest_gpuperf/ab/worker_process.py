@@ -72,7 +72,7 @@ class WorkerProcess:
         except Disconnected:
             raise WorkerLost(self, self._epitaph()) from None
         if line is None:
-            raise WorkerLost(self, f"decode nothing for {limit:.0f} s and was stopped")
+            raise WorkerLost(self, f"said nothing for {limit:.0f} s and was stopped")
         return decode(line)
 
     def leave(self) -> int | None:

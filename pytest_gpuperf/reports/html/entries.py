@@ -137,7 +137,7 @@ def _notes(measured: Sequence[Measurement], findings: Sequence[Finding]) -> Iter
 
 
 def figures_of_newest(case: Case) -> tuple[int, str]:
-    """RatioFigures of another count of items, or another clock, are not the same measurement."""
+    """Figures of another count of items, or another clock, are not the same measurement."""
     newest = case.measurements[-1]
     return newest.items, newest.clock
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_gpuperf.causes.explain import Cause, Explanation, Side, explain
+from pytest_gpuperf.causes.explain import Cause, Explanation, ProfiledSide, explain
 from pytest_gpuperf.causes.kernels import KernelChange, family, kernel_changes, type_in
 from pytest_gpuperf.causes.profile_pair import listed
 from pytest_gpuperf.causes.structure import elements
@@ -31,8 +31,8 @@ class Story(msgspec.Struct):
     after: Profile
 
 
-def side(profile: Profile | None = None, seconds: float = 1e-3, **changes: object) -> Side:
-    return Side(profile=profile, seconds=seconds, **changes)  # type: ignore[arg-type]
+def side(profile: Profile | None = None, seconds: float = 1e-3, **changes: object) -> ProfiledSide:
+    return ProfiledSide(profile=profile, seconds=seconds, **changes)  # type: ignore[arg-type]
 
 
 def profile(*kernels: Kernel, unit: str = "operator", idle: float = 0.0, **changes: object) -> Profile:
@@ -51,7 +51,7 @@ def kernel(name: str, seconds: float = 1e-3, count: int = 1, **changes: object) 
 def test_a_cause_is_recognised_in_kernels(path: Path) -> None:
     story = msgspec.json.decode(path.read_bytes(), type=Story)
     before, after = (
-        Side(profile=p, seconds=s, sm_clock=c, software=w, canaries={"product": s})
+        ProfiledSide(profile=p, seconds=s, sm_clock=c, software=w, canaries={"product": s})
         for p, s, c, w in zip((story.before, story.after), story.seconds, story.sm_clock, story.software, strict=True)
     )
     found = explain(before, after)

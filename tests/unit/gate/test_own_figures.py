@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_gpuperf import analysis
+from pytest_gpuperf import gate
 from pytest_gpuperf.gate import (
     CaseEvidence,
     Launch,
@@ -39,9 +39,9 @@ def test_times_of_processes_are_all_that_it_takes(ratio: float, word: str) -> No
 
 
 def test_every_name_is_there_and_no_other() -> None:
-    assert all(getattr(analysis, name) is not None for name in analysis.__all__)
+    assert all(getattr(gate, name) is not None for name in gate.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'verdict_of'"):
-        analysis.verdict_of  # noqa: B018 - the access is what is tried
+        gate.verdict_of  # noqa: B018 - the access is what is tried
 
 
 def test_a_session_that_judges_nothing_loads_none_of_it() -> None:

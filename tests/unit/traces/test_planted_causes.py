@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pytest_gpuperf.causes.explain import Explanation, Side, explain
+from pytest_gpuperf.causes.explain import Explanation, ProfiledSide, explain
 from pytest_gpuperf.measure.find_tensors import find_tensors
 from pytest_gpuperf.reports.why import sentences
 from pytest_gpuperf.traces.profile import profile_of
@@ -24,13 +24,13 @@ IMAGES = torch.rand(2, 8, 24, 24)
 TOKENS = torch.rand(32, 64)
 
 
-def side(call: Call, seconds: float) -> Side:
+def side(call: Call, seconds: float) -> ProfiledSide:
     with torch.inference_mode():
         call()
         profile = profile_of(
             call, lambda: None, cuda=False, session="s", seconds=10.0, parameters=find_tensors(call).types
         )
-    return Side(profile=profile, seconds=seconds)
+    return ProfiledSide(profile=profile, seconds=seconds)
 
 
 def why(before: Call, after: Call) -> Explanation:
