@@ -9,9 +9,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 from time import perf_counter_ns
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    from types import FunctionType
 
 Call = Callable[[], object]
+F = TypeVar("F", bound=Callable[..., object])
+
+_ROOM = 4096  # words of a frame, more than the piece that Python's stack of frames grows by
+
+
+def with_room(function: F) -> F:
+    """What this function calls, however deep, finds room on Python's stack of frames.
+
+    The stack grows by pieces of 16 KiB. A call whose frame is the first of a new piece maps that piece and gives it
+    back, every time: 13 us a call on an EPYC, which come and go with the depth of whatever called us. A frame that
+    needs a piece of its own leaves room behind it, so that calls are timed alike at any depth.
+    """
+    itself = cast("FunctionType", function)
+    itself.__code__ = itself.__code__.replace(co_stacksize=_ROOM)
+    return function
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,7 @@ class HostClock:
     def fitted(self, call: Call) -> tuple[Clock, str | None]:  # noqa: ARG002 - every call can be timed by the host
         return self, None
 
+    @with_room
     def block(self, call: Call, spans: int, calls: int, before_span: Call | None = None) -> Block:
         if calls == 1:
             return Block(self.latencies(call, spans, before_span))
@@ -95,6 +114,7 @@ class HostClock:
             samples.append(_seconds(stop - start) / calls)
         return Block(tuple(samples))
 
+    @with_room
     def latencies(self, call: Call, count: int, before_call: Call | None = None) -> tuple[float, ...]:
         timer, synchronize = self.timer, self.device_synchronize
         samples: list[float] = []

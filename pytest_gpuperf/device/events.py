@@ -14,7 +14,7 @@ from math import ceil
 from statistics import median
 from typing import Protocol
 
-from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock
+from pytest_gpuperf.device.clocks import Block, Call, Clock, HostClock, with_room
 
 _QUEUED = 64  # event pairs in flight: launch queues are bounded
 _LONGEST_SPIN = 0.05
@@ -109,6 +109,7 @@ class CudaEventClock:
     def synchronize(self) -> None:
         self._driver.synchronize()
 
+    @with_room
     def fitted(self, call: Call) -> tuple[Clock, str | None]:
         """Compare the events with synchronised time, for this call.
 
@@ -138,6 +139,7 @@ class CudaEventClock:
             return self._host, note
         return CudaEventClock(self._driver, Launching(launching, device_bound=launching < device)), None
 
+    @with_room
     def block(self, call: Call, spans: int, calls: int, before_span: Call | None = None) -> Block:
         samples: list[float] = []
         for first in range(0, spans, _QUEUED):

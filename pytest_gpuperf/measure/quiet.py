@@ -9,30 +9,10 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
-
-_ROOM = 4096  # words of a frame, more than the largest piece that Python's stack of frames grows by
 _WORTH = 20  # times as long as the last whole collection took may pass without another
 _TOOLS = range(6)  # ids that sys.monitoring has
-
-
-def _with_room(call: Callable[[], T]) -> T:
-    __tracebackhide__ = True
-    return call()
-
-
-# Python's stack of frames grows by pieces of 16 KiB. A call whose frame is the first of a new piece maps that piece and
-# gives it back, every time: 13 us a call on an EPYC, which come and go with the depth of whatever called us. A frame
-# that needs a piece of its own leaves room behind it, so that calls are timed alike at any depth.
-_with_room.__code__ = _with_room.__code__.replace(co_stacksize=_ROOM)
-
-
-def with_room(call: Callable[[], T]) -> T:
-    """What a call gives, made where Python's stack of frames has room."""
-    __tracebackhide__ = True
-    return _with_room(call)
 
 
 class _Collections:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from statistics import median
 from time import sleep
 from traceback import clear_frames
@@ -18,7 +17,7 @@ from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UsageError
 from pytest_gpuperf.gate.median_interval import median_half_width
 from pytest_gpuperf.measure.cache import PreparedCall
 from pytest_gpuperf.measure.plan import Pace, Plan
-from pytest_gpuperf.measure.quiet import collector_off, with_room
+from pytest_gpuperf.measure.quiet import collector_off
 from pytest_gpuperf.measure.warmup import WarmUp, sustain, warm_up
 from pytest_gpuperf.records.model import Measurement
 
@@ -127,7 +126,7 @@ def measure(
                 seen=seen,
                 patience=Patience(plan.slowdown_waits),
             )
-            measurement = with_room(partial(sampler.measure, items, session))
+            measurement = sampler.measure(items, session)
             if told is None:
                 return measurement
             return told(measurement, watch.health(sampler.patience.state) if watch else None)

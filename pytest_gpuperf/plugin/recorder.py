@@ -20,7 +20,7 @@ from pytest_gpuperf.measure.counting import counted
 from pytest_gpuperf.measure.evidence import Memory
 from pytest_gpuperf.measure.observation import Observer, charged
 from pytest_gpuperf.measure.plan import Pace, Plan
-from pytest_gpuperf.measure.quiet import unwatched, with_room
+from pytest_gpuperf.measure.quiet import unwatched
 from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.plugin.collection import parameters_of, skip_reason
 from pytest_gpuperf.records.model import Case, Measurement, Rule, Run, Scope, Session
@@ -82,7 +82,7 @@ class Recorder:
             return
         began = monotonic()
         try:
-            readings = with_room(self.canaries.read)
+            readings = self.canaries.read()
         except RuntimeError as error:
             gone = lost(error)
             if gone is None:

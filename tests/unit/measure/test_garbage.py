@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import gc
 import weakref
-from statistics import median
 
 import pytest
 
-from pytest_gpuperf.device.clocks import HostClock
-from pytest_gpuperf.measure.quiet import _Collections, collector_off, lasting_objects_set_aside, with_room
+from pytest_gpuperf.measure.quiet import _Collections, collector_off, lasting_objects_set_aside
 
 
 class Node:
@@ -81,20 +79,3 @@ def test_somebodys_own_objects_set_aside_stay_so():
     with lasting_objects_set_aside():
         pass
     assert gc.get_freeze_count() >= 0.9 * before
-
-
-def nothing() -> None:
-    pass
-
-
-def test_a_call_takes_as_long_at_any_depth_of_the_stack():
-    """Where its frame began a new piece of Python's stack, that would be mapped and given back at each call."""
-    clock = HostClock()
-
-    def below(depth: int) -> float:
-        if depth:
-            return below(depth - 1)
-        return with_room(lambda: min(clock.block(nothing, 5, 200).samples))
-
-    figures = [below(depth) for depth in range(400)]
-    assert max(figures) < 10 * median(figures)
