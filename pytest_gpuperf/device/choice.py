@@ -118,6 +118,11 @@ class Chosen:
     sensors: Sensors
     passed_over: str | None = None  # why a card of this machine is not used, though nobody asked for the processor
 
+    @property
+    def torch_name(self) -> str:
+        """As torch names it: "cuda:0" or "cpu"."""
+        return "cpu" if self.index is None else f"cuda:{self.index}"
+
     def environment(self) -> Environment:
         """What a run says of where its figures come from."""
         return Environment(device=self.device, software=self.software)

@@ -30,7 +30,7 @@ def product(chosen: Chosen) -> Iterator[Row]:
     """One large kernel."""
     import torch  # noqa: PLC0415 - three seconds that only a CUDA device is worth
 
-    a = torch.randn(1024, 1024, device=_device(chosen)).half()  # below the power limit, where its clock stands still
+    a = torch.randn(1024, 1024, device=chosen.torch_name).half()  # below the power limit, where its clock stands still
     yield from _by_events("a product", lambda: a @ a, chosen)
 
 
@@ -38,7 +38,7 @@ def adds(chosen: Chosen) -> Iterator[Row]:
     """Many small kernels, and one alone."""
     import torch  # noqa: PLC0415
 
-    x = torch.ones(1 << 16, device=_device(chosen))
+    x = torch.ones(1 << 16, device=chosen.torch_name)
 
     def work() -> None:
         for _ in range(20):
@@ -52,7 +52,7 @@ def graph(chosen: Chosen) -> Iterator[Row]:
     """Kernels that one launch replays."""
     import torch  # noqa: PLC0415
 
-    x = torch.ones(1 << 16, device=_device(chosen))
+    x = torch.ones(1 << 16, device=chosen.torch_name)
 
     def work() -> None:
         for _ in range(100):
@@ -73,8 +73,8 @@ def model(chosen: Chosen) -> Iterator[Row]:
     layers: list[Any] = []
     for wide in (3, 64, 128, 256):
         layers += [torch.nn.Conv2d(wide, max(64, 2 * wide), 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
-    network = torch.nn.Sequential(*layers).eval().to(_device(chosen))
-    images = torch.randn(16, 3, 224, 224, device=_device(chosen))
+    network = torch.nn.Sequential(*layers).eval().to(chosen.torch_name)
+    images = torch.randn(16, 3, 224, 224, device=chosen.torch_name)
     with torch.inference_mode():
         yield from _by_events("a network of convolutions", lambda: network(images), chosen)
 
@@ -83,7 +83,7 @@ def beside(chosen: Chosen) -> Iterator[Row]:
     """Work on a stream that the events are not on: they must not be believed."""
     import torch  # noqa: PLC0415
 
-    a = torch.randn(2048, 2048, device=_device(chosen)).half()
+    a = torch.randn(2048, 2048, device=chosen.torch_name).half()
     out = torch.empty_like(a)
     side = torch.cuda.Stream()
     torch.cuda.synchronize()
@@ -100,7 +100,7 @@ def waiting(chosen: Chosen) -> Iterator[Row]:
     """A call that waits for the device inside: what events then say holds the host's own time."""
     import torch  # noqa: PLC0415
 
-    x = torch.ones(1 << 16, device=_device(chosen))
+    x = torch.ones(1 << 16, device=chosen.torch_name)
 
     def work() -> object:
         return x.sum().item()
@@ -171,7 +171,3 @@ def _beside_triton(what: str, call: Call, clock: Clock, chosen: Chosen) -> Row:
     bar = f"within {_TRITON:.0%} or 2 us, or shorter"
     holds = ours - theirs <= max(_TRITON * theirs, 2e-6)
     return held(f"{what}: caches emptied, beside do_bench", figure, bar, holds=holds)
-
-
-def _device(chosen: Chosen) -> str:
-    return f"cuda:{chosen.index or 0}"

@@ -33,8 +33,7 @@ def of_gpu(chosen: Chosen) -> Iterator[Row]:  # pragma: no cover - needs a GPU
     import torch  # noqa: PLC0415
 
     prover = Prover("cuda", chosen.index, chosen.clock, chosen.sensors)
-    device = f"cuda:{chosen.index or 0}"
-    x = torch.randn(1024, 1024, device=device)
+    x = torch.randn(1024, 1024, device=chosen.torch_name)
     yield _row("a product", prover, lambda: x @ x, (x,), "proven")
     yield _row("a copy within the card", prover, x.clone, (x,), "proven")
     captured = torch.cuda.CUDAGraph()

@@ -11,11 +11,10 @@ import numpy as np
 from pytest_gpuperf.device.choice import Chosen
 from pytest_gpuperf.device.readings import known
 from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, UnavailableError
+from pytest_gpuperf.instrument.repeats import measured_once
 from pytest_gpuperf.measure.gpu import Gpu
 from pytest_gpuperf.measure.plan import Plan
-from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.records.certificate import Row, impossible, judged
-from pytest_gpuperf.records.model import Measurement
 from pytest_gpuperf.records.units import MiB, format_bytes
 
 held = partial(judged, "memory")
@@ -23,6 +22,7 @@ held = partial(judged, "memory")
 _LEAK = 600 * MiB  # more than what libraries may keep
 _PEAK = 256 * MiB
 _PEAK_BAR = 0.1
+_PLAN = Plan(budget=0.5)
 _TOO_MUCH = 1 << 49  # bytes: no machine has them
 
 Allocate = Callable[[int], object]  # bytes, each of them touched
@@ -37,8 +37,7 @@ def of_gpu(chosen: Chosen) -> Iterator[Row]:  # pragma: no cover - needs a GPU
     """The memory of a card."""
     import torch  # noqa: PLC0415
 
-    device = f"cuda:{chosen.index or 0}"
-    how = {"dtype": torch.uint8, "device": device}
+    how = {"dtype": torch.uint8, "device": chosen.torch_name}
     yield from _rows(chosen, partial(torch.ones, **how), partial(torch.empty, **how))
 
 
@@ -76,7 +75,7 @@ def _peak(chosen: Chosen, allocate: Allocate) -> Row:
     before = chosen.memory.allocated()
     if before is None:
         before = known(chosen.sensors.memory_in_use()) or 0
-    found = _measured(chosen, lambda: allocate(_PEAK))
+    found = measured_once(lambda: allocate(_PEAK), chosen, _PLAN)
     if found.peak_memory is None:
         return impossible("memory", what, f"{found.memory_source} cannot be read here")
     rise = found.peak_memory - before
@@ -87,13 +86,7 @@ def _peak(chosen: Chosen, allocate: Allocate) -> Row:
 def _exhausted(chosen: Chosen, reserve: Allocate) -> Row:
     what, bar = "more memory than there can be", "an OutOfMemoryError"
     try:
-        _measured(chosen, lambda: reserve(_TOO_MUCH))
+        measured_once(lambda: reserve(_TOO_MUCH), chosen, _PLAN)
     except MeasurementError as error:
         return held(what, type(error).__name__, bar, holds=isinstance(error, OutOfMemoryError))
     return held(what, "was had", bar, holds=False)
-
-
-def _measured(chosen: Chosen, call: Callable[[], object]) -> Measurement:
-    return measure(
-        call, items=1, plan=Plan(budget=0.5), clock=chosen.clock, memory=chosen.memory, session="certificate"
-    )

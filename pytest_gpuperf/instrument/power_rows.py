@@ -106,5 +106,5 @@ def _work(chosen: Chosen) -> tuple[Call, int]:
         return lambda: [a @ a for _ in range(100)], 100
     import torch  # noqa: PLC0415 - three seconds that only a CUDA device is worth
 
-    b = torch.randn(1024, 1024, device=f"cuda:{chosen.index or 0}")  # pragma: no cover - needs a GPU
+    b = torch.randn(1024, 1024, device=chosen.torch_name)  # pragma: no cover - needs a GPU
     return lambda: [b @ b for _ in range(50)], 50  # pragma: no cover - needs a GPU

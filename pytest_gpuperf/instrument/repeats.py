@@ -12,6 +12,7 @@ from pytest_gpuperf.device.clocks import Call, Clock
 from pytest_gpuperf.measure.plan import Plan
 from pytest_gpuperf.measure.sampler import calls_per_span, measure
 from pytest_gpuperf.records.certificate import Row, judged
+from pytest_gpuperf.records.model import Measurement
 from pytest_gpuperf.records.units import format_seconds
 
 held = partial(judged, "timing")
@@ -23,10 +24,7 @@ _WARM = 0.3  # seconds
 
 def repeats(what: str, call: Call, chosen: Chosen, bar: float) -> Row:
     """Five measurements of the same call, as a test would make them."""
-    measured = [
-        measure(call, items=1, plan=_PLAN, clock=chosen.clock, memory=chosen.memory, session="certificate")
-        for _ in range(_REPEATS)
-    ]
+    measured = [measured_once(call, chosen, _PLAN) for _ in range(_REPEATS)]
     found = [m.device_time.median for m in measured]
     deviation = stdev(found) / median(found)
     figure = (
@@ -34,6 +32,11 @@ def repeats(what: str, call: Call, chosen: Chosen, bar: float) -> Row:
         f"widest {spread(found):.2%}"
     )
     return held(f"{what}: measured {_REPEATS} times", figure, f"<= {bar:.1%}", holds=deviation <= bar)
+
+
+def measured_once(call: Call, chosen: Chosen, plan: Plan) -> Measurement:
+    """What a test would get."""
+    return measure(call, items=1, plan=plan, clock=chosen.clock, memory=chosen.memory, session="certificate")
 
 
 def spread(values: Sequence[float]) -> float:

@@ -42,8 +42,7 @@ class GpuPerf:
     @property
     def device(self) -> str:
         """Where workloads belong, as torch names it: "cuda:0" or "cpu"."""
-        chosen = self._session.recorder.chosen
-        return "cpu" if chosen.index is None else f"cuda:{chosen.index}"
+        return self._session.recorder.chosen.torch_name
 
     def __call__(
         self,

@@ -97,8 +97,7 @@ class ServerFactory:
     def _device(self) -> str:
         from pytest_gpuperf.device.choice import choose_device
 
-        index = choose_device(self._settings.device).index
-        return "cpu" if index is None else f"cuda:{index}"
+        return choose_device(self._settings.device).torch_name
 
     def stop(self) -> None:
         """Stop all that were started here."""
