@@ -89,8 +89,18 @@ def _repository(options: Namespace) -> int:
     print(f"{written.folder / written.model}: back end {written.backend}, on {', '.join(deployment.devices)}")
     if options.cuda_graphs:
         print(f"CUDA graphs: {written.cuda_graphs}")
-    print(f"Serve it with: tritonserver --model-repository={written.folder} --disable-auto-complete-config")
+    print(f"Serve it with: {_by_hand(written.folder)}")
     return 0
+
+
+def _by_hand(repository: Path) -> str:
+    from pytest_gpuperf.errors import MissingError
+    from pytest_gpuperf.serving import triton
+
+    try:
+        return triton.find().by_hand(repository)
+    except MissingError:  # then it is for another machine
+        return triton.by_name(repository)
 
 
 def _backends(wanted: str) -> frozenset[str]:

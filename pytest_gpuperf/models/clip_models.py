@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import util
 from typing import Any
 
@@ -23,11 +24,19 @@ def vit_b_32(scale: Scale, pretrained: bool) -> Built:
     from open_clip.transformer import VisionTransformer  # noqa: PLC0415
 
     if scale == "full":
+        root = logging.getLogger()
+        root.addFilter(_speaks_of_more_than_weights)
         whole: Any = open_clip.create_model("ViT-B-32", pretrained=_TRAINED_ON if pretrained else None)
+        root.removeFilter(_speaks_of_more_than_weights)
         tower: Module = whole.visual
         return Built(tower if pretrained else awaken(tower, images(224)), images(224))
     narrow = VisionTransformer(image_size=64, patch_size=8, width=192, layers=3, heads=3, mlp_ratio=4.0, output_dim=128)
     return Built(awaken(narrow, images(64)), images(64))
+
+
+def _speaks_of_more_than_weights(record: logging.LogRecord) -> bool:
+    """Random weights are what we ask for: open_clip need not warn of them."""
+    return "No pretrained weights" not in record.getMessage()
 
 
 def _timm_twin(scale: Scale, pretrained: bool) -> Built:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 import pytest
 
-from pytest_gpuperf.errors import MissingError
+from pytest_gpuperf.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_gpuperf.serving.server import Deployment, Server
 
 Kind = Literal["triton", "torch"]
-FIXTURES = ("triton_server", "torch_server")
 OPEN = pytest.StashKey["list[ServerFactory]"]()
 
 
@@ -40,9 +39,9 @@ class Deployed(TypedDict, total=False):
 class ServerFactory:
     """Starts servers of one kind: ``triton_server("resnet50", instances=2) -> Server``."""
 
-    def __init__(self, kind: Kind, config: pytest.Config, settings: Settings, folder: Path) -> None:
+    def __init__(self, kind: Kind, settings: Settings, folder: Path) -> None:
         self._kind: Kind = kind
-        self._config, self._settings, self._folder = config, settings, folder
+        self._settings, self._folder = settings, folder
         self.servers: dict[tuple[object, Deployment, int | None], Server] = {}
 
     def __call__(
@@ -64,6 +63,8 @@ class ServerFactory:
             return self._server(workload, scale or self._settings.scale, pretrained, port, timeout, how)
         except MissingError as error:
             (pytest.fail if self._settings.require_backend else pytest.skip)(str(error))
+        except UsageError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     def _server(
         self,
@@ -104,6 +105,11 @@ class ServerFactory:
         for server in self.servers.values():
             server.stop()
 
+    @property
+    def fixture(self) -> str:
+        """The fixture that gives this one."""
+        return f"{self._kind}_server"
+
 
 def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFactory]:
     """What the fixtures give; when the module's tests have run nothing of it is left."""
@@ -111,7 +117,7 @@ def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFacto
 
     config = request.config
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{kind}-servers")
-    made = ServerFactory(kind, config, config.stash[SETTINGS], folder)
+    made = ServerFactory(kind, config.stash[SETTINGS], folder)
     opened = config.stash.setdefault(OPEN, [])
     opened.append(made)
     try:
@@ -124,9 +130,9 @@ def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFacto
 def with_logs(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
     """Show what the servers wrote below a failure of a test that asked for them."""
     asked = getattr(item, "fixturenames", ())
-    if report.failed and any(name in asked for name in FIXTURES):
+    if report.failed:
         opened = item.config.stash.setdefault(OPEN, [])
-        for server in [server for made in opened for server in made.servers.values()]:
+        for server in [server for made in opened if made.fixture in asked for server in made.servers.values()]:
             state = "running" if server.alive() else "ended"
             report.sections.append((f"log of {server.name} at {server.url} ({state})", server.log_tail()))
     return report

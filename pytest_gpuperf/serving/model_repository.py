@@ -50,6 +50,11 @@ def write(workload: Workload, deployment: Deployment, into: Path, backends: Coll
     """
     backend = _NATIVE if deployment.runtime == "onnx" and _NATIVE in backends else "python"
     _refuse_impossible(workload, deployment, backends, backend)
+    if "python" in backends and any(c.isspace() for c in str(into.absolute())):
+        raise UsageError(
+            f"Triton's Python back end takes a path apart at its spaces, and cannot serve from {into}. Choose a folder "
+            f"without spaces; for the tests' own servers: pytest --basetemp DIR."
+        )
     model = served_name(workload.name)
     signature = signature_of(workload, deployment.wire)
     try:

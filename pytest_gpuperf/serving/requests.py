@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import numpy as np
@@ -55,12 +55,7 @@ def build(server: Server, inputs: Sequence[Array], protocol: Protocol, timeout: 
     client = _client()
     metadata = _metadata(server, timeout)
     tensors: list[dict[str, Any]] = metadata["inputs"]
-    if len(tensors) != len(inputs):
-        raise UsageError(
-            f"The model {server.model!r} at {server.url} takes {len(tensors)} inputs and got {len(inputs)}. "
-            f"Serve the workload that is asked for."
-        )
-    arrays = [np.ascontiguousarray(a, _numpy_type(t["datatype"])) for a, t in zip(inputs, tensors, strict=True)]
+    arrays = _arrays(server, inputs, tensors)
     binary = protocol == "binary"
     outputs = [client.InferRequestedOutput(o["name"], binary_data=binary) for o in metadata["outputs"]]
 
@@ -80,6 +75,32 @@ def build(server: Server, inputs: Sequence[Array], protocol: Protocol, timeout: 
         *([f"Inference-Header-Content-Length: {header}"] if header else ()),
     ]
     return Request("\r\n".join([*lines, "", ""]).encode() + content, protocol, seconds)
+
+
+def _arrays(server: Server, inputs: object, tensors: list[dict[str, Any]]) -> list[Array]:
+    """The inputs in the types that the model takes. One bare array would be taken apart along its first axis."""
+    if not isinstance(inputs, (list, tuple)):
+        raise UsageError(
+            f"What is sent is a list of arrays, one for each input of the model, and not one {type(inputs).__name__}. "
+            f"Write gpuperf_load(server, [x])."
+        )
+    given = cast("Sequence[Any]", inputs)
+    if len(tensors) != len(given):
+        raise UsageError(
+            f"The model {server.model!r} at {server.url} takes {len(tensors)} inputs and got {len(given)}. "
+            f"Serve the workload that is asked for."
+        )
+    arrays: list[Array] = []
+    for array, tensor in zip(given, tensors, strict=True):
+        name, kind = tensor["name"], tensor["datatype"]
+        try:
+            arrays.append(np.ascontiguousarray(array, _numpy_type(kind)))
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"The input {name!r} of {server.model!r} takes an array of {kind}, and {type(array).__name__} makes "
+                f"none: {error}."
+            ) from None
+    return arrays
 
 
 def ask(server: Server, request: Request, timeout: float) -> FirstAnswer:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import join, quote
 from typing import Literal, Protocol
 
 from pytest_gpuperf.errors import MissingError
@@ -38,6 +39,10 @@ class Installation(Protocol):
 
     def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> ServerCommand:
         """How to start it, on these ports for requests and for metrics."""
+        ...
+
+    def by_hand(self, repository: Path) -> str:
+        """What a user types to serve a repository with it."""
         ...
 
 
@@ -77,6 +82,10 @@ class OnPath:
         regions = _regions(ports)
         return _launch([str(self.binary), *_flags(repository, ports, regions), *extra], model, ports, regions)
 
+    def by_hand(self, repository: Path) -> str:
+        """Its name alone, since it is on PATH."""
+        return by_name(repository)
+
 
 @dataclass(frozen=True)
 class FromWheel:
@@ -95,6 +104,19 @@ class FromWheel:
         folder = f"--backend-directory={install.backends(self.where)}"
         command = [str(install.binary(self.where)), *_flags(repository, ports, regions), folder, *extra]
         return _launch(command, model, ports, regions, _environment())
+
+    def by_hand(self, repository: Path) -> str:
+        """With the paths that it needs, since nothing of it is on them."""
+        python, library = quote(f"{sys.prefix}/bin"), quote(str(install.library_folder()))
+        folder = f"--backend-directory={install.backends(self.where)}"
+        binary = install.binary(self.where)
+        paths = f"PATH={python}:$PATH LD_LIBRARY_PATH={library}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
+        return f"{paths} {by_name(repository, quote(str(binary)))} {quote(folder)}"
+
+
+def by_name(repository: Path, binary: str = "tritonserver") -> str:
+    """What is typed where the server is on PATH; the repository says everything about its models."""
+    return f"{binary} {quote(f'--model-repository={repository}')} --disable-auto-complete-config"
 
 
 def _environment() -> Mapping[str, str]:
@@ -130,6 +152,13 @@ class InDocker:
         flags = _flags(repository, ports, _regions(ports))
         whole = [*command, "tritonserver", *flags, *extra]
         return _launch(whole, model, ports, "", grace=_EXIT_AFTER + 5)  # a killed `docker` would leave its container
+
+    def by_hand(self, repository: Path) -> str:
+        """In a container that sees the repository."""
+        where = repository.absolute()
+        devices = ["--gpus=all"] if self.gpus else []
+        shared = ["--network=host", "--shm-size=2g", f"--volume={where}:{where}:ro"]
+        return f"{join(['docker', 'run', '--rm', '--init', *shared, *devices, self.image])} {by_name(where)}"
 
 
 def _image() -> str | None:

@@ -104,8 +104,32 @@ def test_without_a_triton_a_test_skips_with_the_command_that_installs_one(story,
     story.run("--gpuperf-require-backend").assert_outcomes(failed=1)
 
 
-def test_what_makes_no_sense_is_refused(story):
-    story.suite(SERVED + "\ndef test_it(torch_server):\n    torch_server(WORKLOAD, instances=0)\n")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('torch_server("resnet5")', "There is no model 'resnet5'. Did you mean 'resnet50'?"),
+        ("torch_server(WORKLOAD, instances=0)", "A deployment has at least 1 of instances, not 0."),
+    ],
+)
+def test_what_makes_no_sense_is_one_message_without_our_own_code(story, call, said):
+    story.suite(f"{SERVED}\ndef test_it(torch_server):\n    {call}\n")
     result = story.run()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*UsageError: A deployment has at least 1 of instances, not 0.*"])
+    result.stdout.fnmatch_lines([said.replace("[", "[[]") + "*"])
+    result.stdout.no_fnmatch_line("*pytest_gpuperf/*")
+
+
+def test_a_failure_shows_no_log_of_a_server_that_its_test_did_not_ask_for(story):
+    story.suite(
+        SERVED
+        + """
+def test_one(torch_server):
+    torch_server(WORKLOAD)
+
+def test_other(triton_server):
+    assert False
+"""
+    )
+    result = story.run()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*- log of *")

@@ -70,11 +70,15 @@ def test_a_repository_for_a_back_end_of_one_s_choice(tmp_path, capsys):
 
 
 def test_on_this_machine_s_device_with_this_machine_s_back_ends(nowhere, tmp_path, capsys):
-    binary = install.binary(nowhere)
-    binary.parent.mkdir(parents=True)
-    binary.touch()
+    stub = f"python_backend_stubs/3.{sys.version_info.minor}/triton_python_backend_stub"
+    for name in ("bin/tritonserver", "backends/python/libtriton_python.so", stub):
+        file = nowhere / "pytriton/tritonserver" / name
+        file.parent.mkdir(parents=True)
+        file.touch()
     assert main(["triton", "model-repo", "tiny:net", "--into", str(tmp_path / "m"), "--scale", "smoke"]) == 0
-    assert "back end python, on c" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "back end python, on c" in said
+    assert f" {install.binary(nowhere)} --model-repository={tmp_path}/m " in said
 
 
 @pytest.mark.parametrize(

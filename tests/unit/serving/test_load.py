@@ -187,9 +187,18 @@ def test_metrics_stand_in_for_statistics():
         assert load.mean_batch == pytest.approx(2, rel=0.05)
 
 
-def test_a_model_that_takes_other_inputs_is_an_error():
-    with scripted() as (_, handle), pytest.raises(UsageError, match="takes 1 inputs and got 2"):
-        loaded(handle, [*X, *X])
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ([*X, *X], "takes 1 inputs and got 2"),
+        (X[0], "is a list of arrays, one for each input of the model, and not one ndarray"),
+        ({"input_0": X[0]}, "and not one dict"),
+        (["words"], "The input 'x' of .* takes an array of FP32, and str makes none"),
+    ],
+)
+def test_a_model_that_takes_other_inputs_is_an_error(inputs, said):
+    with scripted() as (_, handle), pytest.raises(UsageError, match=said):
+        load_server(handle, inputs, LoadPlan(**QUICK))
 
 
 @pytest.mark.parametrize("changes", [{"concurrency": 0}, {"requests": 0}, {"batch": 0}, {"rate": 0.0}, {"rate": -1.0}])

@@ -56,6 +56,12 @@ def test_onnx_in_the_python_back_end(tmp_path):
     assert 'name: "gpuperf_null"' in config(tmp_path, "gpuperf_null")
 
 
+def test_a_path_with_a_space_is_refused_where_the_python_back_end_serves(tmp_path):
+    with pytest.raises(UsageError, match=r"takes a path apart at its spaces(.|\n)*--basetemp"):
+        write(small(), Deployment(), tmp_path / "my models")
+    assert write(small(), Deployment(), tmp_path / "my models", ("onnxruntime",)).backend == "onnxruntime"
+
+
 def test_onnx_in_triton_s_own_back_end_has_the_file_s_names_and_no_python(tmp_path):
     written = write(small(), Deployment(threads=2), tmp_path, NATIVE)
     assert written.backend == "onnxruntime"

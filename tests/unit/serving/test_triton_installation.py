@@ -97,6 +97,16 @@ def test_how_each_is_started(machine):
     assert ours.regions.startswith(f"gpuperf-{os.getpid()}-")
 
 
+def test_what_a_user_types_to_serve_with_each(machine):
+    repository = Path("/my models")
+    plain = "tritonserver '--model-repository=/my models' --disable-auto-complete-config"
+    assert OnPath(Path("/opt/tritonserver/bin/tritonserver")).by_hand(repository) == plain
+    mounted = "'--volume=/my models:/my models:ro'"
+    there = InDocker("image:1", gpus=True).by_hand(repository)
+    assert there == f"docker run --rm --init --network=host --shm-size=2g {mounted} --gpus=all image:1 {plain}"
+    assert "--gpus" not in InDocker("image:1", gpus=False).by_hand(repository)
+
+
 def test_the_stub_of_this_python_stands_beside_its_library(tmp_path):
     ready = install.backends(wheel(tmp_path))
     assert sorted(p.name for p in (ready / "python").iterdir()) == ["libtriton_python.so", STUB]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,11 +16,12 @@ from served import gone, group, regions, require_triton
 from small_net import small
 
 from pytest_gpuperf.errors import ServerError
-from pytest_gpuperf.serving import starting
+from pytest_gpuperf.serving import model_repository, starting, triton
+from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.faults import NULL_MODEL, failure, fault_of, round_trip
 from pytest_gpuperf.serving.proof import look, prove
 from pytest_gpuperf.serving.server import Deployment
-from pytest_gpuperf.serving.server_process import PortTakenError
+from pytest_gpuperf.serving.server_process import PortTakenError, free_ports
 
 WORKLOAD = small()
 
@@ -137,8 +140,6 @@ def test_killed_under_load_it_is_an_error_and_leaves_nothing(tmp_path):
 
 def test_a_model_that_fails_to_load_says_why(tmp_path, monkeypatch):
     require_triton()
-    from pytest_gpuperf.serving import model_repository
-
     broken = tmp_path / "model.py"
     broken.write_text("raise RuntimeError('no such weights')\n")
     monkeypatch.setattr(model_repository, "_MODEL", broken)
@@ -149,8 +150,6 @@ def test_a_model_that_fails_to_load_says_why(tmp_path, monkeypatch):
 
 def test_one_that_is_never_ready_is_stopped(tmp_path, monkeypatch):
     require_triton()
-    from pytest_gpuperf.serving import model_repository
-
     slow = tmp_path / "model.py"
     slow.write_text("import os, time\nprint('my pid', os.getpid(), flush=True)\ntime.sleep(600)\n")
     monkeypatch.setattr(model_repository, "_MODEL", slow)
@@ -159,6 +158,34 @@ def test_one_that_is_never_ready_is_stopped(tmp_path, monkeypatch):
     (log,) = tmp_path.glob("triton-*.log")
     (pid,) = [int(line.split()[-1]) for line in log.read_text().splitlines() if line.startswith("my pid")]
     assert gone([pid])
+
+
+def test_what_is_typed_by_hand_serves_in_a_bare_shell(tmp_path):
+    require_triton()
+    found, folder = triton.find(), tmp_path / "models"
+    model_repository.write(WORKLOAD, Deployment(), folder, found.backends)
+    port = free_ports(1)[0]
+    own = f"--http-port={port} --allow-grpc=false --allow-metrics=false --exit-timeout-secs=5"
+    bare = {"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]}
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(["sh", "-c", f"exec env {found.by_hand(folder)} {own}"], env=bare, stderr=log)
+    try:
+        deadline = time.monotonic() + 120
+        while not ready(f"http://127.0.0.1:{port}/v2/models/small/ready"):
+            assert (server.poll(), time.monotonic() < deadline) == (None, True), (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        np.testing.assert_allclose(ask(f"127.0.0.1:{port}", "small", images(1, 1)), expected(images(1, 1)), rtol=1e-4)
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def ready(url: str) -> bool:
+    try:
+        fetched(url, 1.0)
+    except OSError:
+        return False
+    return True
 
 
 def test_torch_in_triton_gives_the_model_s_numbers(tmp_path):
