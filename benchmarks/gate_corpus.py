@@ -22,7 +22,6 @@ import numpy as np
 from gate_suites import FRESH, REFERENCES
 
 from pytest_gpuperf.comparison.confirmed import Confirmed, confirmed_verdicts
-from pytest_gpuperf.comparison.findings import Confirmation
 from pytest_gpuperf.gate import (
     CaseEvidence,
     Launch,
@@ -89,7 +88,7 @@ def suite(
         verdicts = judge_suite(evidence, canaries, POLICY)
     if launches:
         known = {n: spread_between(evidence[n].baseline) for n in launches}
-        took = Confirmed(record=Confirmation(tests=len(launches), seconds=0), launches=_taken(launches, known))
+        took = Confirmed(launches=_taken(launches, known))
         verdicts = confirmed_verdicts(verdicts, took, {}, known)
     return {n: v.word for n, v in verdicts.items()}
 

@@ -15,7 +15,7 @@ from pytest_gpuperf.ab.imports import loaded_files, source_folders
 from pytest_gpuperf.ab.launches import Launches
 from pytest_gpuperf.ab.results import SIDES, Pair, Results
 from pytest_gpuperf.ab.workplace import VARIABLE, workplace
-from pytest_gpuperf.errors import SessionError, UsageError
+from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.gate.side_by_side import FEWEST, FULL, LOOKS, Launch
 from pytest_gpuperf.records.codec import kind_of
 from pytest_gpuperf.records.model import Rule
@@ -44,8 +44,7 @@ class Confirming:
 class InTurns:
     """What came of it."""
 
-    base: str  # the revision, as it is shown
-    same: bool = False  # no code differs from it, so that nothing was measured
+    same: bool = False  # no code differs from it, so that turns can tell nothing
     launches: Mapping[str, Sequence[Launch]] = field(default_factory=dict[str, Sequence[Launch]])  # by case
     missing: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why it has no launches
     count: int = 0  # launches made
@@ -65,12 +64,11 @@ def confirm_in_turns(asked: Confirming) -> InTurns:
         fetched = None
         if not repository.has(asked.revision):
             fetched = repository.fetched(asked.revision, place / "fetched", {VARIABLE: str(place)})
-        label = Revision(asked.revision, asked.revision).label
         objects = fetched and fetched.git_dir / "objects"
         changed = repository.changed_since(asked.revision, place, objects)
         sources = (*source_folders(repository.root), *_usual_sources(repository.root, asked.rootdir))
         if not _changed_code(repository.root, changed, sources, asked.own):
-            return InTurns(base=label, same=True)
+            return InTurns(same=True)
         inside = asked.folder.resolve().is_relative_to(repository.root)
         base, head, _ = prepare(
             repository,
@@ -135,6 +133,7 @@ class _Confirmation:
         self.launches = Launches(sides, place, arguments, self.results, limit=asked.limit)
         self.each = 0.0  # seconds that one test took in the last launch, its processes' start left out
         self.left_open = 0
+        self.same = False  # both sides used the same files, and none of those that differ
 
     def run(self) -> InTurns:
         """Launch what is open, as far as the budget goes."""
@@ -146,8 +145,9 @@ class _Confirmation:
                     break
                 self._launch(number, todo)
                 done = number
+                if self.same:
+                    return InTurns(same=True, count=done)
         return InTurns(
-            base=self._label("base"),
             launches=self._launches(),
             missing=self._missing(),
             count=done,
@@ -208,9 +208,7 @@ class _Confirmation:
         self.each = max(time.monotonic() - started - self.launches.starting, 1e-3) / count
         if number == 1 and self.results.tests:
             imports.early(self.sides, self.launches.files)
-            if not imports.differ(self.sides, self.launches.files):
-                base = self._label("base")
-                raise SessionError(f"both sides loaded the same files, and none of those that differ from {base}")
+            self.same = not imports.differ(self.sides, self.launches.files)
 
     def _label(self, name: Name) -> str:
         return self.sides[name].revision.label

@@ -11,7 +11,7 @@ from statistics import median
 import msgspec
 
 from pytest_gpuperf.causes.explain import MOVED, explanations
-from pytest_gpuperf.comparison.confirmed import Confirmed, confirmed_verdicts
+from pytest_gpuperf.comparison.confirmed import confirmed_verdicts, learned
 from pytest_gpuperf.comparison.findings import Comparison, Finding, InTurns, Rules
 from pytest_gpuperf.comparison.match import Match, match, merged, scalar, stated
 from pytest_gpuperf.errors import DeviceError
@@ -47,13 +47,12 @@ def compare(
     rules: Rules | None = None,
     override: Rule | None = None,
     today: date | None = None,
-    confirmed: Confirmed | None = None,
     recorded: str | None = None,
     into: str | None = None,
 ) -> Comparison:
-    """Judge a run. `override` is the command line's rule, above what each case carries.
+    """Judge a run, by its sessions and by what it learned of suspects beside the baseline's revisions.
 
-    `confirmed`: what measuring suspects again brought, beside the fresh sessions that the run holds.
+    `override` is the command line's rule, above what each case carries.
     `recorded`: the file that holds this run, if one does; `into`: where a baseline would stand, if `name` is none.
     """
     invocation = run.scope.invocation
@@ -61,6 +60,7 @@ def compare(
     override = override or Rule()
     joined = match(run, baseline, override)
     screened = _judge(joined)
+    confirmed = learned(run, baseline)
     policies = {name: case.policy or Policy() for name, case in joined.evidence["time"].items()}
     verdicts = dict(screened)
     if confirmed is not None:
@@ -100,7 +100,7 @@ def compare(
         expired={a.id: a.waiver for a, _ in joined.pairs.values() if a.waiver and a.waiver.until < day},
         explanations=explanations(run, baseline, moved(findings)),
         rules=rules or Rules(),
-        confirmation=confirmed.record if confirmed is not None else None,
+        confirmation=run.confirmation if confirmed is not None else None,
         invocation=invocation,
         recorded=recorded,
         into=into,

@@ -2,35 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from pytest_gpuperf.comparison.findings import Confirmation
 from pytest_gpuperf.gate.inside_suite import SUITE_FROM
 from pytest_gpuperf.gate.observations import Policy
-from pytest_gpuperf.gate.side_by_side import LOOKS, Launch, judge_paired_suite, judge_paired_whole
+from pytest_gpuperf.gate.side_by_side import LOOKS, AnyLaunch, judge_paired_suite, judge_paired_whole
 from pytest_gpuperf.gate.suite import SUITE
-from pytest_gpuperf.records.model import EvidenceKind, Verdict, Word
+from pytest_gpuperf.records.model import Baseline, EvidenceKind, Run, Verdict, Word
+from pytest_gpuperf.records.same_device import software_changes
 from pytest_gpuperf.records.units import cost_in_words
 
+_SHOWN = 10  # letters of a commit
 _OPEN = frozenset({"regressed", "improved", "inconclusive"})  # words that the machine, or other software, may explain
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """Everything that was learned about suspects, by case, beside the fresh sessions that the run holds."""
+    """What was learned of suspects beside one baseline, by case; the run holds their fresh sessions."""
 
-    record: Confirmation
     base: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> the revision it took turns with
-    launches: Mapping[str, Sequence[Launch]] = field(default_factory=dict[str, Sequence[Launch]])  # ... and what came
+    launches: Mapping[str, Sequence[AnyLaunch]] = field(
+        default_factory=dict[str, Sequence[AnyLaunch]]
+    )  # ... and what came
     same_code: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> revision: no code differs from it
     software: tuple[str, ...] = ()  # versions that changed since: "torch 2.13.0 -> 2.15.0"
     not_in_turns: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why turns could not be run
     unconfirmed: Mapping[EvidenceKind, Mapping[str, str]] = field(  # case -> why nothing could be measured
         default_factory=dict[EvidenceKind, Mapping[str, str]]
     )
+
+
+def learned(run: Run, baseline: Baseline) -> Confirmed | None:
+    """What the run learned that holds beside this baseline: of the revisions that its cases were recorded at.
+
+    None where that is nothing, so that a run can be judged again, beside this baseline or another.
+    """
+    beside = {b.revision: b for b in run.beside}
+    held = [(case, beside[at]) for case, at in recorded_at(baseline).items() if at in beside]
+    if not held:
+        return None
+    unconfirmed: dict[EvidenceKind, dict[str, str]] = {}
+    for case, b in held:
+        for kind, why in b.unconfirmed.items():
+            if case in why:
+                unconfirmed.setdefault(kind, {})[case] = why[case]
+    same = {case: shown(b.revision) for case, b in held if case in b.same_code}
+    return Confirmed(
+        base={case: shown(b.revision) for case, b in held if case in b.launches},
+        launches={case: b.launches[case] for case, b in held if case in b.launches},
+        same_code=same,
+        software=software_beside(run, baseline, same),
+        not_in_turns={case: b.not_in_turns[case] for case, b in held if case in b.not_in_turns},
+        unconfirmed=unconfirmed,
+    )
+
+
+def recorded_at(baseline: Baseline) -> dict[str, str | None]:
+    """The revision that each case's newest accepted session measured."""
+    sessions = {s.id: s.revision for s in baseline.sessions}
+    return {a.id: sessions[a.series[-1].session] for a in baseline.cases}
+
+
+def shown(revision: str | None) -> str:
+    """A revision as it stands in messages."""
+    return (revision or "")[:_SHOWN]
+
+
+def software_beside(run: Run, baseline: Baseline, cases: Collection[str]) -> tuple[str, ...]:
+    """What is installed otherwise than when these cases were recorded."""
+    named = software_changes(baseline.environment.software, run.environment.software)
+    if named:
+        return tuple(named)
+    first, *_ = run.sessions
+    sessions = {s.id: s for s in baseline.sessions}
+    before = {sessions[a.series[-1].session].packages for a in baseline.cases if a.id in cases} - {None}
+    return ("other installed packages",) if first.packages and before - {first.packages} else ()
 
 
 def confirmed_verdicts(
@@ -55,7 +104,7 @@ def confirmed_verdicts(
 
 
 def in_turns(
-    launches: Mapping[str, Sequence[Launch]],
+    launches: Mapping[str, Sequence[AnyLaunch]],
     policies: Mapping[str, Policy],
     known: Mapping[str, float] | None = None,
 ) -> dict[str, Verdict]:

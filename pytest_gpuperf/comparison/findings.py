@@ -6,7 +6,7 @@ import shlex
 
 from pytest_gpuperf.causes.explain import Explanation
 from pytest_gpuperf.records.invocation import Invocation
-from pytest_gpuperf.records.model import Device, EvidenceKind, Record, Verdict, Waiver
+from pytest_gpuperf.records.model import Confirmation, Device, EvidenceKind, Record, Verdict, Waiver
 from pytest_gpuperf.records.units import many
 
 # "reference": a publication decides no more than that nothing is grossly slower, and that it does decide.
@@ -85,16 +85,6 @@ class Finding(Record, frozen=True, kw_only=True):
     def is_slower_by_software(self) -> bool:
         """Whether other versions of software cost more, and nobody tolerates that."""
         return self.verdict.word == "environment" and self.verdict.ratio > 1 + self.tolerance and self.waiver is None
-
-
-class Confirmation(Record, frozen=True, kw_only=True):
-    """How suspects were confirmed, and what that took."""
-
-    tests: int  # that were measured again
-    seconds: float
-    launches: int = 0  # pairs of fresh processes that took turns
-    sessions: int = 0  # fresh sessions
-    remarks: tuple[str, ...] = ()  # what a reader must know, a sentence each
 
 
 class Rules(Record, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pytest_gpuperf.gate.observations import LEAST, SEEMS_FASTER, Policy
 from pytest_gpuperf.gate.reasons import ratio_of
 from pytest_gpuperf.gate.session_cost import change_between_steps, coarse_step
 from pytest_gpuperf.gate.spread import BOUND, margin_told, middle_of_variances, student
-from pytest_gpuperf.records.model import Verdict, Word
+from pytest_gpuperf.records.model import LaunchFigures, Verdict, Word
 from pytest_gpuperf.records.units import in_words
 
 FULL = 5  # launches before anything may be called regressed
@@ -39,13 +39,25 @@ class Launch:
     b: Sequence[Sequence[float]]
 
 
-def judge_paired(launches: Sequence[Launch], policy: Policy, usual: float = USUAL) -> Verdict:
+AnyLaunch = Launch | LaunchFigures  # as it was measured, or as a run keeps it
+
+
+def figures_of(launch: Launch) -> LaunchFigures:
+    """What a verdict reads off a launch; both sides have samples."""
+    a, b = (np.array([s for block in side for s in block]) for side in (launch.a, launch.b))
+    before = _lowest(_blocks(launch.a))
+    step = coarse_step(np.concatenate([a, b]))
+    change = change_between_steps(a, b, step) if step else _lowest(_blocks(launch.b)) - before
+    return LaunchFigures(before=float(np.exp(before)), ratio=ratio_of(change))
+
+
+def judge_paired(launches: Sequence[AnyLaunch], policy: Policy, usual: float = USUAL) -> Verdict:
     """One case's verdict; the launch is the unit of replication, since processes of the same code differ.
 
     `usual`: by how much launches differ here, believed before these are seen.
     """
-    pairs = [_figures(launch) for launch in launches if len(launch.a) and len(launch.b)]
-    changes = np.array([change for _, change in pairs])
+    figures = _figures(launches)
+    changes = _changes(figures)
     if changes.size < FEWEST:
         return Verdict(
             word="inconclusive",
@@ -56,11 +68,11 @@ def judge_paired(launches: Sequence[Launch], policy: Policy, usual: float = USUA
             f"at least {FEWEST} can acquit and {FULL} convict",
             basis="turns",
         )
-    return _verdict(changes, ratio_of(float(np.median([before for before, _ in pairs]))), policy, usual)
+    return _verdict(changes, float(np.exp(np.median(np.log([f.before for f in figures])))), policy, usual)
 
 
 def judge_paired_suite(
-    cases: Mapping[str, Sequence[Launch]],
+    cases: Mapping[str, Sequence[AnyLaunch]],
     policy: Policy,
     policies: Mapping[str, Policy] | None = None,
     known: Mapping[str, float] | None = None,
@@ -77,7 +89,7 @@ def judge_paired_suite(
     }
 
 
-def judge_paired_whole(cases: Mapping[str, Sequence[Launch]], policy: Policy) -> Verdict | None:
+def judge_paired_whole(cases: Mapping[str, Sequence[AnyLaunch]], policy: Policy) -> Verdict | None:
     """These cases as one: in each launch the change of the middle one. None where too few launches had them all."""
     changes = [_changes(launches) for launches in cases.values()]
     count = min((c.size for c in changes), default=0)
@@ -87,7 +99,9 @@ def judge_paired_whole(cases: Mapping[str, Sequence[Launch]], policy: Policy) ->
     return _verdict(middles, None, policy, USUAL)
 
 
-def usual_spreads(cases: Mapping[str, Sequence[Launch]], known: Mapping[str, float] | None = None) -> dict[str, float]:
+def usual_spreads(
+    cases: Mapping[str, Sequence[AnyLaunch]], known: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """By how much launches of each case may be expected to differ: as those of the third quarter of the other cases.
 
     Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed. Nor
@@ -112,7 +126,7 @@ def usual_spreads(cases: Mapping[str, Sequence[Launch]], known: Mapping[str, flo
 
 
 def wanting_launches(
-    cases: Mapping[str, Sequence[Launch]],
+    cases: Mapping[str, Sequence[AnyLaunch]],
     policies: Mapping[str, Policy],
     known: Mapping[str, float] | None = None,
     *,
@@ -124,7 +138,7 @@ def wanting_launches(
 
 
 def needs_more_launches(
-    launches: Sequence[Launch], policy: Policy, max_launches: int = FULL, usual: float = USUAL
+    launches: Sequence[AnyLaunch], policy: Policy, max_launches: int = FULL, usual: float = USUAL
 ) -> bool:
     """Whether another launch could still change the word: only what is plainly unchanged stops early.
 
@@ -143,7 +157,7 @@ def is_plain(verdict: Verdict, policy: Policy) -> bool:
     return verdict.word != "inconclusive"
 
 
-def _wants_launch(launches: Sequence[Launch], policy: Policy, usual: float, *, extended: bool) -> bool:
+def _wants_launch(launches: Sequence[AnyLaunch], policy: Policy, usual: float, *, extended: bool) -> bool:
     count = len(launches)
     if count < FULL:
         return needs_more_launches(launches, policy, usual=usual)
@@ -152,16 +166,19 @@ def _wants_launch(launches: Sequence[Launch], policy: Policy, usual: float, *, e
     return count not in LOOKS or not is_plain(judge_paired(launches, policy, usual), policy)
 
 
-def _changes(launches: Sequence[Launch]) -> Floats:
-    return np.array([_figures(launch)[1] for launch in launches if len(launch.a) and len(launch.b)])
+def _figures(launches: Sequence[AnyLaunch]) -> list[LaunchFigures]:
+    """Of those that measured anything."""
+    found: list[LaunchFigures] = []
+    for launch in launches:
+        if isinstance(launch, LaunchFigures):
+            found.append(launch)
+        elif len(launch.a) and len(launch.b):
+            found.append(figures_of(launch))
+    return found
 
 
-def _figures(launch: Launch) -> tuple[float, float]:
-    """What the base took, as a logarithm, and the change."""
-    a, b = (np.array([s for block in side for s in block]) for side in (launch.a, launch.b))
-    before = _lowest(_blocks(launch.a))
-    step = coarse_step(np.concatenate([a, b]))
-    return before, change_between_steps(a, b, step) if step else _lowest(_blocks(launch.b)) - before
+def _changes(launches: Sequence[AnyLaunch]) -> Floats:
+    return np.log(np.array([f.ratio for f in _figures(launches)]))
 
 
 def _blocks(side: Sequence[Sequence[float]]) -> Floats:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 import pytest
 
 from pytest_gpuperf.comparison.compare import convicts, spreads_of
-from pytest_gpuperf.comparison.confirmed import Confirmed
-from pytest_gpuperf.comparison.findings import Confirmation
+from pytest_gpuperf.comparison.confirmed import recorded_at, shown, software_beside
 from pytest_gpuperf.errors import GpuPerfError
+from pytest_gpuperf.gate.side_by_side import figures_of
 from pytest_gpuperf.gate.suite import SUITE
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, arguments_again, measured_again, say
-from pytest_gpuperf.records.model import Baseline, EvidenceKind, Run
-from pytest_gpuperf.records.same_device import software_changes
+from pytest_gpuperf.records.merge import beside_each
+from pytest_gpuperf.records.model import Baseline, Beside, Confirmation, EvidenceKind, Run
 
 if TYPE_CHECKING:
     from pytest_gpuperf.ab.confirm_in_turns import InTurns
     from pytest_gpuperf.plugin.settings import Settings
 
+T = TypeVar("T")
 MOST_REVISIONS = 2  # that turns are taken with in one session: each has to be checked out, and built
 DIRTY = "+dirty"
-_SHOWN = 10  # letters of a commit
 _LONGEST_SILENCE = 600.0  # seconds
 _IN_OUR_WORDS = {"--setup": "--gpuperf-setup", "Start gpuperf ab": "Start pytest"}  # of messages to `gpuperf ab`
 
@@ -83,13 +84,11 @@ class Confirming:
         except KeyboardInterrupt as stop:
             self.stopped = stop
 
-    def confirmed(self) -> list[Confirmed]:
-        """What was learned, for each baseline."""
-        record = self._record()
-        return [
-            self._confirmed(suspicion, revisions, record)
-            for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True)
-        ]
+    def learned(self) -> Run:
+        """The run, with everything that was learned."""
+        each = zip(self.suspicions, self.revisions, strict=True)
+        beside = beside_each(chain.from_iterable(self._beside(*one) for one in each))
+        return msgspec.structs.replace(self.run, confirmation=self._record(), beside=beside)
 
     def _take_turns(self) -> None:
         wanted = Counter(r.commit for known in self.revisions for r in known.values() if r.commit is not None)
@@ -125,7 +124,7 @@ class Confirming:
             for theirs, ours in _IN_OUR_WORDS.items():
                 why = why.replace(theirs, ours)
             self.refused[commit] = why
-            say(config, f"no turns were taken with {commit[:_SHOWN]}: {why}")
+            say(config, f"no turns were taken with {shown(commit)}: {why}")
 
     def _start_fresh_sessions(self) -> None:
         """For what is suspected of more than time, or took no turns; where no code changed, as the budget allows."""
@@ -165,7 +164,7 @@ class Confirming:
             outcomes = self._outcomes(revisions)
             turned = {c for c, o in outcomes.items() if c in o.launches}
             same = {c for c, o in outcomes.items() if o.same}
-            excused = set[str]() if self._software(suspicion.baseline, same) else same
+            excused = set[str]() if software_beside(self.run, suspicion.baseline, same) else same
             found |= failing["energy"] | (failing["time"] - turned - excused)
         return found & self.fresh
 
@@ -183,25 +182,30 @@ class Confirming:
                 break
         return set(seconds)
 
-    def _confirmed(self, suspicion: Suspicion, revisions: Mapping[str, Revision], record: Confirmation) -> Confirmed:
+    def _beside(self, suspicion: Suspicion, revisions: Mapping[str, Revision]) -> Iterator[Beside]:
+        """What was learned of one baseline's suspects, by the revisions that they were recorded at."""
         timed = suspicion.cases["time"]
         outcomes = self._outcomes(revisions)
-        launches = {c: o.launches[c] for c, o in outcomes.items() if c in o.launches}
-        same = {c: o.base for c, o in outcomes.items() if o.same}
-        rest = timed - launches.keys() - same.keys()
+        launches = {c: tuple(map(figures_of, o.launches[c])) for c, o in outcomes.items() if c in o.launches}
+        same = {c for c, o in outcomes.items() if o.same}
+        rest = timed - launches.keys() - same
         undone: dict[EvidenceKind, dict[str, str]] = {
             kind: self._undone(rest if kind == "time" else of) for kind, of in suspicion.cases.items()
         }
         asked = rest - undone["time"].keys() if self.settings.confirm == "turns" else set[str]()
-        return Confirmed(
-            record=record,
-            base={c: outcomes[c].base for c in launches},
-            launches=launches,
-            same_code=same,
-            software=self._software(suspicion.baseline, same),
-            not_in_turns={c: self._why_not(c, revisions[c]) for c in asked},
-            unconfirmed=undone,
-        )
+        missed = {c: self._why_not(c, revisions[c]) for c in asked}
+        at = recorded_at(suspicion.baseline)
+        cases: dict[str | None, set[str]] = defaultdict(set)
+        for case in chain(*suspicion.cases.values()):
+            cases[at[case]].add(case)
+        for recorded, here in cases.items():
+            yield Beside(
+                revision=recorded,
+                same_code=tuple(sorted(same & here)),
+                launches=_of(launches, here),
+                not_in_turns=_of(missed, here),
+                unconfirmed={kind: _of(of, here) for kind, of in undone.items() if here & of.keys()},
+            )
 
     def _undone(self, cases: set[str]) -> dict[str, str]:
         """Those of these suspects that nothing could be learned of, and why."""
@@ -220,20 +224,9 @@ class Confirming:
         if revision.commit in self.in_turns:
             return self.in_turns[revision.commit].missing[case]
         return (
-            f"its baseline was recorded at {revision.commit[:_SHOWN]}, and in one session turns are taken with "
+            f"its baseline was recorded at {shown(revision.commit)}, and in one session turns are taken with "
             f"{MOST_REVISIONS} revisions"
         )
-
-    def _software(self, baseline: Baseline, cases: Iterable[str]) -> tuple[str, ...]:
-        """What is installed otherwise than when these cases were recorded."""
-        named = software_changes(baseline.environment.software, self.run.environment.software)
-        if named:
-            return tuple(named)
-        first, *_ = self.run.sessions
-        sessions = {s.id: s for s in baseline.sessions}
-        wanted = set(cases)
-        before = {sessions[a.series[-1].session].packages for a in baseline.cases if a.id in wanted} - {None}
-        return ("other installed packages",) if first.packages and before - {first.packages} else ()
 
     def _record(self) -> Confirmation:
         turned = {self.tests[case] for outcome in self.in_turns.values() for case in outcome.launches}
@@ -246,17 +239,20 @@ class Confirming:
         )
 
 
+def _of(found: Mapping[str, T], cases: Collection[str]) -> dict[str, T]:
+    return {case: what for case, what in sorted(found.items()) if case in cases}
+
+
 def _revisions(suspicion: Suspicion) -> dict[str, Revision]:
-    """The revision that each case's newest accepted session measured; of those that may have become slower."""
-    sessions = {s.id: s.revision for s in suspicion.baseline.sessions}
-    newest = {a.id: sessions[a.series[-1].session] for a in suspicion.baseline.cases}
-    return {case: _revision(newest[case]) for case in sorted(suspicion.cases["time"])}
+    """What each case was recorded at; of those that may have become slower."""
+    at = recorded_at(suspicion.baseline)
+    return {case: _revision(at[case]) for case in sorted(suspicion.cases["time"])}
 
 
 def _revision(recorded: str | None) -> Revision:
     if recorded is None:
         return Revision(None, "the baseline does not know which revision it was recorded at")
     if recorded.endswith(DIRTY):
-        commit = recorded.removesuffix(DIRTY)[:_SHOWN]
+        commit = shown(recorded.removesuffix(DIRTY))
         return Revision(None, f"the baseline was recorded with uncommitted changes at {commit}")
     return Revision(recorded)

@@ -127,8 +127,8 @@ class Gate:
             else:
                 recorder.chosen.memory.release()
                 confirming.confirm()
-            run = confirming.run
-        comparisons = self._compared(run, confirming)
+            run = confirming.learned()
+        comparisons = self._compared(run)
         changed = moved(comparisons[0].findings)
         unseen = unprofiled(run, self.baseline, changed)  # nobody had to measure them again in a process that looks
         stopped = interrupted or (confirming is not None and confirming.stopped is not None)
@@ -185,7 +185,7 @@ class Gate:
     def _suspects(self, run: Run) -> bool:
         return any(self._suspicion(run, baseline) for baseline in self._baselines)
 
-    def _compared(self, run: Run, confirming: Confirming | None) -> list[Comparison]:
+    def _compared(self, run: Run) -> list[Comparison]:
         """Against the baseline, then against the reference."""
         settings = self.settings
         rules = Rules(
@@ -197,8 +197,7 @@ class Gate:
         pinned = msgspec.structs.replace(PINNED_RULES, allow_environment=settings.allow_environment)
         names, each = (self.name, str(settings.reference)), (rules, pinned)
         saved = None if settings.save is None else str(settings.save)
-        learned = confirming.confirmed() if confirming is not None else [None] * len(self._baselines)
         return [
-            compare(run, baseline, name=name, rules=of, confirmed=confirmed, recorded=saved)
-            for baseline, confirmed, name, of in zip(self._baselines, learned, names, each, strict=False)
+            compare(run, baseline, name=name, rules=of, recorded=saved)
+            for baseline, name, of in zip(self._baselines, names, each, strict=False)
         ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.serving.server import Deployment, Server
 
 Kind = Literal["triton", "torch"]
-OPEN = pytest.StashKey["list[ServerFactory]"]()
+OPEN = pytest.StashKey["dict[ServerFactory, str]"]()  # and the fixture that gives each
 
 
 class Deployed(TypedDict, total=False):
@@ -105,11 +105,6 @@ class ServerFactory:
         for server in self.servers.values():
             server.stop()
 
-    @property
-    def fixture(self) -> str:
-        """The fixture that gives this one."""
-        return f"{self._kind}_server"
-
 
 def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFactory]:
     """What the fixtures give; when the module's tests have run nothing of it is left."""
@@ -118,12 +113,12 @@ def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFacto
     config = request.config
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{kind}-servers")
     made = ServerFactory(kind, config.stash[SETTINGS], folder)
-    opened = config.stash.setdefault(OPEN, [])
-    opened.append(made)
+    opened = config.stash.setdefault(OPEN, {})
+    opened[made] = request.fixturename or ""
     try:
         yield made
     finally:
-        opened.remove(made)
+        del opened[made]
         made.stop()
 
 
@@ -131,8 +126,9 @@ def with_logs(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport
     """Show what the servers wrote below a failure of a test that asked for them."""
     asked = getattr(item, "fixturenames", ())
     if report.failed:
-        opened = item.config.stash.setdefault(OPEN, [])
-        for server in [server for made in opened if made.fixture in asked for server in made.servers.values()]:
+        opened = item.config.stash.setdefault(OPEN, {})
+        mine = [made for made, fixture in opened.items() if fixture in asked]
+        for server in [server for made in mine for server in made.servers.values()]:
             state = "running" if server.alive() else "ended"
             report.sections.append((f"log of {server.name} at {server.url} ({state})", server.log_tail()))
     return report

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pytest_gpuperf.records.model import Baseline, Run
 
-VERSION = 2  # written; 1 lacks fields that may be missing, so it is read as it stands
+VERSION = 3  # written; 1 and 2 lack fields that may be missing, so they are read as they stand
 RUN = "gpuperf-run"
 BASELINE = "gpuperf-baseline"
 
@@ -15,17 +15,24 @@ class RunFile(Run, frozen=True, kw_only=True):
     """A run as it stands in a file."""
 
     format: Literal["gpuperf-run"]
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
 
     def content(self) -> Run:
-        return Run(environment=self.environment, sessions=self.sessions, scope=self.scope, cases=self.cases)
+        return Run(
+            environment=self.environment,
+            sessions=self.sessions,
+            scope=self.scope,
+            confirmation=self.confirmation,
+            beside=self.beside,
+            cases=self.cases,
+        )
 
 
 class BaselineFile(Baseline, frozen=True, kw_only=True):
     """A baseline as it stands in a file."""
 
     format: Literal["gpuperf-baseline"]
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
 
     def content(self) -> Baseline:
         return Baseline(

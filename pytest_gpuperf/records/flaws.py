@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from itertools import chain
 
 import msgspec
 
@@ -58,6 +59,21 @@ def check_run(run: Run) -> None:
                     f"{shown(metric)} is no metric; the metrics are {', '.join(METRICS)}",
                 )
         _of_known_sessions(f"$.cases[{i}].measurements", case, (m.session for m in case.measurements), known)
+    _beside_known_cases(run)
+
+
+def _beside_known_cases(run: Run) -> None:
+    cases, revisions = {case.id for case in run.cases}, set[str | None]()
+    if run.beside and run.confirmation is None:
+        raise Flaw("$.confirmation", "what was learned of suspects stands in beside, and this is missing")
+    for i, beside in enumerate(run.beside):
+        if beside.revision in revisions:
+            raise Flaw(f"$.beside[{i}].revision", f"the revision {shown(beside.revision)} stands twice")
+        revisions.add(beside.revision)
+        named = (*beside.same_code, *beside.launches, *beside.not_in_turns, *chain(*beside.unconfirmed.values()))
+        for name in named:
+            if name not in cases:
+                raise Flaw(f"$.beside[{i}]", f"the case {shown(name)} is not in cases")
 
 
 def check_baseline(baseline: Baseline) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from pytest_gpuperf.errors import DeviceError, UsageError
-from pytest_gpuperf.records.model import Case, Run, Scope
+from pytest_gpuperf.records.model import Beside, Case, Confirmation, Run, Scope
 from pytest_gpuperf.records.same_device import device_differences, software_changes
 from pytest_gpuperf.records.units import many
 
@@ -29,11 +29,44 @@ def with_sessions_of(run: Run, others: Sequence[Run]) -> Run:
                     measurements=known.measurements + case.measurements,
                     profile=known.profile or case.profile,
                 )
+    runs = (run, *others)
     return msgspec.structs.replace(
         run,
-        sessions=run.sessions + tuple(s for other in others for s in other.sessions),
+        sessions=tuple(s for r in runs for s in r.sessions),
+        confirmation=_together([r.confirmation for r in runs if r.confirmation is not None]),
+        beside=beside_each(b for r in runs for b in r.beside),
         cases=tuple(added.values()),
     )
+
+
+def _together(each: Sequence[Confirmation]) -> Confirmation | None:
+    if not each:
+        return None
+    return Confirmation(
+        tests=sum(c.tests for c in each),
+        seconds=sum(c.seconds for c in each),
+        launches=sum(c.launches for c in each),
+        sessions=sum(c.sessions for c in each),
+        remarks=tuple(dict.fromkeys(remark for c in each for remark in c.remarks)),
+    )
+
+
+def beside_each(every: Iterable[Beside]) -> tuple[Beside, ...]:
+    """One for each revision, with what all of these learned beside it; of a case the last one's launches."""
+    found: dict[str | None, Beside] = {}
+    for new in every:
+        old = found.get(new.revision, Beside(revision=new.revision))
+        unconfirmed = dict(old.unconfirmed)
+        for kind, why in new.unconfirmed.items():
+            unconfirmed[kind] = {**unconfirmed.get(kind, {}), **why}
+        found[new.revision] = Beside(
+            revision=new.revision,
+            same_code=tuple(dict.fromkeys((*old.same_code, *new.same_code))),
+            launches={**old.launches, **new.launches},
+            not_in_turns={**old.not_in_turns, **new.not_in_turns},
+            unconfirmed=unconfirmed,
+        )
+    return tuple(found.values())
 
 
 def joined(runs: Mapping[str, Run]) -> Run:

@@ -4,8 +4,10 @@
     ├── Environment ── Device                                  ├── Environment ── Device
     ├── Session ...    one process: id, time, revision, card   ├── Session ...
     ├── Scope          what was collected and what was not     └── Accepted ...   one case
-    └── Case ...       one measured call                           ├── Series ...  its 16 block medians in one session
-        ├── Measurement ...  what one session measured of it       └── Profile     what one call of it ran
+    ├── Confirmation   how suspects were measured again            ├── Series ...  its 16 block medians in one session
+    ├── Beside ...     what that told of them                      └── Profile     what one call of it ran
+    └── Case ...       one measured call
+        ├── Measurement ...  what one session measured of it
         └── Profile     what one call of it ran, untimed
 
 Times are seconds per call, memory is bytes, energy is joules per item.
@@ -282,12 +284,41 @@ class Scope(Record, frozen=True, kw_only=True):
         return Invocation(options=first.options, paths=() if self.parts else first.paths, root=first.root)
 
 
+class LaunchFigures(Record, frozen=True, kw_only=True):
+    """Two fresh processes that measured a case in turns, base and head: what a verdict reads off their rounds."""
+
+    before: Seconds  # a call took in the base, in its least disturbed rounds
+    ratio: Annotated[float, Meta(gt=0, le=1e12)]  # head / base
+
+
+class Beside(Record, frozen=True, kw_only=True):
+    """What measuring suspects again told of them, beside one revision that a baseline was recorded at."""
+
+    revision: str | None = None  # as the baseline's session has it
+    same_code: tuple[Name, ...] = ()  # cases that use nothing which differs from the revision
+    launches: dict[Name, tuple[LaunchFigures, ...]] = {}  # case -> in turns with the revision
+    not_in_turns: dict[Name, str] = {}  # case -> why turns could not be taken
+    unconfirmed: dict[EvidenceKind, dict[Name, str]] = {}  # case -> why nothing could be measured
+
+
+class Confirmation(Record, frozen=True, kw_only=True):
+    """How suspects were measured again, and what that took."""
+
+    tests: Annotated[int, Meta(ge=0)]  # that were measured again
+    seconds: Annotated[float, Meta(ge=0)]
+    launches: Annotated[int, Meta(ge=0)] = 0  # pairs of fresh processes that took turns
+    sessions: Annotated[int, Meta(ge=0)] = 0  # fresh sessions
+    remarks: tuple[str, ...] = ()  # what a reader must know, a sentence each
+
+
 class Run(Record, frozen=True, kw_only=True):
     """Everything one pytest invocation recorded."""
 
     environment: Environment
     sessions: tuple[Session, ...]
     scope: Scope = Scope()
+    confirmation: Confirmation | None = None  # of suspects; their fresh sessions stand among the others
+    beside: tuple[Beside, ...] = ()  # what the rest of it told, by revision
     cases: tuple[Case, ...]
 
 

@@ -42,7 +42,7 @@ def render_run(run: Run) -> bytes:
         _environment(run.environment),
         (_session(s, RUN_DIGITS) for s in run.sessions),
         (_case(c) for c in run.cases),
-        f'  "scope": {_line(_plain(run.scope))},\n',
+        f'  "scope": {_line(_plain(run.scope))},\n{_confirmation(run)}',
     )
 
 
@@ -64,10 +64,10 @@ def rounded(figures: Any, digits: int) -> Any:
 
 
 def _file(
-    head: dict[str, object], environment: str, sessions: Iterable[str], cases: Iterable[str], scope: str = ""
+    head: dict[str, object], environment: str, sessions: Iterable[str], cases: Iterable[str], more: str = ""
 ) -> bytes:
     fields = "".join(f"  {_line(k)}: {_line(v)},\n" for k, v in head.items())
-    parts = ["{\n", fields, environment, f'  "sessions": {_list(sessions, 2)},\n', scope]
+    parts = ["{\n", fields, environment, f'  "sessions": {_list(sessions, 2)},\n', more]
     parts.append(f'  "cases": {_list(cases, 2)}\n}}\n')
     return "".join(parts).encode()
 
@@ -76,6 +76,15 @@ def _environment(environment: Environment) -> str:
     software = ",\n".join(f"      {_line(k)}: {_line(v)}" for k, v in sorted(environment.software.items()))
     software = f"{{\n{software}\n    }}" if software else "{}"
     return f'  "environment": {{\n    "device": {_line(environment.device)},\n    "software": {software}\n  }},\n'
+
+
+def _confirmation(run: Run) -> str:
+    """How suspects were measured again, where any were; one line a revision."""
+    if run.confirmation is None:
+        return ""
+    beside = _list((_line(rounded(_plain(b), RUN_DIGITS)) for b in run.beside), 2)
+    took = _line(rounded(_plain(run.confirmation), RUN_DIGITS))
+    return f'  "confirmation": {took},\n  "beside": {beside},\n'
 
 
 def _session(session: Session, digits: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +50,29 @@ def test_new(gpuperf):
 """
 
 
+@pytest.fixture
+def kept(repository, tmp_path_factory):
+    """Run the gate, and see that the run it kept gives the same verdicts when it is judged again."""
+    folder = tmp_path_factory.mktemp("kept")
+
+    def run(*arguments, again=()):
+        kept, later, gate = folder / "run.json", folder / "later.csv", repository.path / "report/figures.csv"
+        result = repository.run(*JUDGED, "--gpuperf-save", str(kept), "--gpuperf-csv", "report/figures.csv", *arguments)
+        command = [sys.executable, "-m", "pytest_gpuperf", "compare", "base.json", str(kept), "--csv", str(later)]
+        judged = subprocess.run([*command, *again], check=False, capture_output=True, text=True, cwd=repository.path)
+        assert judged.returncode == result.ret, judged.stdout + judged.stderr
+        assert cells_of(later) == cells_of(gate, about=partial(pytest.approx, rel=1e-4))
+        return result
+
+    return run
+
+
+def cells_of(table, about=float):
+    """Its figures are of nine digits where a kept run was read, and otherwise of all that was measured."""
+    cells = [cell for row in csv.reader(table.read_text().splitlines()) for cell in row]
+    return [about(float(c)) if re.fullmatch(r"[\d.e+-]*\d", c) else c for c in cells]
+
+
 def test_a_slower_package_is_convicted_and_the_failure_names_the_revision(repository, temporary):
     commit = repository.recorded()
     repository.work(1.3)
@@ -76,10 +101,10 @@ def test_a_slow_down_that_was_put_into_the_suite_is_convicted(repository, file):
     result.stdout.fnmatch_lines(["*slower in * launches in turns*"])
 
 
-def test_figures_of_a_faster_day_are_not_held_against_changed_code_and_waived_cases_are_left_alone(repository):
+def test_figures_of_a_faster_day_are_not_held_against_changed_code_and_waived_cases_are_left_alone(repository, kept):
     repository.recorded(faster=1.3)
     repository.work(1.0, "# another comment\n")
-    result = repository.run(*JUDGED)
+    result = kept()
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(
         ["gpuperf: 2 tests in turns with *, launch 2 (* s so far)", "*2 unchanged*2 of 2 decided"]
@@ -91,17 +116,21 @@ def test_figures_of_a_faster_day_are_not_held_against_changed_code_and_waived_ca
     assert "in turns with" not in result.stdout.str()
 
 
-def test_where_no_code_changed_it_is_the_machine_or_its_software(repository):
+def test_where_no_code_changed_it_is_the_machine_or_its_software(repository, kept):
     """Documents, a test of something else and the baseline itself are no code."""
     repository.recorded(faster=1.3)
     for name in ("README.md", "docs/page.txt", "tools/other.py", "report/figures.csv"):
         repository.write(name, "one more\n" if name != "tools/other.py" else "MORE = 1\n")
     repository.write(".gitignore", "ignored*\n")
     repository.write("ignored.bin", "made by a build")
-    result = repository.run(*JUDGED, "--gpuperf-csv", "report/figures.csv")
+    result = kept()
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(["*no code changed since * so the machine does that*"])
     assert "in turns with" not in result.stdout.str()
+    result = repository.run(*JUDGED)  # for all that is known the table of figures may be read, until nobody did
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["*in turns with * launch 1 *", "*no code changed since * so the machine does that*"])
+    assert "launch 2" not in result.stdout.str()
     result = repository.run(*JUDGED, "--gpuperf-strict", "--gpuperf-csv", "report/figures.csv")
     assert result.ret == 1
     result.assert_outcomes(failed=2)
@@ -132,19 +161,19 @@ def test_where_no_code_changed_it_is_the_machine_or_its_software(repository):
         ("0123456789" * 4, "0123456789 is not in this clone, and no remote gave it"),
     ],
 )
-def test_where_turns_cannot_be_taken_fresh_sessions_decide_and_the_reason_says_why(repository, revision, reason):
+def test_where_turns_cannot_be_taken_fresh_sessions_decide_and_the_reason_says_why(repository, kept, revision, reason):
     commit = repository.recorded()
     known = {"commit": commit, "short": commit[:10]}
     repository.baseline(revision=revision and revision.format(**known))
     repository.work(1.3)
-    result = repository.run(*JUDGED)
+    result = kept()
     result.assert_outcomes(failed=1, passed=1)
     said = result.stdout.str()
     assert "measured again in a fresh process (2 of 2)" in said
     assert reason.format(**known) in " ".join(said.split())
 
 
-def test_what_the_revision_lacks_or_cannot_run_is_decided_by_fresh_sessions_and_the_rest_in_turns(repository):
+def test_what_the_revision_lacks_or_cannot_run_is_decided_by_fresh_sessions_and_the_rest_in_turns(repository, kept):
     repository.project.commit("before there was a suite")
     early = repository.project.git("rev-parse", "HEAD")
     repository.write("tests/test_perf.py", LACKING)
@@ -152,7 +181,7 @@ def test_what_the_revision_lacks_or_cannot_run_is_decided_by_fresh_sessions_and_
     repository.recorded()
     repository.baseline(revision=early)
     repository.work(1.3)
-    result = repository.run(*JUDGED)
+    result = kept()
     result.assert_outcomes(failed=4)
     said = " ".join(result.stdout.str().split())
     short = early[:10]
@@ -253,15 +282,32 @@ def test_the_budget_bounds_the_launches_and_one_test_still_gets_what_a_convictio
     )
 
 
-def test_a_pinned_references_suspects_take_turns_with_its_own_revision(repository):
+def test_a_pinned_references_suspects_take_turns_with_its_own_revision(repository, kept):
     pinned = repository.recorded()
     shutil.move("base.json", "pinned.json")
     repository.work(1.3)
     repository.recorded()
     repository.work(1.3, "# a comment\n")
-    result = repository.run(*JUDGED, "--gpuperf-reference", "pinned.json")
+    result = kept("--gpuperf-reference", "pinned.json", again=("--reference", "pinned.json"))
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines([f"gpuperf: 1 test in turns with {pinned[:10]}, launch 5 (* s so far)"])
+
+
+def test_shards_are_judged_as_a_whole_by_what_each_of_them_learned(repository, tmp_path_factory):
+    """By their sessions alone both tests would fail: the baseline is of a faster day."""
+    repository.recorded(faster=1.3)
+    repository.work(1.0, "# another comment\n")
+    folder = tmp_path_factory.mktemp("shards")
+    files = [str(folder / f"{name}.json") for name in ("spin", "calm")]
+    for name, file in zip(("spin", "calm"), files, strict=True):
+        assert repository.run(*JUDGED, "-k", name, "--gpuperf-save", file).ret == 0
+    command = [sys.executable, "-m", "pytest_gpuperf", "merge", *files, "--into", str(folder / "all.json")]
+    judged = subprocess.run(
+        [*command, "--compare", "base.json"], check=False, capture_output=True, text=True, cwd=repository.path
+    )
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "confirmed in turns with" in judged.stdout
+    assert "2 of 2 decided" in judged.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -86,13 +86,13 @@ IN_SERIES = 'cases[1].series[0].{} (case "tests/test_x.py::test[b]"): '
         (("provenance",), "guessed", "provenance: Invalid enum value 'guessed'"),
         (
             ("version",),
-            3,
-            "written by a newer gpuperf (format version 3); this one reads up to version 2. Upgrade",
+            4,
+            "written by a newer gpuperf (format version 4); this one reads up to version 3. Upgrade",
         ),
-        (("version",), 3, "pip install -U pytest-gpuperf"),
-        (("version",), 0, "expected a format version from 1 to 2, found 0"),
-        (("version",), "1", 'expected a format version from 1 to 2, found "1"'),
-        (("version",), True, "expected a format version from 1 to 2, found true"),
+        (("version",), 4, "pip install -U pytest-gpuperf"),
+        (("version",), 0, "expected a format version from 1 to 3, found 0"),
+        (("version",), "1", 'expected a format version from 1 to 3, found "1"'),
+        (("version",), True, "expected a format version from 1 to 3, found true"),
         (("format",), "x" * 300, 'this is no file of gpuperf: expected "gpuperf-baseline", found "xxx'),
         (("format",), None, "found null"),
     ],
@@ -153,7 +153,7 @@ def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
             lambda raw: raw.replace(b'"torch"', b'"a b": "1", "a b": "2", "torch"'),
             'environment.software["a b"]: the key',
         ),
-        (lambda raw: raw.replace(b'"version": 2', b'"version": 2, "version": 2'), "the key"),
+        (lambda raw: raw.replace(b'"version": 3', b'"version": 3, "version": 3'), "the key"),
         # An escaped colon in a kept value would make up for the colon of a dropped key.
         (
             lambda raw: raw.replace(b'"Tesla T4"', b'"T\\u003a4", "name": "T\\u003a4"'),

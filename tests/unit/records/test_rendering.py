@@ -218,7 +218,7 @@ def test_the_text_of_a_baseline(tmp_path: Path) -> None:
 TEXT = """\
 {
   "format": "gpuperf-baseline",
-  "version": 2,
+  "version": 3,
   "provenance": "measured",
   "source": "https://e.org",
   "environment": {

@@ -40,7 +40,7 @@ def test_real_files_are_valid(tmp_path: Path) -> None:
     write_baseline(path, a_baseline(0, 1))
     validate(path, "baseline")
     validate(path, "baseline", version=1)
-    for changes in ({"version": 3}, {"extra": 1}, {"sessions": [{"id": "s0", "time": "yesterday"}]}, {"cases": [{}]}):
+    for changes in ({"version": 4}, {"extra": 1}, {"sessions": [{"id": "s0", "time": "yesterday"}]}, {"cases": [{}]}):
         with pytest.raises(jsonschema.ValidationError):
             validate(path, "baseline", **changes)
     path.unlink()

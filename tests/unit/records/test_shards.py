@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from examples import DEVICE, ENVIRONMENT, a_run
 
 from pytest_gpuperf.comparison.match import covers
-from pytest_gpuperf.errors import DeviceError, UsageError
+from pytest_gpuperf.errors import DeviceError, FileError, UsageError
+from pytest_gpuperf.records.codec import decode_run
+from pytest_gpuperf.records.files import read_run
 from pytest_gpuperf.records.merge import dirty, joined
-from pytest_gpuperf.records.model import Environment, Scope
+from pytest_gpuperf.records.model import Beside, Confirmation, Environment, LaunchFigures, Scope
+from pytest_gpuperf.records.render import render_run
 
 T4, L4 = (
     Environment(device=msgspec.structs.replace(DEVICE, name=name), software=ENVIRONMENT.software) for name in "TL"
@@ -29,6 +34,54 @@ def test_the_whole_has_every_case_and_session():
     assert [s.id for s in whole.sessions] == ["s1", "s2"]
     assert not dirty(whole)
     assert dirty(joined({"1.json": shard(1, "a", revision="abc+dirty")}))
+
+
+def test_what_the_shards_learned_of_their_suspects_is_the_wholes():
+    a, b, c = (f"tests/test_x.py::test[{name}]" for name in "abc")
+    figures = (LaunchFigures(before=0.01, ratio=1.1),)
+    took = Confirmation(tests=1, seconds=2.0, launches=5, sessions=2, remarks=("one",))
+    one = Beside(revision="abc", launches={a: figures}, unconfirmed={"time": {b: "no time"}}, same_code=(b,))
+    two = Beside(revision="abc", launches={c: figures}, unconfirmed={"energy": {c: "none"}, "time": {c: "none"}})
+    first = shard(1, "a", "b", confirmation=took, beside=(one,))
+    second = shard(2, "c", confirmation=took, beside=(two, Beside(not_in_turns={c: "no git"})))
+    whole = joined({"1.json": first, "2.json": second, "3.json": shard(3, "d")})
+    assert whole.confirmation == Confirmation(tests=2, seconds=4.0, launches=10, sessions=4, remarks=("one",))
+    assert whole.beside == (
+        Beside(
+            revision="abc",
+            same_code=(b,),
+            launches={a: figures, c: figures},
+            unconfirmed={"time": {b: "no time", c: "none"}, "energy": {c: "none"}},
+        ),
+        Beside(not_in_turns={c: "no git"}),
+    )
+    again = decode_run(render_run(whole))
+    assert (again.confirmation, again.beside) == (whole.confirmation, whole.beside)
+    assert joined({"1.json": shard(1, "a"), "2.json": shard(2, "b")}).confirmation is None
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ((Beside(same_code=("gone",)),), 'beside[0]: the case "gone" is not in cases'),
+        ((Beside(unconfirmed={"time": {"gone": "-"}}),), 'beside[0]: the case "gone" is not in cases'),
+        ((Beside(revision="a"), Beside(revision="a")), 'beside[1].revision: the revision "a" stands twice'),
+    ],
+)
+def test_what_was_learned_of_no_case_or_twice_is_a_flaw(tmp_path, beside, said):
+    file = tmp_path / "run.json"
+    file.write_bytes(render_run(shard(1, "a", confirmation=Confirmation(tests=1, seconds=1.0), beside=beside)))
+    with pytest.raises(FileError, match=re.escape(said)):
+        read_run(file)
+
+
+def test_what_was_learned_without_how_is_a_flaw(tmp_path):
+    file = tmp_path / "run.json"
+    took = Confirmation(tests=1, seconds=1.0)
+    content = render_run(shard(1, "a", confirmation=took, beside=(Beside(),)))
+    file.write_bytes(content.replace(b'  "confirmation": {"tests": 1, "seconds": 1.0},\n', b""))
+    with pytest.raises(FileError, match="confirmation: what was learned of suspects stands in beside"):
+        read_run(file)
 
 
 @pytest.mark.parametrize(

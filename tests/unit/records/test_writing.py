@@ -39,7 +39,8 @@ def test_what_was_written_is_read(path: Path) -> None:
     assert names_in(path.parent) == ["run.json", "t4.json"]  # nothing else is left
 
 
-def test_a_file_of_version_1_is_read_and_version_2_is_written(path: Path) -> None:
+@pytest.mark.parametrize("version", [b"1", b"2"])
+def test_a_file_of_an_older_version_is_read_and_version_3_is_written(path: Path, version: bytes) -> None:
     write_baseline(path, a_baseline(0, 1))
     write_run(path.with_name("run.json"), a_run(0, 1))
     for file, read, write in (
@@ -47,7 +48,7 @@ def test_a_file_of_version_1_is_read_and_version_2_is_written(path: Path) -> Non
         (path.with_name("run.json"), read_run, write_run),
     ):
         now = file.read_bytes()
-        old = now.replace(b'"version": 2', b'"version": 1')
+        old = now.replace(b'"version": 3', b'"version": ' + version)
         assert old != now
         file.write_bytes(old)
         content = read(file)

@@ -17,11 +17,12 @@ from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, 
 
 from pytest_gpuperf.causes.explain import Cause, Explanation
 from pytest_gpuperf.comparison.compare import compare
-from pytest_gpuperf.comparison.findings import Confirmation, Rules
+from pytest_gpuperf.comparison.findings import Rules
 from pytest_gpuperf.comparison.judged import PINNED_RULES, JudgedRun
 from pytest_gpuperf.errors import FileError, UsageError
 from pytest_gpuperf.records.model import (
     Ceiling,
+    Confirmation,
     Device,
     Environment,
     Evidence,

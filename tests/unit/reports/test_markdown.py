@@ -11,9 +11,8 @@ from examples import a_measurement
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.causes.explain import Cause, Explanation
-from pytest_gpuperf.comparison.findings import Confirmation
 from pytest_gpuperf.comparison.judged import JudgedRun
-from pytest_gpuperf.records.model import Case, Device, Evidence, Verdict
+from pytest_gpuperf.records.model import Case, Confirmation, Device, Evidence, Verdict
 from pytest_gpuperf.reports.markdown import GITHUB, LARGEST, code, escaped, marker, render_markdown, render_recorded
 from pytest_gpuperf.reports.tables import visible
 

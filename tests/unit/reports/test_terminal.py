@@ -9,8 +9,8 @@ import pytest
 from verdicts import HOSTILE, WAIVER, a_verdict, comparison, finding, in_turns, memory, run_of, without_interval
 
 from pytest_gpuperf.cli.arguments import parse
-from pytest_gpuperf.comparison.findings import Confirmation, Rules, Sides
-from pytest_gpuperf.records.model import Verdict
+from pytest_gpuperf.comparison.findings import Rules, Sides
+from pytest_gpuperf.records.model import Confirmation, Verdict
 from pytest_gpuperf.reports.figures import counts, short
 from pytest_gpuperf.reports.tables import display_width
 from pytest_gpuperf.reports.terminal import explain, render_reference, render_table
