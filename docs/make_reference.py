@@ -40,6 +40,12 @@ def page() -> str:
         parts += [f"## {title}", ""]
         for name in names:
             parts += [*_class(getattr(pytest_gpuperf, name)), ""]
+    parts += [
+        "### settings_of",
+        "",
+        " ".join((inspect.getdoc(pytest_gpuperf.settings_of) or "").replace("``", "`").split()),
+        "",
+    ]
     parts += ["## Errors", "", *_errors(), "", "`KiB`, `MiB`, `GiB`: bytes.", ""]
     return "\n".join(parts)
 

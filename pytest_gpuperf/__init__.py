@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
+    from pytest_gpuperf.plugin.settings import Settings, settings_of
     from pytest_gpuperf.records.latency import Latency
     from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
     from pytest_gpuperf.records.served_load import Load
@@ -64,12 +65,14 @@ __all__ = [
     "ServerError",
     "ServerFactory",
     "SessionError",
+    "Settings",
     "Span",
     "Summary",
     "UnavailableError",
     "UsageError",
     "Witness",
     "WorkloadError",
+    "settings_of",
 ]
 
 # pytest loads this package in every session, and most of them need none of these.
@@ -91,8 +94,10 @@ __getattr__ = deferred(
         "PowerWindow": "pytest_gpuperf.device.power",
         "Server": "pytest_gpuperf.serving.server",
         "ServerFactory": "pytest_gpuperf.plugin.servers",
+        "Settings": "pytest_gpuperf.plugin.settings",
         "Span": "pytest_gpuperf.measure.timer",
         "Summary": "pytest_gpuperf.records.model",
         "Witness": "pytest_gpuperf.records.model",
+        "settings_of": "pytest_gpuperf.plugin.settings",
     },
 )

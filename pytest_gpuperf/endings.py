@@ -37,7 +37,7 @@ def ending_in_order() -> Generator[None]:
 
 @contextmanager
 def undisturbed() -> Generator[None]:
-    """What takes a moment is not stopped by a second Ctrl-C."""
+    """Ignore Ctrl-C and signals that ask to end for a moment, so that nothing stops the cleaning up halfway."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _numbers(signal.SIGINT, *_ENDED_BY)}
     try:
         yield

@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 def scratch_folder(
     kind: str, above: Path | None = None, *, clear: Callable[[Path], None] = _nothing
 ) -> Generator[Path]:
-    """A new private folder. `clear` is called before it is removed, and before one that was left is."""
+    """A new private folder. Before it is removed, `clear` gets it; so it does with folders that killed makers left."""
     above = above or Path(tempfile.gettempdir()).resolve()
     sweep(kind, above, clear)
     place = Path(tempfile.mkdtemp(prefix=_prefix(kind), dir=above))
@@ -73,10 +73,10 @@ def _clear_left(place: Path, clear: Callable[[Path], None]) -> None:
         os.close(lock)
 
 
-def _ours(found: os.stat_result, mode: int) -> bool:
+def _ours(status: os.stat_result, mode: int) -> bool:
     """Whether it belongs to this user and is of that kind; for a folder, as private as it was made."""
-    told = found.st_mode if stat.S_ISDIR(mode) else stat.S_IFMT(found.st_mode)
-    return found.st_uid == os.getuid() and told == mode
+    actual = status.st_mode if stat.S_ISDIR(mode) else stat.S_IFMT(status.st_mode)
+    return status.st_uid == os.getuid() and actual == mode
 
 
 def _prefix(kind: str) -> str:

@@ -32,7 +32,7 @@ OWN_PYTHON = Path(".venv/bin/python")  # what --setup may make in a side's folde
 
 @dataclass(frozen=True)
 class SuiteFiles:
-    """Test files by name, in folders of tests, in folders that pytest is given; and pytest's settings."""
+    """What belongs to the tests: files named like tests, folders of tests or given to pytest, and pytest's settings."""
 
     folders: frozenset[str]  # relative to the repository, as posix paths
 
@@ -71,7 +71,7 @@ def _inside(root: Path, path: Path) -> PurePosixPath | None:
 
 
 def _holds_tests(root: Path, path: PurePosixPath) -> bool:
-    """A package is code under test, also where pytest is given it: only what its names show to be tests is."""
+    """Whether a folder given to pytest is all tests. A package is not: only its files that are named like tests are."""
     if path.parts[:1] in {(), ("src",)}:
         return False
     if path.parts[0] in _SUITES:
@@ -165,6 +165,9 @@ def prepare(
     if head == "HEAD" and repository.copy_working_state(trees["head"]):
         revisions["head"] = Revision(head, revisions["head"].commit, dirty=True)
     working = os.path.relpath(folder.resolve(), repository.root.resolve())
+    for name in how.also:
+        if _inside(trees["head"], trees["head"] / name) is None:
+            raise UsageError(f"--also {name}: {revisions['head'].label} has no such file or folder.")
     suite = SuiteFiles.of(trees["head"], working, how.arguments, how.also)
     sides = {
         name: Side(name, revisions[name], tree, working, _sources(trees, how.sources), repository.root.resolve())
@@ -185,13 +188,13 @@ def prepare(
     return sides["base"], sides["head"], suite
 
 
-def _sources(trees: Mapping[Name, Path], said: Iterable[str]) -> tuple[str, ...]:
-    said = tuple(said)
-    for source in said:
+def _sources(trees: Mapping[Name, Path], sources: Iterable[str]) -> tuple[str, ...]:
+    sources = tuple(sources)
+    for source in sources:
         if not any((tree / source).is_dir() for tree in trees.values()):
             raise UsageError(f"--source {source}: neither revision has such a folder.")
-    if said:
-        return said
+    if sources:
+        return sources
     return ("src", ".") if any((tree / "src").is_dir() for tree in trees.values()) else (".",)
 
 
@@ -220,7 +223,7 @@ def _build(side: Side, setup: str, place: Path) -> None:
         tree.remove(OWN_PYTHON.parts[0])
     here = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**clean_environment(), VARIABLE: str(place), "PATH": here, "GPUPERF_SIDE": side.name}
-    done = subprocess.run(  # noqa: S603 - the user's own command
+    result = subprocess.run(  # noqa: S603 - the user's own command
         on_leash(["/bin/sh", "-c", setup]),
         cwd=side.tree,
         env=environment,
@@ -229,10 +232,10 @@ def _build(side: Side, setup: str, place: Path) -> None:
         stderr=subprocess.STDOUT,
         check=False,
     )
-    if done.returncode:
+    if result.returncode:
         raise SessionError(
-            f"--setup ended with exit code {done.returncode} for {side.revision.label}.\n  {setup}\n"
-            f"  Its last lines:\n{last_lines(done.stdout.decode(errors='replace'))}"
+            f"--setup ended with exit code {result.returncode} for {side.revision.label}.\n  {setup}\n"
+            f"  Its last lines:\n{last_lines(result.stdout.decode(errors='replace'))}"
         )
     if side.built:
         _lend_plugin(side)
@@ -240,15 +243,15 @@ def _build(side: Side, setup: str, place: Path) -> None:
 
 def _lend_plugin(side: Side) -> None:
     """Let a side's own environment find this plugin, and what it needs, after everything of its own."""
-    asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    done = subprocess.run(  # noqa: S603 - the interpreter that --setup made
-        [side.python, "-c", asked], capture_output=True, text=True, check=False
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    result = subprocess.run(  # noqa: S603 - the interpreter that --setup made
+        [side.python, "-c", code], capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise SessionError(f"{side.python} does not run: {done.stderr.strip()}. It is what --setup made.")
+    if result.returncode:
+        raise SessionError(f"{side.python} does not run: {result.stderr.strip()}. It is what --setup made.")
     ours = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     line = "; ".join(["import site", *(f"site.addsitedir({folder!r})" for folder in ours)])
-    packages, tree = Path(done.stdout.strip()).resolve(), side.tree.resolve()
+    packages, tree = Path(result.stdout.strip()).resolve(), side.tree.resolve()
     if not packages.is_relative_to(tree):
         raise SessionError(
             f"{OWN_PYTHON.parts[0]} of {side.revision.label} leads to {packages}, outside the side's own folder, where "

@@ -51,36 +51,36 @@ class InTurns:
     remarks: tuple[str, ...] = ()
 
 
-def confirm_in_turns(asked: Confirming) -> InTurns:
+def confirm_in_turns(task: Confirming) -> InTurns:
     """Measure the wanted cases in turns, unless no code differs; nothing is left behind.
 
     What makes it impossible for all of them is a `UsageError` or a `SessionError`.
     """
     try:
-        repository = Repository.around(asked.rootdir)
+        repository = Repository.around(task.rootdir)
     except UsageError:
         raise UsageError("here is no git repository") from None
     with workplace(repository.root) as place:
         fetched = None
-        if not repository.has(asked.revision):
-            fetched = repository.fetched(asked.revision, place / "fetched", {VARIABLE: str(place)})
+        if not repository.has(task.revision):
+            fetched = repository.fetched(task.revision, place / "fetched", {VARIABLE: str(place)})
         objects = fetched and fetched.git_dir / "objects"
-        changed = repository.changed_since(asked.revision, place, objects)
-        sources = (*source_folders(repository.root), *_usual_sources(repository.root, asked.rootdir))
-        if not _changed_code(repository.root, changed, sources, asked.own):
+        changed = repository.changed_since(task.revision, place, objects)
+        sources = (*source_folders(repository.root), *_usual_sources(repository.root, task.rootdir))
+        if not _changed_code(repository.root, changed, sources, task.own):
             return InTurns(same=True)
-        inside = asked.folder.resolve().is_relative_to(repository.root)
+        inside = task.folder.resolve().is_relative_to(repository.root)
         base, head, _ = prepare(
             repository,
-            asked.revision,
+            task.revision,
             "HEAD",
-            asked.folder if inside else asked.rootdir,
+            task.folder if inside else task.rootdir,
             place,
-            Preparation(setup=asked.setup, tests="each"),
+            Preparation(setup=task.setup, tests="each"),
             fetched,
         )
         sides: dict[Name, Side] = {"base": _with_sources(base, sources), "head": _with_sources(head, sources)}
-        return _Confirmation(asked, place, sides).run()
+        return _Confirmation(task, place, sides).run()
 
 
 def _usual_sources(*folders: Path) -> list[str]:
@@ -122,15 +122,15 @@ def _is_ours(path: Path) -> bool:
 class _Confirmation:
     """One revision's confirmation under way."""
 
-    def __init__(self, asked: Confirming, place: Path, sides: Mapping[Name, Side]) -> None:
-        self.asked = asked
+    def __init__(self, task: Confirming, place: Path, sides: Mapping[Name, Side]) -> None:
+        self.task = task
         self.sides = sides
         self.started = time.monotonic()
-        self.rootdir = asked.rootdir.resolve()
+        self.rootdir = task.rootdir.resolve()
         self.absent: dict[str, str] = {}  # test -> why it cannot be run
-        self.results = Results(override=Rule(), extended=True, spreads=asked.spreads, only=asked.cases)
+        self.results = Results(override=Rule(), extended=True, spreads=task.spreads, only=task.cases)
         arguments: dict[Name, list[str]] = {name: self._arguments(sides[name], place) for name in SIDES}
-        self.launches = Launches(sides, place, arguments, self.results, limit=asked.limit)
+        self.launches = Launches(sides, place, arguments, self.results, limit=task.limit)
         self.each = 0.0  # seconds that one test took in the last launch, its processes' start left out
         self.left_open = 0
         self.same = False  # both sides used the same files, and none of those that differ
@@ -138,7 +138,7 @@ class _Confirmation:
     def run(self) -> InTurns:
         """Launch what is open, as far as the budget goes."""
         done = 0
-        if len(self.absent) < len(set(self.asked.cases.values())):
+        if len(self.absent) < len(set(self.task.cases.values())):
             for number in range(1, LOOKS[-1] + 1):
                 todo = self._todo(number)
                 if todo is not None and not todo:
@@ -156,8 +156,8 @@ class _Confirmation:
 
     def _arguments(self, side: Side, place: Path) -> list[str]:
         """Of a side's pytest: the files that it has, by their paths in the user's folder, which lead to its own."""
-        wanted = dict.fromkeys(test.split("::", 1)[0] for test in self.asked.cases.values())
-        there: list[str] = []
+        wanted = dict.fromkeys(test.split("::", 1)[0] for test in self.task.cases.values())
+        files: list[str] = []
         for file in wanted:
             path = Path(os.path.normpath(self.rootdir / file))
             why = None
@@ -166,14 +166,14 @@ class _Confirmation:
             elif not (side.tree / path.relative_to(side.repository)).exists():
                 why = f"git ignores {file}" if side.name == "head" else f"{side.revision.label} does not have {file}"
             if why is None:
-                there.append(str(path))
+                files.append(str(path))
             else:
-                gone = [test for test in self.asked.cases.values() if test.split("::", 1)[0] == file]
-                self.absent |= dict.fromkeys(gone, why)
+                tests = [test for test in self.task.cases.values() if test.split("::", 1)[0] == file]
+                self.absent |= dict.fromkeys(tests, why)
         scratch = place / f"scratch-{side.name}"
         scratch.mkdir()
-        said = self.asked.arguments(there, str(scratch))
-        return [argument.replace(str(self.asked.rootdir), str(self.rootdir)) for argument in said]
+        arguments = self.task.arguments(files, str(scratch))
+        return [argument.replace(str(self.task.rootdir), str(self.rootdir)) for argument in arguments]
 
     def _todo(self, number: int) -> list[str] | None:
         """The tests of the next launch: those that are open, or the gravest of them that the budget has time for.
@@ -185,7 +185,7 @@ class _Confirmation:
         todo = self.results.open()
         if number <= FEWEST or not todo:
             return todo
-        left = self.asked.budget - (time.monotonic() - self.started) - self.launches.starting
+        left = self.task.budget - (time.monotonic() - self.started) - self.launches.starting
         affordable = max(int(left / self.each), 1 if number <= FULL else 0)
         if affordable >= len(todo):
             return todo
@@ -193,16 +193,16 @@ class _Confirmation:
         pairs = self.results.judged()
         grave: dict[str, tuple[int, float]] = {}
         for case, verdict in self.results.verdicts().items():
-            test = self.asked.cases[case]
+            test = self.task.cases[case]
             # Who has been launched more often stays: of two that are equally slow neither would get enough.
             grave[test] = max((len(pairs[case].head), verdict.ratio), grave.get(test, (0, 0.0)))
         return sorted(todo, key=lambda test: grave.get(test, (0, 0.0)), reverse=True)[:affordable]
 
     def _launch(self, number: int, todo: list[str] | None) -> None:
-        count = len(set(self.asked.cases.values())) if todo is None else len(todo)
+        count = len(set(self.task.cases.values())) if todo is None else len(todo)
         what = "1 test" if count == 1 else f"{count} tests"
         spent = time.monotonic() - self.started
-        self.asked.progress(f"{what} in turns with {self._label('base')}, launch {number} ({spent:.0f} s so far)")
+        self.task.progress(f"{what} in turns with {self._label('base')}, launch {number} ({spent:.0f} s so far)")
         started = time.monotonic()
         self.launches.launch(number, todo)
         self.each = max(time.monotonic() - started - self.launches.starting, 1e-3) / count
@@ -214,12 +214,12 @@ class _Confirmation:
         return self.sides[name].revision.label
 
     def _launches(self) -> dict[str, list[Launch]]:
-        found = self.results.judged()
-        return {case: pair.launches for case, pair in found.items() if len(pair.head) >= FEWEST and _alike(pair)}
+        pairs = self.results.judged()
+        return {case: pair.launches for case, pair in pairs.items() if len(pair.head) >= FEWEST and _alike(pair)}
 
     def _missing(self) -> dict[str, str]:
         there = self._launches()
-        return {case: self._why(case, test) for case, test in self.asked.cases.items() if case not in there}
+        return {case: self._why(case, test) for case, test in self.task.cases.items() if case not in there}
 
     def _why(self, case: str, test: str) -> str:
         """Why a case has no launches."""
@@ -254,7 +254,7 @@ class _Confirmation:
             what = "1 test" if self.left_open == 1 else f"{self.left_open} tests"
             one = self.launches.starting + self.each
             yield (
-                f"the {self.asked.budget:.0f} s of --gpuperf-confirm-budget had no time for all launches of {what}; "
+                f"the {self.task.budget:.0f} s of --gpuperf-confirm-budget had no time for all launches of {what}; "
                 f"a launch of one test takes about {one:.0f} s"
             )
 

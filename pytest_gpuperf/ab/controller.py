@@ -60,25 +60,25 @@ class Comparing:
         )
 
 
-def compare_revisions(asked: Comparing) -> JudgedRun:
+def compare_revisions(task: Comparing) -> JudgedRun:
     """Check out, measure in turns, judge; nothing is left behind."""
-    repository = Repository.around(asked.folder)
+    repository = Repository.around(task.folder)
     with workplace(repository.root) as place:
-        base, head, suite = prepare(repository, asked.base, asked.head, asked.folder, place, asked.preparation)
-        return _Comparison(asked, place, {"base": base, "head": head}, suite).run()
+        base, head, suite = prepare(repository, task.base, task.head, task.folder, place, task.preparation)
+        return _Comparison(task, place, {"base": base, "head": head}, suite).run()
 
 
 class _Comparison:
     """One comparison under way."""
 
-    def __init__(self, asked: Comparing, place: Path, sides: Mapping[Name, Side], suite: SuiteFiles) -> None:
-        self.asked = asked
+    def __init__(self, task: Comparing, place: Path, sides: Mapping[Name, Side], suite: SuiteFiles) -> None:
+        self.task = task
         self.sides = sides
         self.suite = suite
         self.started = time.monotonic()
-        self.results = Results(override=asked.override, extended=asked.budget is not None)
-        arguments = dict.fromkeys(SIDES, asked.preparation.arguments)
-        self.launches = Launches(sides, place, arguments, self.results, limit=asked.limit, apart=asked.apart)
+        self.results = Results(override=task.override, extended=task.budget is not None)
+        arguments = dict.fromkeys(SIDES, task.preparation.arguments)
+        self.launches = Launches(sides, place, arguments, self.results, limit=task.limit, apart=task.apart)
         self.imported: tuple[str, ...] = ()
 
     def run(self) -> JudgedRun:
@@ -95,28 +95,28 @@ class _Comparison:
         return judged(
             self.results,
             labels,
-            self.asked.rules,
+            self.task.rules,
             self.imported,
             seconds=time.monotonic() - self.started,
-            options=self.asked.options,
-            invocation=self.asked.invocation,
+            options=self.task.options,
+            invocation=self.task.invocation,
         )
 
     def _verify(self) -> None:
         if self.results.tests:
-            files, allow_same = self.launches.files, self.asked.allow_same
-            shared = self.suite if self.asked.preparation.tests == "head" else ()
+            files, allow_same = self.launches.files, self.task.allow_same
+            shared = self.suite if self.task.preparation.tests == "head" else ()
             self.imported = imports.verified(self.sides, files, shared, allow_same=allow_same)
             for sentence in self.imported:
-                self.asked.progress(sentence)
+                self.task.progress(sentence)
 
     def _may_launch(self, number: int) -> bool:
         """The usual launches are always made; further ones while there is time for another."""
-        if number <= FULL or self.asked.budget is None:
+        if number <= FULL or self.task.budget is None:
             return number <= FULL
         spent = time.monotonic() - self.started
-        return spent * number / (number - 1) <= self.asked.budget
+        return spent * number / (number - 1) <= self.task.budget
 
     def _say(self, number: int, todo: Sequence[str] | None) -> None:
         what = "all tests" if todo is None else "1 test" if len(todo) == 1 else f"{len(todo)} tests"
-        self.asked.progress(f"launch {number}: {what} ({time.monotonic() - self.started:.0f} s so far)")
+        self.task.progress(f"launch {number}: {what} ({time.monotonic() - self.started:.0f} s so far)")

@@ -123,11 +123,11 @@ class Repository:
         """
         kind = _git("rev-parse", "--show-object-format", cwd=self.root).strip()
         _git("-c", "init.defaultBranch=none", "init", "--quiet", "--template=", f"--object-format={kind}", str(folder))
-        asked = {"GIT_DIR": str(folder / ".git"), "GIT_TERMINAL_PROMPT": "0", **self._access(), **environment}
+        variables = {"GIT_DIR": str(folder / ".git"), "GIT_TERMINAL_PROMPT": "0", **self._access(), **environment}
         for remote in _git("remote", cwd=self.root).split():
             with suppress(UsageError):
                 one = ("fetch", "--quiet", "--depth=1", "--no-tags", remote, commit)
-                _git(*one, cwd=self.root, environment=asked, timeout=_FETCH_WITHIN)
+                _git(*one, cwd=self.root, environment=variables, timeout=_FETCH_WITHIN)
                 return Repository(folder, folder / ".git")
         raise UsageError(
             f"{commit[:_SHORT]} is not in this clone, and no remote gave it. Fetch it before: "
@@ -154,12 +154,12 @@ class Repository:
         index = place / "index"
         if self._path("index").exists():
             shutil.copy2(self._path("index"), index)
-        reading = {"GIT_INDEX_FILE": str(index)}
+        variables = {"GIT_INDEX_FILE": str(index)}
         if objects is not None:
-            reading["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(objects)
-        asked = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", commit, "--")
-        differing = _git(*asked, cwd=self.root, environment=reading).split("\0")
-        new = _git("ls-files", "-z", "--others", "--exclude-standard", cwd=self.root, environment=reading).split("\0")
+            variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(objects)
+        difference = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", commit, "--")
+        differing = _git(*difference, cwd=self.root, environment=variables).split("\0")
+        new = _git("ls-files", "-z", "--others", "--exclude-standard", cwd=self.root, environment=variables).split("\0")
         return sorted({name for name in (*differing, *new) if name and not _cached(name)})
 
     def _submodules(self, commit: str) -> list[tuple[str, str]]:
@@ -185,16 +185,16 @@ class Repository:
 
 def files_of(root: Path, *, others: bool = False) -> list[str]:
     """The files git tracks there, and others that it does not ignore, those of submodules that are there included."""
-    asked = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
-    tree, found = Tree(root), set[str]()
-    for name in _git("ls-files", "-z", *asked, cwd=root).split("\0"):
+    options = ["--cached", *(["--others", "--exclude-standard"] if others else [])]
+    tree, names = Tree(root), set[str]()
+    for name in _git("ls-files", "-z", *options, cwd=root).split("\0"):
         if not name or name.endswith("/") or _cached(name):  # with a slash: a repository that is no submodule
             continue
         if not (root / name).is_dir() or tree.kind(name) != "folder":
-            found.add(name)
+            names.add(name)
         elif _holds_repository(tree, name):
-            found |= {f"{name}/{inside}" for inside in files_of(root / name, others=others)}
-    return sorted(found)
+            names |= {f"{name}/{inside}" for inside in files_of(root / name, others=others)}
+    return sorted(names)
 
 
 def _holds_repository(tree: Tree, name: str) -> bool:
@@ -225,7 +225,7 @@ def _git(
     # Without optional locks even `git status` leaves the index alone.
     variables = {**clean_environment(), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8", **(environment or {})}
     try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
+        result = subprocess.run(  # noqa: S603 - fixed arguments
             ["git", *arguments],  # noqa: S607 - the user's git
             cwd=cwd,
             env=variables,
@@ -238,7 +238,7 @@ def _git(
         raise UsageError(f"git {arguments[0]} took longer than {timeout:.0f} s") from None
     except OSError as error:
         raise UsageError(f"git could not be started: {error}. Install git.") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UsageError(f"git {arguments[0]}: {said or f'exit code {done.returncode}'}")
-    return done.stdout.decode("utf-8", "surrogateescape")
+    if result.returncode:
+        message = result.stderr.decode(errors="replace").strip()
+        raise UsageError(f"git {arguments[0]}: {message or f'exit code {result.returncode}'}")
+    return result.stdout.decode("utf-8", "surrogateescape")

@@ -57,16 +57,16 @@ def verified(
     differing = sorted(
         path for path in own["base"].keys() | own["head"].keys() if own["base"].get(path) != own["head"].get(path)
     )
-    said = [_said(side, own[name]) for name, side in sides.items()]
+    sentences = [_describe_imports(side, own[name]) for name, side in sides.items()]
     if differing:
         every = own["base"].keys() | own["head"].keys()
-        return (*said, f"of {len(every)} imported files {len(differing)} differ: {_listed(differing)}")
+        return (*sentences, f"of {len(every)} imported files {len(differing)} differ: {_listed(differing)}")
     others = _others(sides, suite)
     if others and any(own.values()):
-        return (*said, f"the imported files are the same; other files differ: {_listed(others)}")
+        return (*sentences, f"the imported files are the same; other files differ: {_listed(others)}")
     if not allow_same:
         raise UsageError(_same(sides, own, files))
-    return (*said, "both sides measured the same code (--allow-same)")
+    return (*sentences, "both sides measured the same code (--allow-same)")
 
 
 def early(sides: Mapping[Name, Side], files: Mapping[Name, Mapping[str, str]]) -> None:
@@ -144,7 +144,7 @@ def _digest(path: Path) -> str | None:
     return sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def _said(side: Side, own: Mapping[str, str]) -> str:
+def _describe_imports(side: Side, own: Mapping[str, str]) -> str:
     shown = sorted(p for p in own if _INSTALLED not in p) or sorted(own)
     return f"{side.name}: {side.revision.label} imported {len(own)} of its own files: {_listed(shown)}"
 

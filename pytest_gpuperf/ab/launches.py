@@ -20,7 +20,7 @@ _WRONG_USAGE = 4  # pytest's exit code
 
 
 class Launches:
-    """Gathers launches for `gpuperf ab` and for the confirmation of suspects; who asked judges them."""
+    """Runs launches for `gpuperf ab` and for the confirmation of suspects; the caller judges what they bring."""
 
     def __init__(
         self,

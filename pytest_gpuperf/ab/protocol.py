@@ -149,5 +149,5 @@ def receive(channel: Channel) -> ToWorker:
 
 
 def decode(line: bytes) -> FromWorker:
-    """What a process said."""
+    """The message that a process sent."""
     return msgspec.json.decode(line, type=FromWorker)

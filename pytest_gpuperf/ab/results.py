@@ -51,7 +51,7 @@ class Pair:
 
 @dataclass
 class Results:
-    """Everything heard so far."""
+    """Everything that the workers have sent so far."""
 
     override: Rule
     extended: bool  # more launches than the usual ones may follow, and each look is one more chance to be wrong
@@ -67,7 +67,7 @@ class Results:
     launches: int = 0
 
     def present(self, collected: Mapping[Name, Collected]) -> None:
-        """What sides have just said of themselves."""
+        """Keep what sides send when they have collected their tests."""
         for name, side in collected.items():
             self.collected.setdefault(name, side)
             if name == "head":
@@ -81,7 +81,7 @@ class Results:
         return [test for test in head if test in known]
 
     def add(self, received: Received, *, alone: bool) -> None:
-        """What one launch brought. A test that ran out of memory beside the other side is tried apart."""
+        """Add what one launch brought. A test that ran out of memory beside the other side is tried apart."""
         for test, (name, why) in received.lost.items():
             self.out[test] = Out(name, why, broken=True)
         for name in SIDES[::-1]:  # head first: what it cannot do counts, whatever base cannot do
@@ -168,13 +168,13 @@ def judged(
     """Everything that was compared, with what was not and why."""
     verdicts = results.verdicts()
     pairs = results.judged()
-    told = _uncompared(results)
+    uncompared = _uncompared(results)
     comparison = Comparison(
         baseline=labels["base"],
         device=results.collected["head"].environment.device,
         findings=tuple(_finding(pairs[name], verdict, results) for name, verdict in sorted(verdicts.items())),
-        new=told.new,
-        vanished=told.vanished,
+        new=uncompared.new,
+        vanished=uncompared.vanished,
         rules=rules,
         invocation=invocation or Invocation(),
         sides=Sides(
@@ -185,9 +185,9 @@ def judged(
             seconds=seconds,
             imported=imported,
             apart=results.apart,
-            failed=told.failed,
-            skipped=told.skipped,
-            one_sided=told.one_sided,
+            failed=uncompared.failed,
+            skipped=uncompared.skipped,
+            one_sided=uncompared.one_sided,
         ),
     )
     run = Run(
@@ -286,7 +286,7 @@ def _figure(metric: str, measured: Sequence[Measurement]) -> float:
 
 
 def _memory_note(base: Sequence[Measurement], head: Sequence[Measurement]) -> tuple[str, ...]:
-    """Peak memory is not judged here; a change of it is told. The processor's wanders by itself."""
+    """A note on a changed peak of memory, which is not judged here. Of a processor there is none: its peak wanders."""
     before = [m.peak_memory for m in base if m.peak_memory and m.memory_source != "RSS"]
     after = [m.peak_memory for m in head if m.peak_memory and m.memory_source != "RSS"]
     if not before or not after or abs(median(after) / median(before) - 1) < _MEMORY_MOVED:

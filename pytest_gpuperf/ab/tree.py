@@ -122,7 +122,7 @@ def _make_folder(name: str, parent: int) -> None:
 
 
 def _clear(name: str, parent: int) -> None:
-    """Nothing stands there afterwards."""
+    """Remove whatever stands there."""
     try:
         os.unlink(name, dir_fd=parent)
     except FileNotFoundError:
@@ -132,13 +132,13 @@ def _clear(name: str, parent: int) -> None:
 
 
 def _copy(source: BinaryIO, name: str, parent: int) -> None:
-    told = os.fstat(source.fileno())
+    status = os.fstat(source.fileno())
     source.seek(0)
     with os.fdopen(os.open(name, _NEW, 0o600, dir_fd=parent), "wb") as target:
         shutil.copyfileobj(source, target)
         target.flush()
-        os.fchmod(target.fileno(), stat.S_IMODE(told.st_mode) & 0o777)
-        os.utime(target.fileno(), ns=(told.st_atime_ns, told.st_mtime_ns))
+        os.fchmod(target.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
+        os.utime(target.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _alike(a: str | BinaryIO | None, b: str | BinaryIO) -> bool:

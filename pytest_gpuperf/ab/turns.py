@@ -28,7 +28,6 @@ from pytest_gpuperf.records.model import Case
 
 ROUNDS = 12
 FEWEST_ROUNDS = 3  # what a launch's figure rests on
-_WAITING = (Begins, Arrived)
 
 
 @dataclass
@@ -56,13 +55,13 @@ class LaunchInTurns:
         self.workers = workers
         self.limit = limit
         self.flip = flip  # the second side begins
-        self.known = known  # the measurements of each test, in order, where an earlier launch told
+        self.known = known  # the measurements of each test, in order, where an earlier launch showed them
         self.received = Received()
 
     def collected(self) -> dict[Name, Collected]:
         """Wait until every side knows its tests.
 
-        On a card that serves one process at a time the second cannot begin: what the first says is given alone.
+        On a card that serves one process at a time the second side cannot begin: then only the first one's are given.
         """
         found: dict[Name, Collected] = {}
         losses: list[WorkerLost] = []
@@ -118,7 +117,7 @@ class LaunchInTurns:
             running = self._together(test, arrived)
 
     def _together(self, test: str, arrived: dict[Name, Arrived]) -> list[WorkerProcess]:
-        """All that have not ended wait before a measurement: let those measure that can. Gives who goes on."""
+        """Let those sides measure that can, when all that have not ended wait for it. Gives the sides that go on."""
         workers = [p for p in self.workers if p.name in arrived]
         cases = {a.case for a in arrived.values()}
         if len(workers) == len(self.workers) and len(cases) == 1:

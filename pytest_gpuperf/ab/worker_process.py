@@ -59,14 +59,14 @@ class WorkerProcess:
         self.channel = Channel(ours)
 
     def send(self, message: ToWorker) -> None:
-        """Say something; a process that is gone is lost."""
+        """Send a message; WorkerLost where the process is gone."""
         try:
             self.channel.send(message)
         except Disconnected:
             raise WorkerLost(self, self._epitaph()) from None
 
     def receive(self, limit: float) -> FromWorker:
-        """What it says next, within so many seconds."""
+        """The next message; WorkerLost where none comes within so many seconds."""
         try:
             line = self.channel.line(limit)
         except Disconnected:
@@ -82,7 +82,7 @@ class WorkerProcess:
         return None
 
     def end(self) -> None:
-        """It is gone afterwards, with every process of its group."""
+        """Kill the process, with every process of its group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -6,7 +6,7 @@
     └── head/
 
 Every process started here carries the folder's path in its environment, and its children inherit it: that is how strays
-are told, and never by a process id that may be another's by now.
+are recognized, and never by a process id, which may be another's by now.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ _copies: dict[tuple[torch.device, int], float] = {}
 def ceiling(precision: Precision, device: torch.device) -> Ceiling | None:
     """What this device can do in this precision; None of int8, which torch multiplies otherwise.
 
-    The copy is measured once a process: bytes have no precision. The product is the best seen so far, measured whenever
-    this is asked: a machine whose neighbours are busy shows its ceiling at times only.
+    The copy is measured once a process: bytes have no precision. The product is measured in every call, and the best
+    of this process is kept: a machine whose neighbours are busy reaches its ceiling only at times.
     """
     if precision.quantised:
         return None

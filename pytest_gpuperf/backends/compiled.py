@@ -35,7 +35,7 @@ class Compiled:
         return f"{self.name} needs a C++ compiler, and none was found. Install one: apt install g++ (or set CXX)"
 
     def make(self, job: Job) -> Made:
-        """Compile now: what it takes is told apart from what a call takes."""
+        """Compile now: the time to compile is measured apart from the time of a call."""
         torch.compiler.reset()  # forget the cases before this one: limits on recompiling add up over a process
         compiled = torch.compile(lower(job.module, job.precision, job.device), mode=self.mode, dynamic=False)
         with torch.inference_mode(), warnings.catch_warnings():  # as it will be called: compiled code is guarded by it

@@ -40,7 +40,7 @@ class CudaGraph:
 
 
 class Captured:
-    """A graph, and everything whose addresses it knows: what it does not keep alive itself would be overwritten."""
+    """A graph, and everything whose addresses it uses: a graph keeps none of it alive, and freed memory is reused."""
 
     def __init__(self, graph: Any, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], outputs: Any) -> None:
         self._graph = graph

@@ -75,6 +75,6 @@ def limit_of(backend: str, precision: str, device: str | torch.device) -> str | 
 
 
 def limit_on(backend: str, precision: str, device: str, capability: tuple[int, int] | None) -> str | None:
-    """The same of a kind of device that need not be here."""
+    """The same for a kind of device that this machine need not have."""
     fitting = (limit.reason for limit in LIMITS if limit.fits(backend, precision, device, capability))
     return next(fitting, None)

@@ -58,7 +58,7 @@ def _what_is_missing(provider: str) -> str:
 
 
 def placement(opened: Any, wanted: str) -> Placement | None:
-    """Which provider was given which operators; None of an ONNX Runtime too old to tell."""
+    """Which provider was given which operators; None where ONNX Runtime is too old to report it."""
     if not hasattr(opened, "get_provider_graph_assignment_info"):
         return None
     operators: dict[str, Counter[str]] = {}

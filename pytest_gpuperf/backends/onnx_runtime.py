@@ -116,7 +116,7 @@ class Bound:
 
     def __init__(self, session: Any, shapes: torch.nn.Module, device: torch.device) -> None:
         self._session = session
-        self._shapes = shapes  # the module without its weights: tells what comes out
+        self._shapes = shapes  # the module without its weights: gives the shapes of the outputs
         self._device = device
         self._options: Any = None  # a processor's call is 40 us longer with options
         if device.type == "cuda":  # pragma: no cover - needs a GPU
@@ -131,7 +131,7 @@ class Bound:
 
     @property
     def __wrapped__(self) -> object:
-        """What evidence looks at: the memory it works on, not the module that tells shapes."""
+        """What evidence looks at: the memory it works on, not the module that gives the shapes."""
         return self._held
 
     def __call__(self, *inputs: torch.Tensor) -> Any:

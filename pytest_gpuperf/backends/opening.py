@@ -51,7 +51,7 @@ class Opened:
         return self.workload.flops(self.batch)
 
     def ceiling(self) -> Ceiling | None:
-        """What the device can do in this precision, as far as this process has seen."""
+        """What the device can do in this precision: the best that this process has measured."""
         return ceiling(self.precision, self.device)
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
@@ -73,7 +73,7 @@ def opened(
 ) -> AbstractContextManager[Opened]:
     """Prepare a workload to be run; inference mode, and TF32 as the precision says, hold as long as it is open.
 
-    What cannot be here is a `MissingError` with the reason. The workload's own module is not changed.
+    Raises `MissingError` with the reason where it cannot run here. The workload's own module is not changed.
     """
     reason = why_not(backend, precision, device)
     if reason is not None:

@@ -125,7 +125,7 @@ def _older_switches(newer: tuple[Any, ...]) -> tuple[str, bool]:
     products = torch.get_float32_matmul_precision()
     try:
         return products, bool(torch.backends.cudnn.allow_tf32)
-    except RuntimeError:  # so it is on
+    except RuntimeError:  # it can be read only where it is off
         return products, True
 
 

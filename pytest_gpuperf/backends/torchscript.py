@@ -29,7 +29,7 @@ class TorchScript:
         """Trace on the job's own inputs: a trace is of one batch size."""
         module = lower(job.module, job.precision, job.device)
         with _expected_warnings(), torch.no_grad():
-            # Whether the trace computes the same is what parity asks, of more inputs than the tracer would.
+            # Parity checks whether the trace computes the same, on more inputs than the tracer would.
             traced: Any = torch.jit.trace(module, job.inputs, check_trace=False)
             optimised = torch.jit.optimize_for_inference(torch.jit.freeze(traced.eval()))
             for _ in range(_WARM_CALLS):

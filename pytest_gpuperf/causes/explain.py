@@ -13,17 +13,17 @@ from msgspec import structs
 
 from pytest_gpuperf.causes import structure, timing
 from pytest_gpuperf.causes.kernels import KernelChange
-from pytest_gpuperf.causes.profile_pair import Cause, Kind, ProfiledSide, Seen
+from pytest_gpuperf.causes.profile_pair import Cause, Kind, ProfiledSide, ProfilePair
 from pytest_gpuperf.records.model import Accepted, Baseline, Case, Record, Run, Session
 from pytest_gpuperf.records.same_device import software_changes
 
 __all__ = ["Cause", "Explanation", "ProfiledSide", "explain"]
 
-_SLIGHT = 0.05  # of the change: what accounts for less is told last
-_MINOR = 0.25  # of the change: what accounts for less, and is part of a stronger cause, is not told by itself
+_SLIGHT = 0.05  # of the change: a cause that accounts for less comes last
+_MINOR = 0.25  # of the change: a cause that accounts for less, and is part of a stronger one, is left out
 
-# The most likely first, where several are seen.
-_DETECTORS: tuple[Callable[[Seen], Iterator[Cause]], ...] = (
+# The most likely cause first, where there are several.
+_DETECTORS: tuple[Callable[[ProfilePair], Iterator[Cause]], ...] = (
     structure.precision,
     structure.shape,
     structure.repeated,
@@ -36,14 +36,14 @@ _DETECTORS: tuple[Callable[[Seen], Iterator[Cause]], ...] = (
     timing.machine,
     timing.idle,
 )
-# What brings other changes with it: a cast is a copy, a lost fusion is several kernels more ...
+# Causes that bring others with them: a cast is a copy, a lost fusion is several kernels more ...
 _BRINGS: Mapping[Kind, frozenset[Kind]] = {
     "precision": frozenset({"copy", "fusion"}),
     "repeated": frozenset({"copy", "fusion"}),
     "memory format": frozenset({"copy"}),
     "fusion": frozenset({"copy"}),
 }
-# ... and what changes how long the same kernels take.
+# ... and causes that change how long the same kernels take.
 _REASONS: frozenset[Kind] = frozenset({"precision", "shape", "memory format", "setting"})
 _EFFECTS: frozenset[Kind] = frozenset({"one kernel", "machine"})
 _STRUCTURAL = frozenset({"precision", "shape", "repeated", "memory format", "fusion", "copy"})
@@ -69,28 +69,28 @@ class Explanation(Record, frozen=True, kw_only=True):
 
 def explain(before: ProfiledSide, after: ProfiledSide) -> Explanation:
     """What differs, the most likely cause first."""
-    known = Explanation(
+    explanation = Explanation(
         seconds=(before.seconds, after.seconds),
         clock=(before.sm_clock, after.sm_clock) if before.sm_clock and after.sm_clock else None,
         software=tuple(software_changes(before.software, after.software)),
     )
     a, b = before.profile, after.profile
     more = after.seconds - before.seconds
-    around = list(timing.environment(before, after))
+    environment_causes = list(timing.environment(before, after))
     if a is None or b is None or a.unit != b.unit:
-        return _with(known, causes=tuple(_ordered(around, more)))
-    seen = Seen(before, after, a, b)
-    found = list(chain.from_iterable(detect(seen) for detect in _DETECTORS))
-    if not _STRUCTURAL & {c.kind for c in found}:
-        found += structure.others(seen)
-    found = [c for c in found if not _brought(c, found, more)]
-    if any(c.kind == "machine" for c in found):  # it has told the clock
-        around = [c for c in around if c.kind != "machine"]
-    causes = tuple(_ordered([*found, *around], more)) or (_nothing(seen),)
+        return _with(explanation, causes=tuple(_by_likelihood(environment_causes, more)))
+    pair = ProfilePair(before, after, a, b)
+    profile_causes = list(chain.from_iterable(detect(pair) for detect in _DETECTORS))
+    if not _STRUCTURAL & {c.kind for c in profile_causes}:
+        profile_causes += structure.others(pair)
+    profile_causes = [c for c in profile_causes if not _is_consequence(c, profile_causes, more)]
+    if any(c.kind == "machine" for c in profile_causes):  # its sentence names the clock already
+        environment_causes = [c for c in environment_causes if c.kind != "machine"]
+    causes = tuple(_by_likelihood([*profile_causes, *environment_causes], more)) or (_nothing(pair),)
     return _with(
-        known,
+        explanation,
         causes=causes,
-        kernels=seen.changes,
+        kernels=pair.changes,
         unit=b.unit,
         launches=(a.launches, b.launches),
         busy=(a.busy, b.busy),
@@ -103,9 +103,9 @@ def _with(explanation: Explanation, **fields: object) -> Explanation:
     return structs.replace(explanation, **fields)
 
 
-def _brought(cause: Cause, found: Iterable[Cause], more: float) -> bool:
+def _is_consequence(cause: Cause, causes: Iterable[Cause], more: float) -> bool:
     """Whether a stronger cause brings this one with it."""
-    kinds: set[Kind] = {other.kind for other in found}
+    kinds: set[Kind] = {other.kind for other in causes}
     if cause.kind in _EFFECTS:
         return bool(kinds & _REASONS)
     if cause.seconds is not None and abs(cause.seconds) >= _MINOR * abs(more):
@@ -113,13 +113,13 @@ def _brought(cause: Cause, found: Iterable[Cause], more: float) -> bool:
     return any(cause.kind in _BRINGS.get(kind, ()) for kind in kinds)
 
 
-def _ordered(causes: Iterable[Cause], more: float) -> list[Cause]:
-    """As the detectors stand; what accounts for next to nothing, or for the opposite, comes last."""
+def _by_likelihood(causes: Iterable[Cause], more: float) -> list[Cause]:
+    """In the order of the detectors; a cause that accounts for next to nothing, or for the opposite, comes last."""
     return sorted(causes, key=lambda c: c.seconds is not None and c.seconds * more < _SLIGHT * more * more)
 
 
-def _nothing(seen: Seen) -> Cause:
-    what = f"the same {seen.b.unit}s, as often, on the same types" if seen.same_kernels else "no difference that tells"
+def _nothing(pair: ProfilePair) -> Cause:
+    what = f"the same {pair.b.unit}s, as often, on the same types" if pair.same_kernels else "no difference that tells"
     return Cause(
         kind="nothing",
         sentence=f"{what}, and the profiled calls do not show the change: look at caches, memory and neighbours",
@@ -127,26 +127,26 @@ def _nothing(seen: Seen) -> Cause:
 
 
 def explanations(run: Run, baseline: Baseline, cases: Iterable[str]) -> dict[str, Explanation]:
-    """By case."""
+    """Why each case changed, by its id; a case that only one side has is left out."""
     accepted = {a.id: a for a in baseline.cases}
     measured = {c.id: c for c in run.cases}
     before = {s.id: s for s in baseline.sessions}
     now = {s.id: s for s in run.sessions}
     return {
-        case: _explained(_accepted(accepted[case], baseline, before), _measured(measured[case], run, now))
+        case: _explain_case(_baseline_side(accepted[case], baseline, before), _run_side(measured[case], run, now))
         for case in cases
         if case in accepted and case in measured
     }
 
 
 def unprofiled(run: Run, baseline: Baseline, cases: Iterable[str]) -> set[str]:
-    """Those of which the baseline has a profile and the run has none."""
+    """The cases of which the baseline has a profile and the run has none."""
     known = {a.id for a in baseline.cases if a.profile is not None}
     bare = {c.id for c in run.cases if c.profile is None}
     return known & bare & set(cases)
 
 
-def _explained(before: ProfiledSide, after: ProfiledSide) -> Explanation:
+def _explain_case(before: ProfiledSide, after: ProfiledSide) -> Explanation:
     explanation = explain(before, after)
     if before.profile is after.profile is None:
         why = NOTHING_KEPT
@@ -159,7 +159,7 @@ def _explained(before: ProfiledSide, after: ProfiledSide) -> Explanation:
     return msgspec.structs.replace(explanation, missing=why)
 
 
-def _accepted(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session]) -> ProfiledSide:
+def _baseline_side(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session]) -> ProfiledSide:
     clocks = [s.sm_clock for s in case.series if s.sm_clock]
     return ProfiledSide(
         profile=case.profile,
@@ -170,7 +170,7 @@ def _accepted(case: Accepted, baseline: Baseline, sessions: Mapping[str, Session
     )
 
 
-def _measured(case: Case, run: Run, sessions: Mapping[str, Session]) -> ProfiledSide:
+def _run_side(case: Case, run: Run, sessions: Mapping[str, Session]) -> ProfiledSide:
     clocks = [m.sm_clock for m in case.measurements if m.sm_clock]
     return ProfiledSide(
         profile=case.profile,

@@ -43,25 +43,26 @@ add add_ sub sub_ mul mul_ div div_ relu relu_ gelu silu silu_ sigmoid tanh exp 
 hardtanh_ hardswish hardswish_ leaky_relu where masked_fill masked_fill_ pow rsqrt sqrt mean sum neg
 """
 _PLAIN = frozenset(_ELEMENTWISE.split())
-MOVED = {"kernel": 0.05, "operator": 0.25}  # one call's times: a processor's own wander is far larger than a card's
-NOTICED = 0.01  # of the busy time: below it nothing is said of a kernel's time
-CERTAIN = 2.0  # times the shortest kernel that was kept: a kernel of that length cannot have hidden below the list
+# Of the time in one call: a smaller change counts as none. A processor varies by itself far more than a card.
+MOVED = {"kernel": 0.05, "operator": 0.25}
+NOTICED = 0.01  # of the busy time: a smaller change of one kernel counts as none
+CERTAIN = 2.0  # times the shortest kernel of the list: a kernel that takes longer would have been in the list
 NOTHING = Kernel(name="-", count=1, seconds=0.0)
 
 
 def family(name: str) -> Family:
-    """Of a shortened name."""
+    """The kind of work that a kernel of this shortened name does."""
     if name in _PLAIN:
         return "elementwise"
-    for found, pattern in _FAMILIES:
+    for kind, pattern in _FAMILIES:
         if pattern.search(name):
-            return found
+            return kind
     return "other"
 
 
 def type_in(name: str) -> str | None:
-    """The type that a kernel's name tells."""
-    return next((found for found, pattern in _PRECISIONS if pattern.search(name)), None)
+    """The type that stands in a kernel's name."""
+    return next((kind for kind, pattern in _PRECISIONS if pattern.search(name)), None)
 
 
 Word = Literal["appeared", "vanished", "grew", "shrank", "same"]
@@ -125,18 +126,18 @@ def _change(
     new: Kernel | None,
     below_old: float,
     below_new: float,
-    moved: float,
+    threshold: float,
     least: float,
 ) -> KernelChange | None:
     if old is None or new is None:
-        seen, below = (new, below_old) if old is None else (old, below_new)
-        if seen is not None and below and seen.seconds <= CERTAIN * below:
+        present, below = (new, below_old) if old is None else (old, below_new)
+        if present is not None and below and present.seconds <= CERTAIN * below:
             return None
     a, b = old or NOTHING, new or NOTHING
     return KernelChange(
         name=key[0],
         within=key[1],
-        word=_word(old, new, moved, least),
+        word=_word(old, new, threshold, least),
         count=(a.count if old else 0, b.count if new else 0),
         seconds=(a.seconds, b.seconds),
         inputs=(a.inputs, b.inputs),
@@ -144,7 +145,7 @@ def _change(
     )
 
 
-def _word(old: Kernel | None, new: Kernel | None, moved: float, least: float) -> Word:
+def _word(old: Kernel | None, new: Kernel | None, threshold: float, least: float) -> Word:
     if old is None:
         return "appeared"
     if new is None:
@@ -152,6 +153,6 @@ def _word(old: Kernel | None, new: Kernel | None, moved: float, least: float) ->
     if new.count != old.count:
         return "grew" if new.count > old.count else "shrank"
     more = new.seconds - old.seconds
-    if abs(more) < max(least, moved * old.seconds):
+    if abs(more) < max(least, threshold * old.seconds):
         return "same"
     return "grew" if more > 0 else "shrank"

@@ -1,4 +1,4 @@
-"""What is seen of one case on both sides: two profiles, their differences, and the change of the timed figure."""
+"""One case on both sides: two profiles, their differences, and the change of the timed figure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Kind = Literal[
     "machine",  # the same kernels, each longer by the same factor; or another clock
     "idle",  # longer gaps between kernels
     "software",  # torch, driver, CUDA
-    "nothing",  # no difference is seen
+    "nothing",  # no difference that could explain the change
 ]
 
 
@@ -34,7 +34,7 @@ class Cause(Record, frozen=True, kw_only=True):
 
     kind: Kind
     sentence: str  # plain, with its figures
-    seconds: float | None = None  # a call takes so much more because of it; None: it cannot be told
+    seconds: float | None = None  # a call takes so much more because of it; None: nobody knows how much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class ProfiledSide:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Both sides of a case that has a profile on each."""
+class ProfilePair:
+    """Both sides of a case, where each side has a profile."""
 
     before: ProfiledSide
     after: ProfiledSide

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 
 from pytest_gpuperf.causes.kernels import HEAVY, KernelChange, family, type_in
-from pytest_gpuperf.causes.profile_pair import Cause, Seen, listed, longer
+from pytest_gpuperf.causes.profile_pair import Cause, ProfilePair, listed, longer
 from pytest_gpuperf.records.model import Kernel
 from pytest_gpuperf.records.units import format_bytes, many
 
@@ -17,25 +17,25 @@ _IMAGES = (4, 5)  # dimensions of a tensor that has a memory format
 _LAST = "channels_last"
 
 
-def precision(seen: Seen) -> Iterator[Cause]:
+def precision(pair: ProfilePair) -> Iterator[Cause]:
     """Wider or narrower types in the kernels that do most of the work, or in the parameters."""
-    before, after = _types(seen.a.kernels), _types(seen.b.kernels)
+    before, after = _types(pair.a.kernels), _types(pair.b.kernels)
     lost, gained = before - after, after - before
-    parameters = _parameters(seen)
+    parameters = _parameters(pair)
     if not (lost and gained) and not parameters:
         return
-    said: list[str] = []
+    phrases: list[str] = []
     if lost and gained:
         (old, _), (new, _) = lost.most_common(1)[0], gained.most_common(1)[0]
         count, total = min(lost[old], gained[new]), sum(after.values())
-        said.append(f"{new} instead of {old} in {count} of {many(total, 'product')}, convolutions and the like")
-    said += parameters
-    yield Cause(kind="precision", sentence="; ".join(said), seconds=seen.b.busy - seen.a.busy)
+        phrases.append(f"{new} instead of {old} in {count} of {many(total, 'product')}, convolutions and the like")
+    phrases += parameters
+    yield Cause(kind="precision", sentence="; ".join(phrases), seconds=pair.b.busy - pair.a.busy)
 
 
-def shape(seen: Seen) -> Iterator[Cause]:
+def shape(pair: ProfilePair) -> Iterator[Cause]:
     """The same kernels on larger or smaller inputs."""
-    both = [c for c in seen.changes if all(c.shape) and all(c.count)]
+    both = [c for c in pair.changes if all(c.shape) and all(c.count)]
     resized = [c for c in both if elements(c.shape[0]) != elements(c.shape[1])]
     if not resized or sum(max(c.seconds) for c in resized) < 0.5 * sum(max(c.seconds) for c in both):
         return
@@ -45,11 +45,11 @@ def shape(seen: Seen) -> Iterator[Cause]:
     yield Cause(kind="shape", sentence=sentence, seconds=longer(resized))
 
 
-def repeated(seen: Seen) -> Iterator[Cause]:
+def repeated(pair: ProfilePair) -> Iterator[Cause]:
     """The same work, several times."""
     for few, much, verb in ((0, 1, "runs"), (1, 0, "ran")):
-        both = [c for c in seen.changes if all(c.count)]
-        total = sum(max(c.seconds) for c in seen.changes)
+        both = [c for c in pair.changes if all(c.count)]
+        total = sum(max(c.seconds) for c in pair.changes)
         ratios = Counter[float]()
         for change in both:
             ratios[change.count[much] / change.count[few]] += max(change.seconds)  # type: ignore[assignment]
@@ -59,14 +59,14 @@ def repeated(seen: Seen) -> Iterator[Cause]:
         if ratio >= 2 and ratio == int(ratio) and share >= _MOST * total:
             then = "" if verb == "runs" else " before"
             sentence = f"every kernel {verb} {int(ratio)} times as often{then}: the same work, repeated"
-            yield Cause(kind="repeated", sentence=sentence, seconds=seen.b.busy - seen.a.busy)
+            yield Cause(kind="repeated", sentence=sentence, seconds=pair.b.busy - pair.a.busy)
 
 
-def memory_format(seen: Seen) -> Iterator[Cause]:
+def memory_format(pair: ProfilePair) -> Iterator[Cause]:
     """channels_last on one side only, and kernels that do nothing but reorder memory."""
-    images = [c for c in seen.changes if any(_is_image(s) for s in c.shape)]
+    images = [c for c in pair.changes if any(_is_image(s) for s in c.shape)]
     before, after = (_last_share(images, side) for side in (0, 1))
-    reorders = [c for c in seen.of("reorder") if c.more_launches]
+    reorders = [c for c in pair.of("reorder") if c.more_launches]
     if before is not None and after is not None and abs(after - before) >= _PART:
         old, new = (_LAST, "contiguous") if after < before else ("contiguous", _LAST)
         figures = f"{before:.0%} -> {after:.0%} of the kernels on images take {_LAST}"
@@ -83,11 +83,11 @@ def memory_format(seen: Seen) -> Iterator[Cause]:
         yield Cause(kind="memory format", sentence=sentence, seconds=longer(reorders))
 
 
-def fusion(seen: Seen) -> Iterator[Cause]:
+def fusion(pair: ProfilePair) -> Iterator[Cause]:
     """Several kernels in place of one, or one in place of several; steps that were folded into others."""
-    appeared = [c for c in seen.changes if c.word == "appeared" and family(c.name) != "reorder"]
-    vanished = [c for c in seen.changes if c.word == "vanished" and family(c.name) != "reorder"]
-    extra = seen.b.launches - seen.a.launches
+    appeared = [c for c in pair.changes if c.word == "appeared" and family(c.name) != "reorder"]
+    vanished = [c for c in pair.changes if c.word == "vanished" and family(c.name) != "reorder"]
+    extra = pair.b.launches - pair.a.launches
     net = longer(appeared) + longer(vanished)
     if _parts(appeared) and vanished and extra > 0:
         sentence = f"a fusion was lost: {listed(appeared)} instead of {listed(vanished)}"
@@ -102,32 +102,32 @@ def fusion(seen: Seen) -> Iterator[Cause]:
     yield Cause(kind="fusion", sentence=sentence, seconds=net)
 
 
-def copies(seen: Seen) -> Iterator[Cause]:
+def copies(pair: ProfilePair) -> Iterator[Cause]:
     """Copies that were not there, or are gone."""
-    moved = [c for c in seen.of("copy") if c.more_launches]
-    extra = sum(c.more_launches for c in moved)
+    changes = [c for c in pair.of("copy") if c.more_launches]
+    extra = sum(c.more_launches for c in changes)
     if extra:
-        same_way = [c for c in moved if (c.more_launches > 0) == (extra > 0)]
+        same_way = [c for c in changes if (c.more_launches > 0) == (extra > 0)]
         count = many(abs(extra), "copy")
         sentence = f"{count} {'more' if extra > 0 else 'fewer'}: {listed(same_way)}"
-        yield Cause(kind="copy", sentence=sentence, seconds=longer(moved))
+        yield Cause(kind="copy", sentence=sentence, seconds=longer(changes))
 
 
-def others(seen: Seen) -> Iterator[Cause]:
+def others(pair: ProfilePair) -> Iterator[Cause]:
     """Kernels that appeared, vanished or run more or less often, in no pattern that is known."""
-    said: list[str] = []
-    moved: list[KernelChange] = []
-    for what, chosen in (
-        ("new", [c for c in seen.changes if c.word == "appeared"]),
-        ("gone", [c for c in seen.changes if c.word == "vanished"]),
-        ("more often", [c for c in seen.changes if all(c.count) and c.more_launches > 0]),
-        ("less often", [c for c in seen.changes if all(c.count) and c.more_launches < 0]),
+    phrases: list[str] = []
+    changes: list[KernelChange] = []
+    for what, kernels in (
+        ("new", [c for c in pair.changes if c.word == "appeared"]),
+        ("gone", [c for c in pair.changes if c.word == "vanished"]),
+        ("more often", [c for c in pair.changes if all(c.count) and c.more_launches > 0]),
+        ("less often", [c for c in pair.changes if all(c.count) and c.more_launches < 0]),
     ):
-        if chosen:
-            said.append(f"{many(len(chosen), seen.b.unit)} {what}: {listed(chosen)}")
-            moved += chosen
-    if moved:
-        yield Cause(kind="kernels", sentence="; ".join(said), seconds=longer(moved))
+        if kernels:
+            phrases.append(f"{many(len(kernels), pair.b.unit)} {what}: {listed(kernels)}")
+            changes += kernels
+    if changes:
+        yield Cause(kind="kernels", sentence="; ".join(phrases), seconds=longer(changes))
 
 
 def elements(shape: str | None) -> int:
@@ -136,26 +136,26 @@ def elements(shape: str | None) -> int:
 
 
 def _types(kernels: Iterable[Kernel]) -> Counter[str]:
-    """Type -> calls, of the kernels that do most of the work: what they were given, else what their names say."""
-    counted: Counter[str] = Counter()
+    """Type -> calls, of the kernels that do most of the work: the types of the inputs, else the type in the name."""
+    calls: Counter[str] = Counter()
     for kernel in kernels:
         if family(kernel.name) not in HEAVY:
             continue
-        given = Counter[str]()
+        inputs = Counter[str]()
         for kind, count in kernel.inputs.items():
-            given[kind.partition(" ")[0]] += count
-        said = type_in(kernel.name)
-        if said == "tf32" and set(given) <= {"fp32"}:  # fp32 in memory: only the kernel's name tells
-            given.clear()
-        counted += given or (Counter({said: kernel.count}) if said else Counter())
-    return counted
+            inputs[kind.partition(" ")[0]] += count
+        name_type = type_in(kernel.name)
+        if name_type == "tf32" and set(inputs) <= {"fp32"}:  # tf32 is fp32 in memory: only the kernel's name shows it
+            inputs.clear()
+        calls += inputs or (Counter({name_type: kernel.count}) if name_type else Counter())
+    return calls
 
 
-def _parameters(seen: Seen) -> list[str]:
-    before, after = seen.a.parameters, seen.b.parameters
+def _parameters(pair: ProfilePair) -> list[str]:
+    before, after = pair.a.parameters, pair.b.parameters
     if not before or not after or set(before) == set(after):
         return []
-    sides = (", ".join(f"{format_bytes(amount)} {kind}" for kind, amount in held.items()) for held in (before, after))
+    sides = (", ".join(f"{format_bytes(amount)} {kind}" for kind, amount in side.items()) for side in (before, after))
     return [f"parameters {' -> '.join(sides)}"]
 
 

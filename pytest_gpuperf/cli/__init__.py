@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(f"{where}{error.strerror or error}", FileError.exit_code)
     except KeyboardInterrupt as stop:
-        said = stop.args[0] if stop.args and not isinstance(stop, AskedToEnd) else "no file was changed"
-        print(f"gpuperf: interrupted; {said}.", file=sys.stderr)
+        consequence = stop.args[0] if stop.args and not isinstance(stop, AskedToEnd) else "no file was changed"
+        print(f"gpuperf: interrupted; {consequence}.", file=sys.stderr)
         return INTERRUPTED
     except Exception:  # noqa: BLE001 - whatever it is, it must not look like "regressed"
         traceback.print_exc()

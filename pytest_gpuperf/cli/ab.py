@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf ab`."""
     parser.add_argument("base", metavar="BASE", help="a branch, a tag or a commit")
     parser.add_argument("head", metavar="HEAD", nargs="?", default="HEAD", help="HEAD: with uncommitted changes (HEAD)")
     parser.add_argument(

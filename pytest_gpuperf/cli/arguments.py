@@ -46,7 +46,7 @@ USAGE_ERROR = 4  # pytest's
 class Parser(argparse.ArgumentParser):
     """Ends on a wrong option with pytest's exit code, not with Python's."""
 
-    _mixes = False  # is parsing arguments with options between them
+    _mixes = False  # whether argparse calls us again, for arguments with options between them
 
     def parse_known_args(  # type: ignore[override]
         self, args: Any = None, namespace: Any = None
@@ -69,7 +69,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Version(argparse.Action):
-    """Asked of the installed package only where it is wanted: reading that takes a while."""
+    """Reads the version only where it is wanted, since that takes a while."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Print it, and end."""

@@ -15,7 +15,7 @@ from pytest_gpuperf.records.model import Baseline, Waiver
 
 
 def _accept_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf accept`."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run files, from pytest --gpuperf-save")
     add_target_arguments(parser)
 
@@ -42,7 +42,7 @@ ACCEPT = Command("accept", "promote recorded runs into a baseline", _accept_argu
 
 
 def _waive_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf waive`."""
     parser.add_argument("case", metavar="CASE", help="the case's id, as `gpuperf show` prints it")
     parser.add_argument("--into", required=True, metavar="BASELINE")
     parser.add_argument("--until", metavar="YYYY-MM-DD", help="the last day of the waiver; afterwards it fails")

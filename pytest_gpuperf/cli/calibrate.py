@@ -24,7 +24,7 @@ MOST = 12  # sessions, where neither --until nor --for asks for more
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Without these: at least 5 sessions, and at most 12, until every case tells 3 % or more stop helping."""
+    """Declare the arguments. Without any, 5 to 12 sessions: until every case tells 3 %, or more stop helping."""
     parser.add_argument("--until", metavar="3%", help="go on until every case can tell that, or more stop helping")
     parser.add_argument("--for", dest="seconds", metavar="5m", help="begin no session that would end later")
     parser.add_argument("--sessions", type=int, metavar="N", help="exactly so many fresh pytest processes")
@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Everything that can be refused is refused before the first session: they may take an hour."""
-    from pytest_gpuperf.cli.promotion import promote, told_after, told_of
+    from pytest_gpuperf.cli.promotion import promote, resolutions_after, resolutions_of
     from pytest_gpuperf.records.envelope import BASELINE
     from pytest_gpuperf.records.files import check_writable, read_baseline, write_run
     from pytest_gpuperf.records.merge import with_sessions_of
@@ -49,9 +49,10 @@ def run(options: Namespace) -> int:
     check_writable(into, BASELINE)
 
     def worst(runs: Sequence[Run]) -> float:
-        write_run(kept_beside, with_sessions_of(runs[0], runs[1:]))  # whatever ends this: they took long to record
-        told = told_after(baseline, runs, options.into)
-        return max((r.margin for r in told.values() if r.margin is not None), default=inf)
+        # After every session, since they take long to record and anything may end this.
+        write_run(kept_beside, with_sessions_of(runs[0], runs[1:]))
+        by_case = resolutions_after(baseline, runs, options.into)
+        return max((r.margin for r in by_case.values() if r.margin is not None), default=inf)
 
     progress = _Progress(plan)
     try:
@@ -62,8 +63,8 @@ def run(options: Namespace) -> int:
     changes, kept = promote(done.runs, options.into, few=options.few, prune=options.prune)
     kept_beside.unlink(missing_ok=True)
     width = terminal_width()
-    told = [w for line in summary(plan, done, told_of(kept, done.runs), options) for w in prose(line, width)]
-    print("\n".join([changes, *told]))
+    lines = [w for line in summary(plan, done, resolutions_of(kept, done.runs), options) for w in prose(line, width)]
+    print("\n".join([changes, *lines]))
     if failure:
         raise failure
     return 0
@@ -103,7 +104,7 @@ def plan_of(options: Namespace) -> CalibrationPlan:
 
 
 def kept_for(into: str) -> Path:
-    """Where the sessions are while they are recorded, and stay if something ends that."""
+    """The file that holds the sessions while they are recorded, and keeps them if something ends that."""
     return Path(f"{into}.sessions.json")
 
 
@@ -118,7 +119,7 @@ def _refuse_new(options: Namespace) -> None:
 
 
 class _Progress:
-    """A line a session."""
+    """Prints a line after each session."""
 
     def __init__(self, plan: CalibrationPlan) -> None:
         self.exactly = plan.most if plan.least == plan.most else None
@@ -166,16 +167,16 @@ def _failure(done: Calibration, options: Namespace) -> SessionError | None:
 
 
 def summary(
-    plan: CalibrationPlan, done: Calibration, told: Mapping[str, Resolution], options: Namespace
+    plan: CalibrationPlan, done: Calibration, by_case: Mapping[str, Resolution], options: Namespace
 ) -> Iterator[str]:
-    """How far it came, and which cases are worst, and why."""
+    """How many sessions were recorded, why no more, and which cases can tell least."""
     from pytest_gpuperf.reports.show import unsteady_cases
 
     took = f"{many(len(done.runs), 'session')} in {done.seconds:.0f} s"
-    if all(r.margin is None for r in told.values()):
+    if all(r.margin is None for r in by_case.values()):
         yield f"{took}: too few to know what they can tell."
         return
-    worst = list(unsteady_cases(told, plan.until))
+    worst = list(unsteady_cases(by_case, plan.until))
     if not worst:
         yield f"{took}: every case can tell {plan.until * 100:.3g}%."
         return

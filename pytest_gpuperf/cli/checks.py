@@ -38,7 +38,7 @@ def python() -> Iterator[DoctorLine]:
 
 
 def pytest(installed: str | None) -> DoctorLine:
-    """It may be missing where one only judges."""
+    """It may be missing on a machine that only judges."""
     if installed is None:
         return DoctorLine("pytest", "not installed", False, machine.install("pytest"))
     return DoctorLine("pytest", installed)
@@ -46,8 +46,8 @@ def pytest(installed: str | None) -> DoctorLine:
 
 def xdist(installed: str | None) -> DoctorLine:
     """Its workers would share the device."""
-    said = "not installed, and not needed" if installed is None else f"{installed}; performance tests need: pytest -n 0"
-    return DoctorLine("xdist", said)
+    text = "not installed, and not needed" if installed is None else f"{installed}; performance tests need: pytest -n 0"
+    return DoctorLine("xdist", text)
 
 
 def driver(facts: Facts, cards: int, *, container: bool) -> Iterator[DoctorLine]:
@@ -61,8 +61,8 @@ def driver(facts: Facts, cards: int, *, container: bool) -> Iterator[DoctorLine]
         )
     elif cards:
         tool = shutil.which("ubuntu-drivers")
-        said = f"{cards} NVIDIA cards, but NVML says: {facts['error']}. They need NVIDIA's driver"
-        yield DoctorLine("driver", said, False, "sudo ubuntu-drivers install" if tool else None)
+        text = f"{many(cards, 'NVIDIA card')}, but NVML says: {facts['error']}. NVIDIA's driver is needed"
+        yield DoctorLine("driver", text, False, "sudo ubuntu-drivers install" if tool else None)
     else:
         yield DoctorLine("driver", "no NVIDIA card in this machine; measure on the processor: --gpuperf-device cpu")
 
@@ -86,7 +86,7 @@ def cpu_energy(facts: Facts) -> DoctorLine:
 
 
 def _absent(facts: Facts) -> bool:
-    """Not there at all; what is there and broken is worth a word."""
+    """Whether it is not installed at all; what is installed and broken is reported."""
     return str(facts.get("error", "")).startswith("ModuleNotFoundError")
 
 
@@ -96,16 +96,16 @@ def torch(facts: Facts, cards: int, *, used: bool = True) -> DoctorLine:
         return DoctorLine("torch", UNUSED)
     if "error" in facts:
         return DoctorLine("torch", str(facts["error"]), False, machine.install("torch"))
-    said = f"{facts['version']}, built for {'CUDA ' + facts['cuda'] if facts['cuda'] else 'processors only'}"
+    text = f"{facts['version']}, built for {'CUDA ' + facts['cuda'] if facts['cuda'] else 'processors only'}"
     if facts["available"] or not cards:
-        return DoctorLine("torch", said)
+        return DoctorLine("torch", text)
     if not facts["cuda"]:
         start = machine.installer()
-        return DoctorLine("torch", said, False, start and f"{start} install --force-reinstall torch")
+        return DoctorLine("torch", text, False, start and f"{start} install --force-reinstall torch")
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return DoctorLine("torch", f"{said}; CUDA_VISIBLE_DEVICES hides the cards", False, "unset CUDA_VISIBLE_DEVICES")
+        return DoctorLine("torch", f"{text}; CUDA_VISIBLE_DEVICES hides the cards", False, "unset CUDA_VISIBLE_DEVICES")
     why = facts.get("why", "the driver is missing, or older than this CUDA needs")
-    return DoctorLine("torch", f"{said}; it can use no card: {why}", False)
+    return DoctorLine("torch", f"{text}; it can use no card: {why}", False)
 
 
 def onnxruntime(facts: Facts, cards: int, *, used: bool = True) -> DoctorLine:
@@ -115,10 +115,10 @@ def onnxruntime(facts: Facts, cards: int, *, used: bool = True) -> DoctorLine:
     if "error" in facts:
         return DoctorLine("onnxruntime", str(facts["error"]), False, machine.install("onnxruntime-gpu"))
     providers = facts["providers"]
-    said = f"{facts['version']}, providers built in: {', '.join(providers)}"
+    text = f"{facts['version']}, providers built in: {', '.join(providers)}"
     if not cards or "CUDAExecutionProvider" in providers:
-        return DoctorLine("onnxruntime", said)
-    return DoctorLine("onnxruntime", said, False, machine.install("onnxruntime-gpu"))
+        return DoctorLine("onnxruntime", text)
+    return DoctorLine("onnxruntime", text, False, machine.install("onnxruntime-gpu"))
 
 
 def certificate(found: Certificate | None, software: dict[str, str]) -> DoctorLine:
@@ -127,11 +127,11 @@ def certificate(found: Certificate | None, software: dict[str, str]) -> DoctorLi
         return DoctorLine("certificate", "none of this device yet: gpuperf selftest makes one")
     days = (datetime.now(UTC) - found.created).days
     age = "made today" if days < 1 else f"{many(days, 'day')} old"
-    said = f"{age}: {summary(found)}"
+    text = f"{age}: {summary(found)}"
     changed = found.changed_since(software)
     if changed:
-        return DoctorLine("certificate", f"{said} Since then: {', '.join(changed)}", False, "gpuperf selftest")
-    return DoctorLine("certificate", said, found.count("fails") == 0)
+        return DoctorLine("certificate", f"{text} Since then: {', '.join(changed)}", False, "gpuperf selftest")
+    return DoctorLine("certificate", text, found.count("fails") == 0)
 
 
 def governor(found: set[str]) -> DoctorLine:
@@ -147,11 +147,11 @@ def governor(found: set[str]) -> DoctorLine:
 def noise(load: tuple[float, int], unrest: float, threads: int = 1) -> DoctorLine:
     """Whether something else runs here; the threads of one workload then wait for each other."""
     running, cores = load
-    said = f"load {running:.1f} on {cores} cores; the slow tenth of equal work takes {unrest:.1%} longer"
+    text = f"load {running:.1f} on {cores} cores; the slow tenth of equal work takes {unrest:.1%} longer"
     if running < cores / 2 and unrest < RESTLESS:
-        return DoctorLine("noise", said)
-    said += ": stop what else runs, and record more sessions"
+        return DoctorLine("noise", text)
+    text += ": stop what else runs, and record more sessions"
     if 1 < threads >= cores:
-        fewer = f"{said}. Figures on the CPU suffer most where torch's {threads} threads share {cores} cores with it"
+        fewer = f"{text}. Figures on the CPU suffer most where torch's {threads} threads share {cores} cores with it"
         return DoctorLine("noise", fewer, False, f"export {THREADS}={max(cores - 1, 1)}")
-    return DoctorLine("noise", said, False)
+    return DoctorLine("noise", text, False)

@@ -18,7 +18,7 @@ LACKING = 4  # the device asked for is not there
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf doctor`."""
     parser.add_argument("--device", metavar="NAME", help="fail where pytest --gpuperf-device NAME would fail")
 
 
@@ -65,7 +65,7 @@ def _certificate(facts: Facts) -> Iterator[DoctorLine]:
 
 
 def guarded(what: str, check: Callable[[], Iterable[DoctorLine]]) -> list[DoctorLine]:
-    """A check's lines; a doctor who faints helps nobody."""
+    """A check's lines. If the check itself fails, one line says so, and the other checks still run."""
     from pytest_gpuperf.cli.checks import DoctorLine
 
     try:

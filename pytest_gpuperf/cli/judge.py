@@ -121,7 +121,7 @@ def report(options: Namespace, judged: JudgedRun) -> int:
 
 
 def _compare_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf compare`."""
     parser.add_argument("baseline", metavar="BASELINE", help="or another run: one session tells gross changes only")
     parser.add_argument("candidate", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     add_rules(parser)
@@ -150,7 +150,7 @@ COMPARE = Command("compare", "judge a recorded run against a baseline", _compare
 
 
 def _merge_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf merge`."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="one run file a shard, from pytest --gpuperf-save")
     parser.add_argument("--into", required=True, metavar="MERGED", help="the run file to write")
     parser.add_argument("--shards", type=int, metavar="N", help="how many there must be: a job that died left none")
@@ -196,17 +196,20 @@ def _refuse_twice(runs: Sequence[str]) -> None:
 
 
 def _failed(unmeasured: Mapping[str, str]) -> tuple[str, ...]:
-    """A shard's own job may be told to go on, so that the whole is judged: what failed there must fail here."""
+    """A sentence on the tests that failed in their shards: those jobs may have gone on, so it must fail here."""
     failed = [f"{test} ({why})" for test, why in unmeasured.items() if why.startswith("failed")]
     more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
-    return (f"{len(failed)} tests failed in their shards: {', '.join(failed[:NAMED])}{more}.",) if failed else ()
+    from pytest_gpuperf.records.units import many
+
+    where = "its shard" if len(failed) == 1 else "their shards"
+    return (f"{many(len(failed), 'test')} failed in {where}: {', '.join(failed[:NAMED])}{more}.",) if failed else ()
 
 
 MERGE = Command("merge", "join the shards of one suite, and judge the whole", _merge_arguments, _merge)
 
 
 def _report_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf report`."""
     parser.add_argument("run_file", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     parser.add_argument("--baseline", metavar="FILE", help="judge the run against it, as `gpuperf compare` does")
     parser.add_argument(

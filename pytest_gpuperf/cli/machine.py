@@ -1,4 +1,4 @@
-"""What this machine has: facts, each asked of a process of its own, so that a broken library ends nothing but that."""
+"""Facts about this machine, each from a process of its own, so that a broken library ends only that process."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def ask(code: str, seconds: float = 120) -> Facts:
     """The `facts` that some code finds, in a fresh interpreter; its last line where it fails."""
     whole = f"{code}\nimport json\nprint(json.dumps(facts))"
     try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, and the code above
+        result = subprocess.run(  # noqa: S603 - this interpreter, and the code above
             [sys.executable, "-P", "-W", "ignore", "-c", whole],
             capture_output=True,
             text=True,
@@ -78,10 +78,10 @@ def ask(code: str, seconds: float = 120) -> Facts:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"error": str(error)}
-    if done.returncode == 0:
-        return json.loads(done.stdout.splitlines()[-1])
-    said = done.stderr.strip().splitlines()
-    return {"error": said[-1] if said else f"the interpreter ended with code {done.returncode}"}
+    if result.returncode == 0:
+        return json.loads(result.stdout.splitlines()[-1])
+    lines = result.stderr.strip().splitlines()
+    return {"error": lines[-1] if lines else f"the interpreter ended with code {result.returncode}"}
 
 
 def version(distribution: str) -> str | None:

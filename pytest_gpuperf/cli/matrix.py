@@ -10,13 +10,13 @@ from pytest_gpuperf.cli.command import Command
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf matrix`."""
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all that have a name; timm's as timm:NAME")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cuda, cuda:N or cpu")
 
 
 def run(options: Namespace) -> int:
-    """Print it: what holds of a back end holds of every model that can be built."""
+    """Print it. What a back end can do it can do with every model that can be built, so that is printed once."""
     from pytest_gpuperf.errors import MissingError
 
     if util.find_spec("torch") is None:

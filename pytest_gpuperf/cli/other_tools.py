@@ -9,7 +9,7 @@ from pytest_gpuperf.cli.command import Command
 
 
 def _import_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf import`."""
     parser.add_argument("format", choices=("pytest-benchmark",), help="the tool that wrote the file")
     parser.add_argument("file", metavar="FILE", help="for pytest-benchmark: from pytest --benchmark-json")
     parser.add_argument("--into", required=True, metavar="RUN", help="the run file to write")
@@ -31,7 +31,7 @@ IMPORT = Command("import", "make a run of another tool's file", _import_argument
 
 
 def _export_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf export`."""
     parser.add_argument("run_file", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     parser.add_argument("--format", choices=("pytest-benchmark",), required=True, help="the tool that will read it")
     parser.add_argument("--into", metavar="FILE", help="where to; printed where it is left out")

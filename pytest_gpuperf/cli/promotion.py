@@ -20,27 +20,27 @@ HEADER = ("case", "old", "new", "change", "sessions", "what")
 
 def promote(runs: Sequence[Run], into: str, *, few: bool, prune: bool) -> tuple[str, Baseline]:
     """Change the baseline under its lock; gives what is printed (old -> new of every case) and what is kept now."""
-    done: list[Acceptance] = []
+    acceptances: list[Acceptance] = []
 
     def change(baseline: Baseline | None) -> Baseline:
         verdicts, vanished = _judged(baseline, runs, into) if baseline else ({}, ())
-        done.append(accept(baseline, runs, verdicts, few=few, prune=vanished if prune else (), name=into))
-        return done[-1].baseline
+        acceptances.append(accept(baseline, runs, verdicts, few=few, prune=vanished if prune else (), name=into))
+        return acceptances[-1].baseline
 
     kept = update_baseline(into, change)
-    return _report(done[-1], into), kept
+    return _report(acceptances[-1], into), kept
 
 
-def told_after(baseline: Baseline | None, runs: Sequence[Run], into: str) -> dict[str, Resolution]:
+def resolutions_after(baseline: Baseline | None, runs: Sequence[Run], into: str) -> dict[str, Resolution]:
     """What each case of these runs could tell, were they accepted now."""
     verdicts, _ = _judged(baseline, runs, into) if baseline else ({}, ())
-    return told_of(accept(baseline, runs, verdicts, few=True).baseline, runs)
+    return resolutions_of(accept(baseline, runs, verdicts, few=True).baseline, runs)
 
 
-def told_of(baseline: Baseline, runs: Sequence[Run]) -> dict[str, Resolution]:
+def resolutions_of(baseline: Baseline, runs: Sequence[Run]) -> dict[str, Resolution]:
     """What each case of these runs can tell."""
-    told = resolutions(baseline)
-    return {case.id: told[case.id] for run in runs for case in run.cases}
+    by_case = resolutions(baseline)
+    return {case.id: by_case[case.id] for run in runs for case in run.cases}
 
 
 def _judged(baseline: Baseline, runs: Sequence[Run], into: str) -> tuple[dict[str, Word], tuple[str, ...]]:

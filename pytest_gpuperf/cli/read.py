@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _show_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf show`."""
     parser.add_argument("file", metavar="FILE", help="a run or a baseline")
 
 
@@ -38,7 +38,7 @@ SHOW = Command("show", "print what a run or a baseline holds", _show_arguments, 
 
 
 def _why_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf why`."""
     parser.add_argument("candidate", metavar="RUN", help="a run file, from pytest --gpuperf-save")
     parser.add_argument(
         "case", metavar="CASE", nargs="?", help="its id, or a part of it; else each that regressed or improved"
@@ -106,7 +106,7 @@ WHY = Command("why", "print which kernels a case runs, and what changed in them"
 
 
 def _ratios_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf ratios`."""
     parser.add_argument("file", metavar="FILE", help="a run or a baseline")
     parser.add_argument(
         "--over", required=True, metavar="PARAMETER", help="what the tests are parametrized with: precision, batch, ..."
@@ -133,7 +133,7 @@ RATIOS = Command("ratios", "print speed-ups and changes within one run or baseli
 
 
 def _plot_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf plot`."""
     parser.add_argument(
         "files", nargs="+", metavar="RUN", help="a run, or several of one device that are drawn as one; or a baseline"
     )
@@ -186,7 +186,7 @@ def _picture(title: str, light: str, dark: str) -> str:
 
 
 def _measured(paths: list[str]) -> Run | Baseline:
-    """Several runs of one kind of device are sessions of one."""
+    """What is drawn. Several runs of one kind of device are joined into one."""
     from pytest_gpuperf.errors import DeviceError, UsageError
     from pytest_gpuperf.records.files import read_either, read_run
     from pytest_gpuperf.records.merge import with_sessions_of

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf selftest`."""
     parser.add_argument(
         "--parts",
         metavar="PART,...",
@@ -69,8 +69,8 @@ def _parts(text: str | None) -> tuple[Part, ...]:
     return tuple(part for part in PARTS if part in names)
 
 
-def _progress(said: str) -> None:
-    print(f"gpuperf: {said}", file=sys.stderr, flush=True)
+def _progress(text: str) -> None:
+    print(f"gpuperf: {text}", file=sys.stderr, flush=True)
 
 
 SELFTEST = Command(

@@ -37,11 +37,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _number(text: str) -> int:
-    return _numbers(text)[0]
+    number, *others = _numbers(text)
+    if others:
+        raise ArgumentTypeError(f"{text!r} are several numbers, and one is wanted")
+    return number
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf serve-study`."""
     parser.add_argument("workload", metavar="WORKLOAD", help="a model's name: gpuperf matrix lists them")
     parser.add_argument("--backends", type=_some(*BACKENDS), default=BACKENDS[:2], metavar="NAME,...")
     parser.add_argument("--batches", type=_numbers, default=(1, 4, 8, 16, 32), metavar="N,...", help="one at a time")
@@ -103,13 +106,13 @@ def _studied(options: Namespace) -> list[BackendStudy]:
     scale = options.scale or ("smoke" if chosen.index is None else "full")
     workload = load(options.workload, scale)
     device = "cpu" if chosen.index is None else f"cuda:{chosen.index}"
-    told = Deployment(devices=(device,), instances=options.instances, max_batch=max(options.batches))
+    deployment = Deployment(devices=(device,), instances=options.instances, max_batch=max(options.batches))
     urls = {"torch": options.torch_url, "triton-onnx": options.triton_url, "triton-torch": options.triton_url}
     contenders = [
-        Contender(name, serving(name, workload, replace(told, runtime=name.removeprefix("triton-")), urls[name]))
+        Contender(name, serving(name, workload, replace(deployment, runtime=name.removeprefix("triton-")), urls[name]))
         for name in options.backends
     ]
-    asked = Asked(
+    settings = Asked(
         workload=workload.name,
         scale=workload.scale,
         batches=options.batches,
@@ -119,7 +122,7 @@ def _studied(options: Namespace) -> list[BackendStudy]:
         rounds=options.rounds,
     )
     plan = LoadPlan(window_seconds=options.window_seconds)
-    return study(contenders, workload, asked, chosen.environment(), plan=plan)
+    return study(contenders, workload, settings, chosen.environment(), plan=plan)
 
 
 SERVE_STUDY = Command("serve-study", "compare serving back ends, from cold start to many at once", add_arguments, run)

@@ -9,7 +9,7 @@ from pytest_gpuperf.cli.command import Command
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments of `gpuperf triton`."""
     parser.set_defaults(what=_say)
     subparsers = parser.add_subparsers(metavar="WHAT")
     install = subparsers.add_parser(
@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Do one of them; without any, say which server there is."""
+    """Run the subcommand; without one, print which server there is."""
     code: int = options.what(options)
     return code
 

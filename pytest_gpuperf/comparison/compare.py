@@ -190,13 +190,13 @@ def _judge(joined: Match) -> Mapping[EvidenceKind, Mapping[str, Verdict]]:
 
 
 def _is_wide(measurements: Sequence[Measurement], margin: float) -> bool:
-    """Whether the newest measurement ended at its cap, too wide to tell the margin."""
+    """Whether the newest measurement ended at its cap, with an interval too wide for the margin."""
     *_, now = measurements
     return now.ended == "cap" and now.interval > margin / 2
 
 
 def _capped(verdict: Verdict, kind: EvidenceKind, measurements: Sequence[Measurement]) -> Verdict:
-    """A measurement that ended at its cap, too wide to tell the margin, cannot acquit; what is plain it still tells."""
+    """A measurement that ended at its cap, too wide for the margin, cannot acquit; a plain change it still shows."""
     *_, now = measurements
     plain = verdict.word == "regressed" or (verdict.word == "improved" and 1 - verdict.ratio > now.interval)
     if kind != "time" or verdict.basis == "turns" or plain or verdict.margin is None:

@@ -26,7 +26,7 @@ class Confirmed:
     base: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> the revision it took turns with
     launches: Mapping[str, Sequence[AnyLaunch]] = field(
         default_factory=dict[str, Sequence[AnyLaunch]]
-    )  # ... and what came
+    )  # ... and what they measured
     same_code: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> revision: no code differs from it
     software: tuple[str, ...] = ()  # versions that changed since: "torch 2.13.0 -> 2.15.0"
     not_in_turns: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why turns could not be run
@@ -36,9 +36,9 @@ class Confirmed:
 
 
 def learned(run: Run, baseline: Baseline) -> Confirmed | None:
-    """What the run learned that holds beside this baseline: of the revisions that its cases were recorded at.
+    """What the run learned beside the revisions that this baseline's cases were recorded at.
 
-    None where that is nothing, so that a run can be judged again, beside this baseline or another.
+    None where it learned nothing beside them: so a run can be judged again, beside this baseline or another.
     """
     beside = {b.revision: b for b in run.beside}
     held = [(case, beside[at]) for case, at in recorded_at(baseline).items() if at in beside]
@@ -125,14 +125,14 @@ def _whole(screened: Verdict | None, confirmed: Confirmed, policies: Mapping[str
     if len(confirmed.launches) >= SUITE_FROM:
         own = [policies.get(name, Policy()) for name in confirmed.launches]
         tolerance = sorted(p.tolerance for p in own)[len(own) // 2]
-        turned = judge_paired_whole(
+        verdict = judge_paired_whole(
             confirmed.launches, replace(Policy(), tolerance=tolerance, comparisons=len(LOOKS) * (len(own) + 1))
         )
-        if turned is not None:
+        if verdict is not None:
             count = len(confirmed.launches)
-            seen = cost_in_words("time", screened.ratio, beside="the baseline")
-            reason = f"the middle of {count} cases is {seen}; {turned.reason}"
-            return msgspec.structs.replace(turned, reason=reason)
+            change = cost_in_words("time", screened.ratio, beside="the baseline")
+            reason = f"the middle of {count} cases is {change}; {verdict.reason}"
+            return msgspec.structs.replace(verdict, reason=reason)
     if confirmed.same_code and not confirmed.launches:
         return _same_code(screened, next(iter(confirmed.same_code.values())), confirmed.software)
     return None

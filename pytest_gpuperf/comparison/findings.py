@@ -71,7 +71,7 @@ class Finding(Record, frozen=True, kw_only=True):
     baseline_sessions: int
     current_sessions: int
     verdict: Verdict
-    screened: Verdict | None = None  # what the baseline alone said, where other evidence decided
+    screened: Verdict | None = None  # by the baseline alone, where other evidence decided
     turns: InTurns | None = None  # how it was confirmed in turns
     waiver: Waiver | None = None
     notes: tuple[str, ...] = ()
@@ -193,9 +193,9 @@ class Comparison(Record, frozen=True, kw_only=True):
     @property
     def _advice(self) -> str:
         """Which case least is known of, and what lets more cases be decided on this machine."""
-        told = {f.case: f.verdict.detectable for f in self.timed if f.verdict.word == "inconclusive"}
-        widths = {case: width for case, width in told.items() if width is not None}
-        worst = max(widths, key=widths.__getitem__, default=None) if len(told) > 1 else None
+        detectable = {f.case: f.verdict.detectable for f in self.timed if f.verdict.word == "inconclusive"}
+        widths = {case: width for case, width in detectable.items() if width is not None}
+        worst = max(widths, key=widths.__getitem__, default=None) if len(detectable) > 1 else None
         known = f"Least is known of {worst}: no change below {widths[worst]:.0%} could be told. " if worst else ""
         if self.sides:
             again = f"gpuperf ab {shlex.join([self.sides.name, *self.sides.options])} --budget 1800"

@@ -104,7 +104,7 @@ def match(run: Run, baseline: Baseline, override: Rule) -> Match:
 def _witnesses(
     headers: Mapping[str, Session], now: Environment, then: Environment
 ) -> dict[str, dict[str, tuple[float, ...]]]:
-    """What each session's canaries read, without those that run on other versions now: they tell of these too."""
+    """The readings of each session's canaries, without those that run on other versions now: they would show these."""
     changed = changed_software(then.software, now.software)
     on_device = _CANARIES_RUN_ON[now.device.kind]
     return {
@@ -150,10 +150,10 @@ def _difference(accepted: Accepted, now: Measurement) -> str | None:
 
 def merged(rule: Rule, override: Rule) -> Rule:
     """A test's rule under a command line's: what the command line says of an evidence replaces what the test says."""
-    said = {METRICS[m].evidence for m in override.tolerance}
-    kept = {m: t for m, t in rule.tolerance.items() if METRICS[m].evidence not in said}
+    kinds = {METRICS[m].evidence for m in override.tolerance}
+    rest = {m: t for m, t in rule.tolerance.items() if METRICS[m].evidence not in kinds}
     return Rule(
-        tolerance=kept | override.tolerance,
+        tolerance=rest | override.tolerance,
         margin=rule.margin if override.margin is None else override.margin,
         margin_cap=rule.margin_cap if override.margin_cap is None else override.margin_cap,
     )

@@ -30,10 +30,10 @@ class Resolution:
 
 
 def resolutions(baseline: Baseline) -> dict[str, Resolution]:
-    """By case: the margin that was kept when its sessions were accepted, or else what the gate says that it can tell.
+    """By case: the margin that was kept when its sessions were accepted, or else the one that the gate computes.
 
-    That is without the cap above which the gate decides nothing. The newest session stands for the next one: how much
-    sessions differ tells the margin, and not what they say.
+    It has no cap here, above which the gate decides nothing. The newest session stands for the next one: a margin
+    depends on how much sessions differ, and not on what they say.
     """
     measured = baseline.provenance == "measured"
     times = {s.id: epoch(s.time) for s in baseline.sessions} if measured else {}
@@ -44,34 +44,36 @@ def resolutions(baseline: Baseline) -> dict[str, Resolution]:
         for c in baseline.cases
         if measured and len(c.series) >= SESSIONS_TO_TELL
     }
-    cases = {name: CaseEvidence(baseline=seen, candidate=seen[-1:]) for name, seen in observed.items()}
+    cases = {name: CaseEvidence(baseline=sessions, candidate=sessions[-1:]) for name, sessions in observed.items()}
     verdicts = judge_suite(cases, canaries, Policy(margin_cap=_WIDEST))
     found: dict[str, Resolution] = {}
     for case in baseline.cases:
         margin, why = case.margin, None
         if case.id in observed:
-            margin = _told(verdicts[case.id]) if margin is None else margin
+            margin = _margin_of(verdicts[case.id]) if margin is None else margin
             why = why_unsteady(observed[case.id], canaries, margin) if margin > LEAST_MARGIN else None
         found[case.id] = Resolution(_spread(case), margin, why)
     return found
 
 
-def _told(verdict: Verdict) -> float:
-    """To a tenth of a percent, and up, so that no more is promised than can be told."""
+def _margin_of(verdict: Verdict) -> float:
+    """Rounded up to a tenth of a percent, so that no smaller one is promised than the sessions allow."""
     return min(ceil((verdict.margin or 0.0) * 1000 - _ROUNDED) / 1000, _WIDEST)
 
 
 def with_margins(baseline: Baseline, changed: Collection[str]) -> Baseline:
     """The baseline with what the sessions of the cases that changed can tell."""
-    told = resolutions(baseline) if changed else {}
-    cases = (msgspec.structs.replace(c, margin=told[c.id].margin) if c.id in changed else c for c in baseline.cases)
+    by_case = resolutions(baseline) if changed else {}
+    cases = (msgspec.structs.replace(c, margin=by_case[c.id].margin) if c.id in changed else c for c in baseline.cases)
     return msgspec.structs.replace(baseline, cases=tuple(cases))
 
 
-def worst_first(told: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> list[tuple[str, float, Unsteadiness]]:
-    """The cases that cannot tell as much, with their margins and why."""
-    wide = [(name, r.margin, r.why) for name, r in told.items() if r.margin is not None and r.why is not None]
-    return sorted((found for found in wide if found[1] > beyond), key=lambda found: (-found[1], found[0]))
+def worst_first(
+    by_case: Mapping[str, Resolution], beyond: float = LEAST_MARGIN
+) -> list[tuple[str, float, Unsteadiness]]:
+    """The cases with a margin wider than `beyond`, the widest first: their names, their margins, and why."""
+    wide = [(name, r.margin, r.why) for name, r in by_case.items() if r.margin is not None and r.why is not None]
+    return sorted((case for case in wide if case[1] > beyond), key=lambda case: (-case[1], case[0]))
 
 
 def _spread(case: Accepted) -> float | None:

@@ -32,7 +32,7 @@ def l2_size(properties: object) -> int:
 
 
 def flush(device: Device, index: int | None, folder: Path = _CPU_CACHES) -> Call:
-    """What overwrites the cache when it is called: a write of twice its size."""
+    """A call that overwrites the cache: it writes twice its size."""
     count = 2 * size(device, index, folder)
     if device.kind == "cuda":  # pragma: no cover - needs a GPU
         import torch  # noqa: PLC0415

@@ -42,13 +42,13 @@ class Sensors:
 
 
 def cpu_sensors(process: Path = Path("/proc/self")) -> Sensors:
-    """The processor's. Its idle power is everybody's business and changes with them: it is not taken here."""
+    """The sensors of the processor. Its idle power depends on what everybody else runs, so it is not read here."""
     idle = Missing("unsupported", "the idle power of a processor that others use too says nothing")
     return Sensors(CpuMeter(), None, None, idle, lambda: _resident(process))
 
 
 def card_sensors(uuid: str | None, pci: str | None) -> Sensors:
-    """A GPU's, found by its UUID or else by its PCI bus id."""
+    """The sensors of a GPU, found by its UUID or else by its PCI bus id."""
     from pytest_gpuperf.device import nvml  # noqa: PLC0415 - a session without a GPU need not load it
 
     card = nvml.find(uuid, pci)

@@ -16,7 +16,7 @@ from time import monotonic
 from pytest_gpuperf.device.health import Health
 
 THREADS = "OMP_NUM_THREADS"
-_SHARE = 0.1  # of the time: waiting that is worth a line, and work that makes a thread one that shares it
+_SHARE = 0.1  # of the time: who waits longer is worth a note, and who works longer counts as sharing the work
 
 
 @dataclass(frozen=True)

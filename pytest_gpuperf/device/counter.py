@@ -16,8 +16,8 @@ from pytest_gpuperf.device.readings import Missing, Reading
 
 _POLL = 0.0005
 _LONGEST_PERIOD = 1.0  # a counter that moves more slowly is no counter
-_EDGES = 6  # seen to know the period
-_CLEAR = 0.05  # of the period: an edge seen less sharply than this is let pass
+_EDGES = 6  # from which the period is known
+_CLEAR = 0.05  # of the period: an edge whose time is known less sharply is let pass
 _POWERCAP = Path("/sys/class/powercap")
 _LEAST_INTERVAL = 0.005  # seconds between two counters that watts are taken from
 
@@ -58,7 +58,7 @@ class Edge:
 
 
 def next_edge(meter: Meter, period: float | None = None) -> Reading[Edge]:
-    """Wait until the counter moves. With its period known, an edge that was seen too late is let pass twice."""
+    """Wait until the counter moves. If its period is known, up to two edges that were noticed late are let pass."""
     edge: Reading[Edge] = Missing("failed", "the energy counter was not asked")
     for _ in range(3):
         edge = _edge(meter)
@@ -69,13 +69,13 @@ def next_edge(meter: Meter, period: float | None = None) -> Reading[Edge]:
 
 def probe_period(meter: Meter) -> Reading[float]:
     """Seconds from one movement of the counter to the next."""
-    seen: list[Edge] = []
+    edges: list[Edge] = []
     for _ in range(_EDGES):
         edge = _edge(meter)
         if isinstance(edge, Missing):
             return edge
-        seen.append(edge)
-    return median(b.at - a.at for a, b in pairwise(seen))
+        edges.append(edge)
+    return median(b.at - a.at for a, b in pairwise(edges))
 
 
 def _edge(meter: Meter) -> Reading[Edge]:
@@ -109,9 +109,9 @@ class CpuMeter:
     @property
     def wraps_at(self) -> float | None:
         ranges = [_microjoules(package / "max_energy_range_uj") for package in self._packages]
-        told = [r for r in ranges if not isinstance(r, Missing)]
+        values = [r for r in ranges if not isinstance(r, Missing)]
         # Several packages wrap each for itself: their sum has no single range.
-        return told[0] if len(ranges) == 1 and told else None
+        return values[0] if len(ranges) == 1 and values else None
 
     def energy(self) -> Reading[float]:
         if not self._packages:

@@ -64,7 +64,7 @@ def account(read: Readings) -> Energy:
     seconds = read.end - read.start
     inside = [p for p in read.watts if read.start <= p[0] <= read.end]
     sampled = _integrated(read)
-    peak: Reading[float] = max((w for _, w in inside), default=None) or read.unsampled
+    peak: Reading[float] = max((w for _, w in inside), default=read.unsampled)
     if isinstance(read.first, Missing) or isinstance(read.last, Missing):
         missing = read.first if isinstance(read.first, Missing) else read.last
         assert isinstance(missing, Missing)
@@ -142,7 +142,7 @@ def _mean_watts(samples: Sequence[Point], start: float, end: float, otherwise: f
 
 
 def _spread(samples: Sequence[Point]) -> float:
-    """How far watts are from their mean, relative: how wrong a guess of what was not seen may be."""
+    """How far watts are from their mean, relative: how wrong a guess of what was not sampled may be."""
     watts = [w for _, w in samples]
     mean = sum(watts) / len(watts) if watts else 0.0
     if mean == 0:

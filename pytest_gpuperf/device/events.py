@@ -99,7 +99,7 @@ class CudaEventClock:
     def __init__(self, driver: Driver, launching: Launching = _UNKNOWN_CALL) -> None:
         self._driver = driver
         self._launching = launching
-        self._longer = 1.0  # than the lead should have to be: doubled where it was too short
+        self._longer = 1.0  # factor of the lead: doubled where it was too short
         self._pairs: list[tuple[Event, Event]] = []  # reused: making an event costs more than recording it
         self._host = HostClock(driver.synchronize, driver.ticks)
 
@@ -130,8 +130,8 @@ class CudaEventClock:
             )
             return self._host, note
         device = median(span.seconds for span in spans)
-        unseen = synchronized - launching - device
-        if unseen > _SLACK * synchronized + _SLACK_SECONDS / calls or device < _LEAST_SHARE * synchronized:
+        remainder = synchronized - launching - device
+        if remainder > _SLACK * synchronized + _SLACK_SECONDS / calls or device < _LEAST_SHARE * synchronized:
             note = (
                 f"CUDA events saw {device / synchronized:.0%} of the synchronised time: the rest is on another stream, "
                 f"or on the host. Timed by the host's clock instead."

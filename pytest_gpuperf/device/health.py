@@ -103,7 +103,7 @@ class CardWatch:
         self._device = device
         self._now = now
         self._before: Limits | None = None
-        self._seen: list[HealthReadings] = []
+        self._readings: list[HealthReadings] = []
         self._read_at = self._neighbours_at = -inf
         self._capped = 0
         self._limited = 0
@@ -138,7 +138,7 @@ class CardWatch:
 
     def _look_further(self, now: float) -> None:
         if now - self._read_at >= _BETWEEN_READINGS:
-            self._seen.append(readings(self._device))
+            self._readings.append(readings(self._device))
             self._read_at = now
         if now - self._neighbours_at >= _BETWEEN_NEIGHBOURS:
             self._look_for_neighbours()
@@ -150,8 +150,8 @@ class CardWatch:
     def health(self, state: str | None) -> Health:
         """How the card ran, given the state that persisted."""
         self._look_for_neighbours()  # who came last
-        clocks = [c.sm_clock for c in self._seen if c.sm_clock is not None]
-        temperatures = [c.temperature for c in self._seen if c.temperature is not None]
+        clocks = [r.sm_clock for r in self._readings if r.sm_clock is not None]
+        temperatures = [r.temperature for r in self._readings if r.temperature is not None]
         notes: list[str] = []
         if self._capped:
             notes.append(f"{POWER_CAP} in {self._capped} of {self._blocks} blocks: ordinary under load")
@@ -164,14 +164,14 @@ class CardWatch:
             state=state,
             temperature=max(temperatures, default=None),
             sm_clock=round(median(clocks)) if clocks else None,
-            watts=max((c.watts for c in self._seen if c.watts is not None), default=None),
-            utilizations=tuple(c.utilization for c in self._seen if c.utilization is not None),
+            watts=max((r.watts for r in self._readings if r.watts is not None), default=None),
+            utilizations=tuple(r.utilization for r in self._readings if r.utilization is not None),
             notes=tuple(notes),
         )
 
 
 def limits(device: NvmlDevice, at: float, counted: Limits | None = None) -> Limits:
-    """What holds the clock down now, with violation times that were read before; a card that is gone ends it all."""
+    """What holds the clock down now, with the violation times of `counted` where it is given. A lost card raises."""
     reasons = _present(device.clock_reasons())
     if counted is not None:
         return replace(counted, at=at, reasons=reasons or 0)
@@ -185,7 +185,7 @@ def limits(device: NvmlDevice, at: float, counted: Limits | None = None) -> Limi
 
 
 def readings(device: NvmlDevice) -> HealthReadings:
-    """How the card runs now; a card that is gone ends the measurement."""
+    """How the card runs now. A lost card raises."""
     return HealthReadings(
         temperature=_present(device.temperature()),
         sm_clock=_present(device.sm_clock()),

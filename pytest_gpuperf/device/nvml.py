@@ -46,7 +46,7 @@ class Process:
     """Somebody who uses the GPU."""
 
     pid: int  # as the host counts, also inside a container
-    memory: int | None  # bytes; not told everywhere
+    memory: int | None  # bytes; not known everywhere
 
 
 def _call(function: str, *arguments: Any) -> Any:
@@ -64,7 +64,7 @@ def _call(function: str, *arguments: Any) -> Any:
 
 
 def open_library() -> Missing | None:
-    """Load NVML; why that was not possible. It counts how often it was opened, so that this costs nothing again."""
+    """Load NVML; returns why that was not possible. NVML counts how often it was opened: again, it costs nothing."""
     opened = _call("nvmlInit")
     return opened if isinstance(opened, Missing) else None
 

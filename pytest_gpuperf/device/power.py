@@ -7,20 +7,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pytest_gpuperf.device.counter import Edge, Meter, next_edge, probe_period
 from pytest_gpuperf.device.energy import Energy, Point, Readings, account
 from pytest_gpuperf.device.readings import Missing, Reading, T
 from pytest_gpuperf.errors import UnavailableError
 
-if TYPE_CHECKING:
-    pass
-
-
 INTERVAL = 0.1  # seconds between two samples: more would be felt by a workload of Python, and watts move no faster
 IDLE_SECONDS = 0.45
-_REFUSED_EVERY = 10  # samples: once a second it is looked who else is there
+_REFUSED_EVERY = 10  # samples: once a second, look for other processes on the device
 
 
 class Sampler:
@@ -212,7 +208,7 @@ def _readings(
     if sampler.no_watts is not None:
         read = replace(read, unsampled=sampler.no_watts)
     if not isinstance(period, Missing) and not isinstance(last, Missing) and not isinstance(held, Missing):
-        # What the counter said at the end has been true since one period before it moved again.
+        # The counter came to its value at the end one period before it moved again.
         slack = last.slack + (0.0 if isinstance(first, Missing) else first.slack)
         read = replace(read, last=(last.at - period, held), slack=slack / 2, period=period)
     return read

@@ -107,11 +107,11 @@ def _of_one(device: NvmlDevice) -> Sequence[Check]:
 
 def _health(device: NvmlDevice) -> Check:
     try:
-        seen, held = readings(device), limits(device, 0.0)
+        reading, clock_limits = readings(device), limits(device, 0.0)
     except DeviceLostError as error:
         return Check("health", False, str(error), "sudo nvidia-smi --gpu-reset")
-    state = slowdown(held, held)
-    heat = "temperature unknown" if seen.temperature is None else f"{seen.temperature} C"
+    state = slowdown(clock_limits, clock_limits)
+    heat = "temperature unknown" if reading.temperature is None else f"{reading.temperature} C"
     return Check(
         "health",
         state is None,

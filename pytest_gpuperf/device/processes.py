@@ -40,7 +40,7 @@ def family_folder() -> Path:
 
 @contextmanager
 def opening(*devices: NvmlDevice) -> Generator[None]:
-    """Learn what this process is called on the cards, while it opens one of them.
+    """Learn which number this process has on the cards, while it opens one of them.
 
     One of the family at a time: two that came in the same moment could not be told apart.
     """
@@ -77,11 +77,11 @@ def own_memory(device: NvmlDevice, proc: Path = Path("/proc")) -> Reading[int]:
     if isinstance(processes, Missing):
         return processes
     ours = _ours(device, processes, proc)
-    held = [p.memory for p in processes if p.pid in ours]
-    told = [memory for memory in held if memory is not None]
-    if not told:
+    readings = [p.memory for p in processes if p.pid in ours]
+    amounts = [memory for memory in readings if memory is not None]
+    if not amounts:
         return Missing("unsupported", "NVML does not tell how much memory our processes hold on this GPU")
-    return sum(told)
+    return sum(amounts)
 
 
 def _ours(device: NvmlDevice, processes: Sequence[Process], proc: Path) -> set[int]:

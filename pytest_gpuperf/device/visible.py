@@ -46,7 +46,7 @@ def visible_devices(environment: Mapping[str, str] = os.environ) -> Reading[tupl
 
 
 def _in_cuda_order(gpus: Sequence[NvmlDevice], environment: Mapping[str, str]) -> Reading[Sequence[NvmlDevice]]:
-    """NVML counts by PCI bus; CUDA puts the fastest first unless it is told otherwise, and the rest by PCI bus."""
+    """NVML counts by PCI bus; CUDA puts the fastest first unless the environment says otherwise, the rest by bus."""
     alike = len({known(gpu.name) for gpu in gpus}) <= 1
     if alike or environment.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
         return gpus

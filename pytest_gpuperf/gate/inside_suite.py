@@ -22,7 +22,7 @@ from pytest_gpuperf.gate.spread import (
     Spread,
     common_variance,
     day_variance,
-    margin_told,
+    margin_for_error,
     spread_of,
     student,
 )
@@ -36,9 +36,9 @@ Words = list[Word]
 
 GROSS = {1: 0.25, 2: 0.15}  # with so few baseline sessions only a change beyond this is believed
 ROBUST_FROM = 5  # baseline sessions from which on one of them may be an outlier
-_HALF_SEEN = 0.5  # of a shift beyond what was ever seen: so much of it the cases may or may not share
+_BEYOND_SHARE = 0.5  # of what a shift exceeds all of the baseline's by: the cases may share so much of it
 SUITE_FROM = 4  # cases from which on the suite as a whole has a verdict: fewer speak for themselves
-_COMMON_USUAL = 0.003  # what sessions share, believed before any was seen ...
+_COMMON_USUAL = 0.003  # what sessions share, believed before there is any ...
 _COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
 
 
@@ -58,23 +58,23 @@ class Group:
         cases = [suite.cases[n] for n in self.names]
         self.policies = [c.policy or suite.policy for c in cases]
         self.tolerance = np.log1p([p.tolerance for p in self.policies])
-        days, always = (part[at] for part in suite.unseen)
+        days, always = (part[at] for part in suite.extra_variances)
         self.extra = days * view.day_variance + always
         if figures.shift is not None:
             shift = figures.shift[rows]
             moved = shift[:, before:].mean(axis=1) - shift[:, :before].mean(axis=1)
-            self.extra = self.extra + figures.share_variance * moved**2 + (_HALF_SEEN * figures.beyond) ** 2
+            self.extra = self.extra + figures.share_variance * moved**2 + (_BEYOND_SHARE * figures.beyond) ** 2
         self.variance = spread.own[at] + spread.common
         part = Spread(spread.own[at], spread.own_freedom[at], spread.common, spread.common_freedom)
         self.error, self.freedom = part.standard_error(np.full(len(at), 1 / before + 1 / now), self.extra)
         self.strict = student(1 - suite.alpha, self.freedom)
         self.usual = student(BOUND, self.freedom)
         self.least, most = np.log1p(np.array([p.margins for p in self.policies]).reshape(-1, 2).T)
-        self.margin = margin_told(self.error, self.freedom, self.least, most)
+        self.margin = margin_for_error(self.error, self.freedom, self.least, most)
         step = tick(suite.raw[rows], suite.steps[rows])
         # Two values a tick apart, by chance all high here and low there: p^c (1-p)^k at its worst.
         chance = before**before * now**now / (before + now) ** (before + now) if before + now < 60 else 0.0
-        # Medians of even counts halve the timer's step as it is seen here: two such steps are one of the timer's.
+        # Medians of even counts show half of the timer's step: two such steps are one of the timer's.
         self.step = np.where(suite.alpha < chance, 2 * step, 0.0)
 
     @property
@@ -84,7 +84,11 @@ class Group:
         return limit * 2 if self.c == 1 else limit
 
     def find_suspects(self) -> set[str]:
-        """The cases to measure again: all that are not clear. Within its tolerance, or plainly unchanged, a case is."""
+        """The cases to measure again: all that are not clear.
+
+        A case is clear if it improved, or if it is unchanged and either within its tolerance or surely below the least
+        margin.
+        """
         words = self._gross() if self.k in GROSS else self._words()
         within = (self.change < self.tolerance) | (self.change + self.usual * self.error < self.least)
         return {
@@ -119,7 +123,7 @@ class Group:
     def _gross(self) -> Words:
         gross = np.maximum(np.log1p(GROSS[self.k]), self.limit)
         nothing = np.zeros(len(self.names), dtype=np.bool_)
-        return _said(self.change > gross, self.change < -gross, nothing)
+        return _words_for(self.change > gross, self.change < -gross, nothing)
 
     def _words(self) -> Words:
         ordered = np.sort(self.baseline, axis=1)
@@ -130,10 +134,10 @@ class Group:
         faster = (-self.change > self.limit) & (-self.fresh_change > self.tolerance) & below
         bound = self.usual * self.error
         unchanged = (self.change + bound < self.margin) & (self.change > -SEEMS_FASTER * self.margin)
-        return _said(slower, faster, unchanged)
+        return _words_for(slower, faster, unchanged)
 
 
-def _said(slower: Flags, faster: Flags, unchanged: Flags) -> Words:
+def _words_for(slower: Flags, faster: Flags, unchanged: Flags) -> Words:
     return [
         "regressed" if s else "improved" if f else "unchanged" if u else "inconclusive"
         for s, f, u in zip(slower.tolist(), faster.tolist(), unchanged.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""The machine's own shift, told by fixed work that runs no user code. Nothing else may explain a shift."""
+"""The machine's own shift, shown by fixed work that runs no user code. Nothing else may explain a shift."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_gpuperf.gate.spread import middle_of_variances
 
 _NOISE = 0.003  # what one canary's session differs by itself, until several canaries show it
 _NOISE_WEIGHT = 2.0  # worth as many degrees of freedom
-_ALLOWED = 2.0  # standard deviations of a canary's own: so far from the others it still agrees
+_ALLOWED = 2.0  # standard deviations of a canary's own: one that is so far from the others still agrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Shifts:
 
     def beyond(self, believed: Iterable[float]) -> float:
         """By how much a shift is larger than any that the baseline's sessions have shown."""
-        seen = max(abs(s) for s in self.before.values())
-        return max(max(abs(b) for b in believed) - seen, 0.0)
+        largest = max(abs(s) for s in self.before.values())
+        return max(max(abs(b) for b in believed) - largest, 0.0)
 
 
 def machine_shifts(canaries: Canaries | None, before: Sequence[str], now: Sequence[str]) -> Shifts | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_gpuperf.gate.arrays import Floats
 
-UNKNOWN = 1.0  # a half width of 100 %: nothing is known, and nothing is ever said to be less known than that
+UNKNOWN = 1.0  # a half width of 100 %: nothing is known. No larger one is ever given
 _FEW = 6  # below this many samples no order statistics enclose the median with 95 %: t, and 1.25 for the median
 _T95 = (0.0, 12.71, 4.30, 3.18, 2.78)  # Student's t, two-sided 95 %, by degrees of freedom
 _Z = 2.1  # t(0.975) of the 16 and more batches that the correlation is estimated from

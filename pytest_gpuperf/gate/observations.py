@@ -11,7 +11,7 @@ DEFAULT_TOLERANCE = 0.01
 LEAST_MARGIN = 0.03  # no runner is asked to tell less, unless a margin is given
 MARGIN_CAP = 0.10  # a runner that cannot tell this decides nothing
 DEFAULT_CONFIDENCE = 0.99
-SEEMS_FASTER = 2.0  # margins: who seems to be faster by more, and is not known to be, is not called unchanged either
+SEEMS_FASTER = 2.0  # margins: a case that looks faster by more, but is not proven to be, is inconclusive
 LEAST = 6  # comparisons that the level allows for, at least: few cases cannot show how far the tail reaches
 
 

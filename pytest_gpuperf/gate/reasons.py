@@ -16,7 +16,7 @@ from pytest_gpuperf.records.units import cost_in_words, in_words
 INTO = "--into BASELINE"  # in a reason's command, until somebody knows the file
 PUBLISHED = 0.25  # beyond it a published figure convicts
 FRESH = 3  # candidate sessions after a confirmation
-_MOST = 600.0  # log ratios beyond this are no longer told apart
+_MOST = 600.0  # log ratios beyond this are all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class CaseFigures:
     baseline: int
     candidate: int
     gross: float | None  # with few baseline sessions: only beyond this
-    further: int  # baseline sessions that would let the margin be seen; 0: no number would
+    further: int  # more baseline sessions that could tell the margin; 0: no number could
     policy: Policy
 
 
@@ -112,7 +112,7 @@ def _sessions(count: int) -> str:
 
 
 def further_sessions(k: int, variance: Floats, extra: Floats, strict: Floats, margin: Floats) -> Indices:
-    """How many more baseline sessions would let the margin be seen; 0 where none of those a baseline keeps would."""
+    """How many more baseline sessions could tell the margin; 0 where not even as many as a baseline keeps could."""
     found = np.zeros(len(variance), dtype=np.int64)
     for more in range(SESSIONS_KEPT - k, 0, -1):
         error = np.sqrt(variance * (1 / (k + more) + 1 / FRESH) + extra)
@@ -121,7 +121,7 @@ def further_sessions(k: int, variance: Floats, extra: Floats, strict: Floats, ma
 
 
 def published(case: CaseEvidence) -> Verdict:
-    """A published figure has no variance: only a gross loss can be told, and only of time.
+    """A published figure has no variance: only a gross loss counts, and only of time.
 
     What a publication counted as memory, or as energy, is not known well enough to fail anybody.
     """

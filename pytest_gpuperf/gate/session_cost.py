@@ -18,7 +18,7 @@ from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.observations import Observed
 
 _REPEATED = 4  # samples to each different value, from which on the step is coarse beside the noise
-_LATE = 1 / 16  # of the samples, the slowest ones, are interrupts
+_LATE = 1 / 16  # of the samples, the slowest ones, are taken for interrupts
 _SAME_STEP = 1e-5  # relative: files keep 6 digits
 LOWEST = 3 / 16  # of the block medians
 SINGLE = -1.0  # the step of a session that is one figure (peak memory, energy): it has none
@@ -27,7 +27,7 @@ _WIDEST = 0.06  # a step beyond this is a change, not a timer's: half a microsec
 
 
 def coarse_step(samples: Floats) -> float:
-    """The timer's step where most samples are ties; 0 where the noise is wider than the step, or no step was seen."""
+    """The timer's step where most samples are ties; 0 where the noise is wider than the step, or no step shows."""
     values = np.unique(samples)
     if values.size > samples.size / _REPEATED:
         return 0.0
@@ -37,11 +37,11 @@ def coarse_step(samples: Floats) -> float:
 
 
 def change_between_steps(a: Floats, b: Floats, step: float) -> float:
-    """The log ratio of where half of either side's samples would lie below, had the timer no steps.
+    """The log ratio of both sides' medians, as they would be if the timer had no steps.
 
     How many samples lie below a step's lower and upper edge, as normal quantiles, says how many standard deviations
-    away that edge is. A step is as many of them wide as the side says that shows more: the other one saw an edge so
-    far off that no sample crossed it.
+    away that edge is. A step is as many of them wide as the side with more of them says: on the other side an edge was
+    so far off that no sample crossed it.
     """
     sides = [_edges(samples, step) for samples in (a, b)]
     width = max(float(quantiles[1] - quantiles[0]) for _, quantiles in sides)
@@ -58,14 +58,14 @@ def _edges(samples: Floats, step: float) -> tuple[float, Floats]:
 
 
 def _inside(middle: float, step: float, quantiles: Floats, width: float) -> float:
-    """Both edges' opinions where the centre is, each as good as a share of samples tells a normal quantile."""
+    """Where the centre is by both edges, each weighted by how well a share of samples gives a normal quantile."""
     weights = np.exp(-(quantiles**2)) / (ndtr(quantiles) * ndtr(-quantiles))
     opinions = np.array([-0.5, 0.5]) - quantiles / width
     return middle + step * float(weights @ opinions / weights.sum())
 
 
 def locations(sessions: Sequence[Observed]) -> tuple[Floats, Floats]:
-    """The log cost of each session, and the smallest step between its block medians (0: none seen; `SINGLE`)."""
+    """The log cost of each session, and the smallest step between its block medians (0: none; or `SINGLE`)."""
     found = np.empty(len(sessions))
     steps = np.zeros(len(sessions))
     by_length: dict[int, list[int]] = defaultdict(list)
@@ -93,7 +93,7 @@ def spread_between(sessions: Sequence[Observed]) -> float:
 
 
 def tick(locations_of_case: Floats, steps: Floats) -> Floats:
-    """The timer's step as seen by each case (a row): the smallest step within, else between, its sessions."""
+    """The timer's step in each case (a row): the smallest step within, else between, its sessions."""
     within: Floats = np.where(steps > 0, steps, np.inf).min(axis=1)
     gaps: Floats = np.diff(np.sort(locations_of_case, axis=1), axis=1)
     between: Floats = np.where(gaps > _SAME, gaps, np.inf).min(axis=1, initial=np.inf)

@@ -12,16 +12,16 @@ from pytest_gpuperf.gate.arrays import Floats
 from pytest_gpuperf.gate.observations import LEAST, SEEMS_FASTER, Policy
 from pytest_gpuperf.gate.reasons import ratio_of
 from pytest_gpuperf.gate.session_cost import change_between_steps, coarse_step
-from pytest_gpuperf.gate.spread import BOUND, margin_told, middle_of_variances, student
+from pytest_gpuperf.gate.spread import BOUND, margin_for_error, middle_of_variances, student
 from pytest_gpuperf.records.model import LaunchFigures, Verdict, Word
-from pytest_gpuperf.records.units import in_words
+from pytest_gpuperf.records.units import in_words, many
 
 FULL = 5  # launches before anything may be called regressed
 LOOKS = (FULL, 8, 12, 20)  # launches at which a case is judged; the later ones where time allows them
 FEWEST = 2  # ... or decided at all
 TRIM_FROM = 4  # launches beyond which the slowest and the fastest of them are left out
 LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
-USUAL = 0.004  # standard deviation between launches of the same code, believed before any was seen ...
+USUAL = 0.004  # standard deviation between launches of the same code, believed before there is any ...
 USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom ...
 OTHERS = 0.75  # ... until the suite's other cases show more: the quantile of theirs
 ALIKE = 2.5  # times what a case's own launches show: others that differ by more are not like it
@@ -54,7 +54,7 @@ def figures_of(launch: Launch) -> LaunchFigures:
 def judge_paired(launches: Sequence[AnyLaunch], policy: Policy, usual: float = USUAL) -> Verdict:
     """One case's verdict; the launch is the unit of replication, since processes of the same code differ.
 
-    `usual`: by how much launches differ here, believed before these are seen.
+    `usual`: by how much launches differ here, as believed before these.
     """
     figures = _figures(launches)
     changes = _changes(figures)
@@ -64,8 +64,8 @@ def judge_paired(launches: Sequence[AnyLaunch], policy: Policy, usual: float = U
             ratio=ratio_of(float(changes[0])) if changes.size else 1.0,
             low=0.0,
             high=ratio_of(np.inf),
-            reason=f"two processes of the same code differ by themselves: {changes.size} launches cannot tell, "
-            f"at least {FEWEST} can acquit and {FULL} convict",
+            reason=f"two processes of the same code differ, so {many(changes.size, 'launch')} cannot decide: it takes "
+            f"{FEWEST} to call a case unchanged, and {FULL} to call it regressed or improved",
             basis="turns",
         )
     return _verdict(changes, float(np.exp(np.median(np.log([f.before for f in figures])))), policy, usual)
@@ -102,19 +102,19 @@ def judge_paired_whole(cases: Mapping[str, Sequence[AnyLaunch]], policy: Policy)
 def usual_spreads(
     cases: Mapping[str, Sequence[AnyLaunch]], known: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """By how much launches of each case may be expected to differ: as those of the third quarter of the other cases.
+    """By how much launches of each case may be expected to differ: as much as the third quartile of the other cases.
 
-    Not of the middle one: a case that is noisier than most, and by chance was calm five times, would be believed. Nor
-    by less than two of its own sessions did before (`known`). But by no more than a few times what its own launches
-    show: a wild case must not blind the steady ones. Where nothing else is known of the machine, those alone are
-    believed, and not that it is as steady as most.
+    The median would not do: a case that is noisier than most, and by chance was calm five times, would be believed. It
+    is never less than two of the case's own sessions differed before (`known`), and never more than a few times what
+    its own launches show: a wild case must not blind the steady ones. Where nothing else is known of the machine, its
+    own launches alone are believed, and not that the machine is as steady as most.
     """
     spreads: dict[str, float] = {}
     for name, launches in cases.items():
         changes = np.sort(_changes(launches))
         if changes.size >= FEWEST:
-            seen, freedom = _seen(changes)
-            spreads[name] = float(np.sqrt(seen / middle_of_variances(freedom)))
+            variance, freedom = _variance_between(changes)
+            spreads[name] = float(np.sqrt(variance / middle_of_variances(freedom)))
     usual: dict[str, float] = {}
     for name in cases:
         others = [s for other, s in spreads.items() if other != name]
@@ -134,7 +134,7 @@ def wanting_launches(
 ) -> set[str]:
     """The cases that another launch may still decide: up to five, and where time allows up to the next look."""
     usual = usual_spreads(cases, known)
-    return {n for n, made in cases.items() if _wants_launch(made, policies[n], usual[n], extended=extended)}
+    return {n for n, launches in cases.items() if _wants_launch(launches, policies[n], usual[n], extended=extended)}
 
 
 def needs_more_launches(
@@ -142,8 +142,8 @@ def needs_more_launches(
 ) -> bool:
     """Whether another launch could still change the word: only what is plainly unchanged stops early.
 
-    Below the margin is not enough: a loss between the tolerance and the margin is found by all launches together, and
-    so is a gain. Nor is a margin wider than the least: more launches may tell that.
+    A change below the margin is not plain enough: only all launches together find a loss, or a gain, between the
+    tolerance and the margin. Nor is one below a margin wider than the least: more launches may narrow the margin.
     """
     verdict = judge_paired(launches, policy, usual)
     alike = 1 / (1 + policy.tolerance) < verdict.ratio < 1 + policy.tolerance / 2
@@ -192,7 +192,7 @@ def _lowest(blocks: Floats) -> float:
     return float(np.log(least) + np.log((kept / least).mean()))
 
 
-def _seen(ordered: Floats) -> tuple[float, int]:
+def _variance_between(ordered: Floats) -> tuple[float, int]:
     """The variance of launches, without the one that is odd, and its degrees of freedom."""
     if ordered.size > TRIM_FROM:
         below, above = ordered[1] - ordered[0], ordered[-1] - ordered[-2]
@@ -218,9 +218,9 @@ def _middle(ordered: Floats, usual: float) -> _Middle:
     count = ordered.size
     if count < MANY:
         trimmed = count > TRIM_FROM
-        seen, own = _seen(ordered)
+        variance, own = _variance_between(ordered)
         freedom = USUAL_WEIGHT + own
-        spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * seen) / freedom))
+        spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * variance) / freedom))
         kept = ordered[1:-1] if trimmed else ordered
         return _Middle(float(kept.mean()), (_TRIMMED if trimmed else 1.0) * spread / count**0.5, freedom, spread)
     cut = int(TRIMMED * count)
@@ -228,9 +228,9 @@ def _middle(ordered: Floats, usual: float) -> _Middle:
     share = kept.size / count
     own = kept.size - 1
     winsorised = np.clip(ordered, kept[0], kept[-1])
-    seen = float(winsorised.var(ddof=1)) / share**2
+    variance = float(winsorised.var(ddof=1)) / share**2
     freedom = USUAL_WEIGHT + own
-    spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * seen) / freedom))
+    spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * variance) / freedom))
     return _Middle(float(kept.mean()), spread / count**0.5, freedom, spread)
 
 
@@ -243,7 +243,7 @@ def _verdict(changes: Floats, before: float | None, policy: Policy, usual: float
     limit = max(float(student(1 - alpha, middle.freedom)) * middle.error, log1p(policy.tolerance))
     half = float(student(BOUND, middle.freedom)) * middle.error
     least, most = policy.margins
-    margin = float(margin_told(np.asarray(middle.error), middle.freedom, log1p(least), log1p(most)))
+    margin = float(margin_for_error(np.asarray(middle.error), middle.freedom, log1p(least), log1p(most)))
     word: Word = "inconclusive"
     if count >= FULL and change > limit and float(ordered[spared]) > 0:
         word = "regressed"
@@ -265,12 +265,12 @@ def _verdict(changes: Floats, before: float | None, policy: Policy, usual: float
 
 
 def _reason(word: Word, change: float, limit: float, margin: float, spread: float, count: int) -> str:
-    shown, seen = in_words(ratio_of(change)), f"{ratio_of(limit) - 1:.1%}"
+    cost, resolution = in_words(ratio_of(change)), f"{ratio_of(limit) - 1:.1%}"
     if word in {"regressed", "improved"}:
-        return f"{shown} in {count} launches in turns, which can tell {seen}"
+        return f"{cost} in {count} launches in turns, which can tell {resolution}"
     if word == "unchanged":
-        return f"{shown} in {count} launches in turns; with 95% confidence less than {ratio_of(margin) - 1:.1%} slower"
-    differ = f"{shown}; launches differ by {ratio_of(spread) - 1:.1%}, so {count} of them can tell {seen}"
+        return f"{cost} in {count} launches in turns; with 95% confidence less than {ratio_of(margin) - 1:.1%} slower"
+    differ = f"{cost}; launches differ by {ratio_of(spread) - 1:.1%}, so {count} of them can tell {resolution}"
     if count < FULL:
         return f"{differ}; {FULL - count} more are needed before anything may be called regressed or improved"
     wanted = count * (limit / margin) ** 2

@@ -18,10 +18,10 @@ HOUR = 3600.0
 DAY_SPREAD = 0.005  # between clusters of sessions, until three are known
 CARD_SPREAD = 0.01  # between cards of one kind
 KNOWN = 3  # clusters from which on the data say how much they differ
-USUAL = 0.012  # standard deviation between sessions of one case, believed before any was seen ...
+USUAL = 0.012  # standard deviation between sessions of one case, believed before there is any ...
 USUAL_WEIGHT = 6.0  # ... as much as this many degrees of freedom
 FLOOR = 0.002  # no machine is steadier than its own measurement
-POOL_FROM = 8  # cases from which on what they share can be told from what is their own
+POOL_FROM = 8  # cases from which on what they share can be separated from what is their own
 POOL_MOST = 10.0  # degrees of freedom that the other cases may lend to one: no more, since sessions have heavy tails
 
 
@@ -35,7 +35,7 @@ def middle_of_variances(freedom: float) -> float:
     return (1 - 2 / (9 * freedom)) ** 3
 
 
-def margin_told(error: Floats, freedom: Floats | float, least: Floats | float, most: Floats | float) -> Floats:
+def margin_for_error(error: Floats, freedom: Floats | float, least: Floats | float, most: Floats | float) -> Floats:
     """The smallest log margin that would acquit unchanged code by evidence of that error, within the given limits.
 
     It depends on how much the evidence wanders and never on what it says, so that it cannot favour a verdict.
@@ -44,14 +44,14 @@ def margin_told(error: Floats, freedom: Floats | float, least: Floats | float, m
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class ExtraVariance:
     """What days and cards add to the variance of a change."""
 
-    days: float = 0.0  # times what days differ by, where the baseline has seen enough of them
+    days: float = 0.0  # factor of the variance between days, where the baseline has enough of them to know it
     always: float = 0.0
 
 
-def unseen(baseline: Sequence[Observed], candidate: Sequence[Observed]) -> Unseen:
+def extra_variance(baseline: Sequence[Observed], candidate: Sequence[Observed]) -> ExtraVariance:
     """What days and cards add to the variance of a change, where times and cards are given.
 
     From `KNOWN` clusters on the data say how much days differ. A session's own variance holds that already, as if
@@ -68,7 +68,7 @@ def unseen(baseline: Sequence[Observed], candidate: Sequence[Observed]) -> Unsee
     here = {s.card for s in candidate if s.card}
     if cards and here - cards:
         always += CARD_SPREAD**2
-    return Unseen(days, always)
+    return ExtraVariance(days, always)
 
 
 def clusters(times: Sequence[float]) -> list[tuple[float, float]]:
@@ -121,7 +121,7 @@ class Spread:
         """Of a difference whose variance is `replication` times a session's, plus `extra`; and its freedom."""
         own, common = self.own * replication, self.common * replication
         square = own + common + extra
-        # Satterthwaite; what was never seen (extra) is as uncertain as the rest.
+        # Satterthwaite; `extra`, which no session shows, is taken to be as uncertain as the rest.
         freedom = (own + common) ** 2 / (own**2 / self.own_freedom + common**2 / self.common_freedom)
         return np.sqrt(square), freedom
 
@@ -155,13 +155,13 @@ def _usual_of_few(sums: Floats, freedom: Floats) -> Floats:
     variances = {i: float(sums[i] / freedom[i]) / middle_of_variances(float(freedom[i])) for i in known.tolist()}
     usual = np.empty(sums.size)
     for i in range(sums.size):
-        seen = sorted([USUAL**2, *(v for other, v in variances.items() if other != i)])
-        usual[i] = seen[(len(seen) - 1) // 2]
+        values = sorted([USUAL**2, *(v for other, v in variances.items() if other != i)])
+        usual[i] = values[(len(values) - 1) // 2]
     return usual
 
 
 def common_variance(effects: Floats, own: float, cases: float) -> tuple[float, float]:
-    """Of what sessions share, from each baseline session's effect on all cases; without what is the cases' own."""
+    """The variance that sessions share, by their effects on all cases, less what is the cases' own; and its freedom."""
     freedom = max(effects.size - 1, 1)
-    seen = float((effects - effects.mean()) @ (effects - effects.mean())) / freedom
-    return max(seen - 1.5 * own / cases, 0.0), float(freedom)
+    total = float((effects - effects.mean()) @ (effects - effects.mean())) / freedom
+    return max(total - 1.5 * own / cases, 0.0), float(freedom)

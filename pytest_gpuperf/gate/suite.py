@@ -14,7 +14,7 @@ from pytest_gpuperf.gate.machine_shift import believed_shifts, machine_shifts, s
 from pytest_gpuperf.gate.observations import LEAST, Canaries, CaseEvidence, Policy
 from pytest_gpuperf.gate.reasons import CaseFigures
 from pytest_gpuperf.gate.session_cost import locations
-from pytest_gpuperf.gate.spread import Unseen, unseen
+from pytest_gpuperf.gate.spread import ExtraVariance, extra_variance
 from pytest_gpuperf.records.model import Verdict
 
 SUITE = "(suite)"  # the key of the whole suite's verdict
@@ -44,7 +44,7 @@ class Suite:
         times = [s.time for s in everything]
         self.times: Floats | None = None if None in times else np.array(times, dtype=np.float64)
         self.alpha = (1 - policy.confidence) / max((policy.comparisons or len(cases)) + 1, LEAST)
-        self.unseen = _unseen(cases.values())
+        self.extra_variances = _extra_variances(cases.values())
         self.shapes = self._shapes()
         self.measured = View(self, Figures(self.raw))
         figures = self._corrected(canaries, index)
@@ -56,7 +56,7 @@ class Suite:
         return (self.measured,) if self.corrected is None else (self.measured, self.corrected)
 
     def verdicts(self) -> dict[str, Verdict]:
-        """Of every case: a word that only the correction makes, or unmakes, is none."""
+        """Of every case. Where the two views give two words, the case is inconclusive."""
         judged: dict[str, CaseFigures] = {}
         for group in self.measured.groups:
             judged |= group.judged()
@@ -101,7 +101,7 @@ class Suite:
         return [(np.array(at), *shape) for shape, at in shapes.items()]
 
     def _corrected(self, canaries: Canaries | None, index: Mapping[str, int]) -> Figures | None:
-        """The figures without what canaries explain of them; None where they saw nothing that can be believed."""
+        """The figures without what canaries explain of them; None where they show no shift that can be believed."""
         now = sorted({s.id for c in self.cases.values() for s in c.candidate})
         then = sorted({s.id for c in self.cases.values() for s in c.baseline})
         shifts = machine_shifts(canaries, then, now)
@@ -128,17 +128,17 @@ class Suite:
         )
 
 
-def _unseen(cases: Iterable[CaseEvidence]) -> tuple[Floats, Floats]:
-    """What days and cards add to each case; suites share their sessions, so each combination is told once."""
-    known: dict[tuple[object, ...], Unseen] = {}
-    found: list[Unseen] = []
+def _extra_variances(cases: Iterable[CaseEvidence]) -> tuple[Floats, Floats]:
+    """What days and cards add to each case. Cases share their sessions, so each combination is computed once."""
+    by_sessions: dict[tuple[object, ...], ExtraVariance] = {}
+    extras: list[ExtraVariance] = []
     for case in cases:
         key = (
             *((s.id, s.time, s.card) for s in case.baseline),
             None,
             *((s.id, s.time, s.card) for s in case.candidate),
         )
-        if key not in known:
-            known[key] = unseen(case.baseline, case.candidate)
-        found.append(known[key])
-    return np.array([u.days for u in found]), np.array([u.always for u in found])
+        if key not in by_sessions:
+            by_sessions[key] = extra_variance(case.baseline, case.candidate)
+        extras.append(by_sessions[key])
+    return np.array([e.days for e in extras]), np.array([e.always for e in extras])

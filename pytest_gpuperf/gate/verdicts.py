@@ -76,7 +76,7 @@ def find_suspects(cases: Mapping[str, CaseEvidence], canaries: Canaries | None, 
 
 
 def _usable(case: CaseEvidence) -> tuple[CaseEvidence | None, str]:
-    """The sessions of one state that both sides were seen in, and a note of what was left out.
+    """The sessions of one state that both sides ran in, and a note of what was left out.
 
     A throttled session compared with those of a card that ran free would be a verdict on the card.
     """

@@ -145,8 +145,8 @@ def _beside_the_profiler(what: str, call: Call, calls: int) -> Row:
                 call()
             end.record()
 
-        seen = capture(once, torch.cuda.synchronize, cuda=True)
-        work = [k for k in (*seen.kernels, *seen.copies) if "spin" not in k.name.lower()]
+        trace = capture(once, torch.cuda.synchronize, cuda=True)
+        work = [k for k in (*trace.kernels, *trace.copies) if "spin" not in k.name.lower()]
         if not work:
             return impossible("timing", name, "the profiler sees no kernels on this machine")
         kernels = len(work)

@@ -37,11 +37,11 @@ Message = DeviceFound | Refused | StepBegins | Row
 
 def encode(message: Message) -> bytes:
     """As a line."""
-    told = _Found(message) if isinstance(message, Row) else message
-    return msgspec.json.encode(told) + b"\n"
+    envelope = _Found(message) if isinstance(message, Row) else message
+    return msgspec.json.encode(envelope) + b"\n"
 
 
 def decode(line: bytes) -> Message:
     """What a line says."""
-    told = msgspec.json.decode(line, type=DeviceFound | Refused | StepBegins | _Found)
-    return told.row if isinstance(told, _Found) else told
+    message = msgspec.json.decode(line, type=DeviceFound | Refused | StepBegins | _Found)
+    return message.row if isinstance(message, _Found) else message

@@ -15,11 +15,11 @@ from pytest_gpuperf.measure.plan import Plan
 if TYPE_CHECKING:
     from pytest_gpuperf.device.choice import Chosen
 
-_ROTATED = 5  # times the cache that the copies of the arguments fill together
+_ROTATED = 5  # times as large as the cache the copies of the arguments are together
 
 
 class PreparedCall(NamedTuple):
-    """What is called, and what runs untimed before each span: a span is one call then."""
+    """What is called, and what runs untimed before each span; where something does, a span is one call."""
 
     call: Call
     before_span: Call | None = None

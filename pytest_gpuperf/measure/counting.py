@@ -23,12 +23,12 @@ class Counted(Protocol):
         ...
 
     def ceiling(self) -> Ceiling | None:
-        """What the device can do: measured when it is asked for, or better before."""
+        """What the device can do: measured when this is called, or better before."""
         ...
 
 
 def counted(measured: Measurement, workload: object) -> Measurement:
-    """A measurement with what its workload counts. More than the device can do was not measured but missed.
+    """A measurement with what its workload counts. More than the device can do is an error: the clock missed work.
 
     Counting and the ceiling need memory and operators of their own. Where they fail, what was measured stands.
     """

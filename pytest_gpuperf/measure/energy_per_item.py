@@ -11,7 +11,7 @@ from pytest_gpuperf.device.readings import Missing
 
 _BATCH_SECONDS = 0.02  # calls back to back: the device idles only between batches
 _EDGE_SECONDS = 0.002  # the same at the end, where the counter's next move is waited for
-_WAIT_FOR_EDGE = 1.5  # periods of the counter that the window may be longer, to end where it moves
+_WAIT_FOR_EDGE = 1.5  # periods of the counter: so much longer a window may last, to end when it moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def measure_energy(call: Call, call_seconds: float, items: int, clock: Clock, po
             elapsed = clock.now() - start
             if elapsed < wanted:
                 continue
-            # The counter has just moved: nothing after it is left to guess.
+            # Wait until the counter moves: what came after its last move would have to be guessed.
             if held is None:
                 held = power.counter()
             elif power.counter() != held:

@@ -20,8 +20,8 @@ from pytest_gpuperf.records.units import format_bytes, format_seconds, many
 from pytest_gpuperf.traces.capture import Capture
 
 _HOST_IS_BUSY = 0.25
-_IDLE_GPU = 0.2  # share of a call with kernels, below which most samples of it find none
-_BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: other processes take their turns
+_IDLE_GPU = 0.2  # share of a call in which kernels run: below it, most samples of the utilisation find none
+_BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: low, since others take turns
 _MOST_OF_IT = 0.5
 _WITHIN = "DtoD"  # in the name of a copy that does not leave the device
 _POWER_RISE = 1.2  # times idle, and
@@ -44,9 +44,9 @@ def diagnose(seconds: float, host_share: float, capture: Capture | None, *, work
             f"Time the parts of the call apart: the GPU is not what limits it."
         )
     if host_share >= _HOST_IS_BUSY:
-        unseen = "" if works else " (the profiler sees no kernels on this machine, so that is not certain)"
+        doubt = "" if works else " (the profiler sees no kernels on this machine, so that is not certain)"
         return (
-            f"CPU fallback: no kernel ran in a call of {format_seconds(seconds)}, and {host}{unseen}. "
+            f"CPU fallback: no kernel ran in a call of {format_seconds(seconds)}, and {host}{doubt}. "
             f"Move the model and its inputs to the GPU, and see which provider or device the back end chose."
         )
     return (
@@ -97,7 +97,7 @@ def diagnose_server(request: Request) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes on the GPU before a test made anything, and after its measurement. None: not to be had."""
+    """Bytes on the GPU before a test made anything, and after its measurement. None: not available."""
 
     held_before: int | None = None  # by our processes, says NVML
     held: int | None = None
@@ -107,7 +107,7 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """What was seen of one measurement. None: not looked at, or not to be had."""
+    """What was observed of one measurement. None: not looked at, or not available."""
 
     expected: str  # "cuda" or "cpu"
     seconds: float  # of one call
@@ -124,14 +124,18 @@ class Observations:
     utilizations: tuple[int, ...] = ()
 
 
-def judge(seen: Observations) -> Evidence:
+def judge(observations: Observations) -> Evidence:
     """All witnesses, and what they amount to."""
-    witnesses = tuple(_on_gpu(seen) if seen.expected == "cuda" else _on_cpu(seen))
-    idle = seen.expected == "cuda" and seen.utilizations and max(seen.utilizations) == 0
+    witnesses = tuple(_on_gpu(observations) if observations.expected == "cuda" else _on_cpu(observations))
+    idle = observations.expected == "cuda" and observations.utilizations and max(observations.utilizations) == 0
     return Evidence(
         verdict=verdict_of(witnesses),
         witnesses=witnesses,
-        diagnosis=diagnose(seen.seconds, seen.host_share, seen.capture, works=seen.profiler_works) if idle else None,
+        diagnosis=diagnose(
+            observations.seconds, observations.host_share, observations.capture, works=observations.profiler_works
+        )
+        if idle
+        else None,
     )
 
 
@@ -145,25 +149,30 @@ def verdict_of(witnesses: tuple[Witness, ...]) -> Proof:
     return "proven" if ratings.count("supports") >= 2 and "speaks against" not in ratings else "unknown"
 
 
-def _on_gpu(seen: Observations) -> list[Witness]:
-    found = [_kernels(seen)]
-    ran = bool(seen.capture and seen.capture.kernels)
-    found += _parameters(seen, ran=ran)
-    if seen.outputs:
-        on_gpu = "cuda" in seen.outputs
+def _on_gpu(observations: Observations) -> list[Witness]:
+    witnesses = [_kernels(observations)]
+    ran = bool(observations.capture and observations.capture.kernels)
+    witnesses += _parameters(observations, ran=ran)
+    if observations.outputs:
+        on_gpu = "cuda" in observations.outputs
         # A result may have been fetched to the host; parameters and kernels decide about that.
-        found.append(_witness("outputs", "supports" if on_gpu else "speaks against", f"on {_places(seen.outputs)}"))
-    found += _placement(seen)
-    found += _memory(seen)
-    found += _power(seen)
-    if seen.utilizations:
-        shown = f"{min(seen.utilizations)}-{max(seen.utilizations)} % in {len(seen.utilizations)} samples"
-        found.append(_witness("utilisation", "says nothing", shown))
-    return found
+        witnesses.append(
+            _witness("outputs", "supports" if on_gpu else "speaks against", f"on {_places(observations.outputs)}")
+        )
+    witnesses += _placement(observations)
+    witnesses += _memory(observations)
+    witnesses += _power(observations)
+    if observations.utilizations:
+        figure = (
+            f"{min(observations.utilizations)}-{max(observations.utilizations)} % "
+            f"in {len(observations.utilizations)} samples"
+        )
+        witnesses.append(_witness("utilisation", "says nothing", figure))
+    return witnesses
 
 
-def _kernels(seen: Observations) -> Witness:
-    capture = seen.capture
+def _kernels(observations: Observations) -> Witness:
+    capture = observations.capture
     if capture is None:
         return _witness("kernels", "says nothing", "no call was profiled")
     if capture.kernels:
@@ -176,60 +185,62 @@ def _kernels(seen: Observations) -> Witness:
     if within:  # by its copy engine: to and from the host a processor's work is copied too
         seconds = format_seconds(max(sum(copy.seconds for copy in within), 1e-9))
         return _witness("kernels", "supports", f"none; {many(len(within), 'copy')} within the GPU, {seconds} in all")
-    if not seen.profiler_works:
+    if not observations.profiler_works:
         return _witness("kernels", "says nothing", "the profiler sees no kernels on this machine")
     on_host = f"{len(capture.operators)} operators ran on the host"
-    # The workload may run in another process: only work that was seen here, on the host, contradicts.
-    if capture.operators and seen.host_share >= _BUSY_HOST and "cuda" not in seen.outputs:
-        return _witness("kernels", "contradicts", f"none; {on_host}, busy for {seen.host_share:.0%} of the call")
+    # The workload may run in another process: only work that this process did on the host contradicts.
+    if capture.operators and observations.host_share >= _BUSY_HOST and "cuda" not in observations.outputs:
+        return _witness(
+            "kernels", "contradicts", f"none; {on_host}, busy for {observations.host_share:.0%} of the call"
+        )
     return _witness("kernels", "speaks against", f"none in this process; {on_host}")
 
 
-def _parameters(seen: Observations, *, ran: bool) -> list[Witness]:
-    held = seen.parameters
-    if not held:
+def _parameters(observations: Observations, *, ran: bool) -> list[Witness]:
+    by_device = observations.parameters
+    if not by_device:
         return []
-    total = sum(held.values())
-    share = held.get("cuda", 0) / total if total else 0.0
-    figure = f"{format_bytes(total)} on {_places(held)}"
+    total = sum(by_device.values())
+    share = by_device.get("cuda", 0) / total if total else 0.0
+    figure = f"{format_bytes(total)} on {_places(by_device)}"
     rating: Rating = "supports" if share >= _MOST_OF_IT else "speaks against" if ran else "contradicts"
     return [_witness("parameters", rating, figure)]
 
 
-def _placement(seen: Observations) -> list[Witness]:
-    placement = seen.placement
+def _placement(observations: Observations) -> list[Witness]:
+    placement = observations.placement
     if placement is None:
         return []
-    shown = ", ".join(f"{who}: {sum(counts.values())} nodes" for who, counts in placement.operators.items())
-    if placement.wanted.startswith("CPU") != (seen.expected == "cpu"):
-        return [_witness("placement", "contradicts", f"asked for {placement.wanted}; {shown}")]
+    figure = ", ".join(f"{who}: {sum(counts.values())} nodes" for who, counts in placement.operators.items())
+    if placement.wanted.startswith("CPU") != (observations.expected == "cpu"):
+        return [_witness("placement", "contradicts", f"asked for {placement.wanted}; {figure}")]
     away = sum(placement.elsewhere.values())
     if not away:
-        return [_witness("placement", "supports", shown)]
+        return [_witness("placement", "supports", figure)]
     total = sum(sum(counts.values()) for counts in placement.operators.values())
     rating: Rating = "contradicts" if away >= _MOST_OF_IT * total else "speaks against"
     others = ", ".join(f"{count} {operator}" for operator, count in sorted(placement.elsewhere.items()))
-    return [_witness("placement", rating, f"{shown}; not on {placement.wanted}: {others}")]
+    return [_witness("placement", rating, f"{figure}; not on {placement.wanted}: {others}")]
 
 
-def _memory(seen: Observations) -> list[Witness]:
+def _memory(observations: Observations) -> list[Witness]:
     """Whether the parameters are there. What was held before may be anybody's: only a rise speaks for them."""
-    needed = sum(seen.parameters.values())
-    memory = seen.memory
+    needed = sum(observations.parameters.values())
+    memory = observations.memory
     sources = {
         "NVML": (memory.held_before, memory.held),
         "allocator peak": (memory.allocated_before, memory.peak_allocated),
     }
-    told = {who: (before, after) for who, (before, after) in sources.items() if after is not None}
-    if not told:
+    readings = {who: (before, after) for who, (before, after) in sources.items() if after is not None}
+    if not readings:
         return []
-    figure = ", ".join(f"{who} {_rise(before, after)}" for who, (before, after) in told.items())
+    figure = ", ".join(f"{who} {_rise(before, after)}" for who, (before, after) in readings.items())
     if not needed:
         return [_witness("memory", "says nothing", f"{figure}; no parameters to compare with")]
     figure = f"{figure}; parameters need {format_bytes(needed)}"
-    if max(after for _, after in told.values()) < needed:
+    if max(after for _, after in readings.values()) < needed:
         return [_witness("memory", "speaks against", figure)]
-    rises = [after - before for before, after in told.values() if before is not None]
+    rises = [after - before for before, after in readings.values() if before is not None]
     if rises and max(rises) >= needed:
         return [_witness("memory", "supports", figure)]
     return [_witness("memory", "says nothing", f"{figure}, and may have been there before the test began")]
@@ -239,23 +250,27 @@ def _rise(before: int | None, after: int) -> str:
     return format_bytes(after) if before is None else f"{format_bytes(before)} -> {format_bytes(after)}"
 
 
-def _power(seen: Observations) -> list[Witness]:
-    idle, busy = seen.idle_watts, seen.busy_watts
+def _power(observations: Observations) -> list[Witness]:
+    idle, busy = observations.idle_watts, observations.busy_watts
     if idle is None or busy is None:
         return []
     rose = busy >= max(_POWER_RISE * idle, idle + _POWER_RISE_WATTS)
     return [_witness("power", "supports" if rose else "says nothing", f"{idle:.1f} W idle, {busy:.1f} W at work")]
 
 
-def _on_cpu(seen: Observations) -> list[Witness]:
-    busy = seen.host_share >= _BUSY_HOST
-    figure = f"busy for {seen.host_share:.0%} of a call of {format_seconds(seen.seconds)}"
-    found = [_witness("processor time", "proves" if busy else "says nothing", figure)]
-    for name, places in (("parameters", seen.parameters), ("inputs", seen.inputs), ("outputs", seen.outputs)):
+def _on_cpu(observations: Observations) -> list[Witness]:
+    busy = observations.host_share >= _BUSY_HOST
+    figure = f"busy for {observations.host_share:.0%} of a call of {format_seconds(observations.seconds)}"
+    witnesses = [_witness("processor time", "proves" if busy else "says nothing", figure)]
+    for name, places in (
+        ("parameters", observations.parameters),
+        ("inputs", observations.inputs),
+        ("outputs", observations.outputs),
+    ):
         if places:
             elsewhere = any(kind != "cpu" for kind in places)
-            found.append(_witness(name, "contradicts" if elsewhere else "supports", f"on {_places(places)}"))
-    return found + _placement(seen)
+            witnesses.append(_witness(name, "contradicts" if elsewhere else "supports", f"on {_places(places)}"))
+    return witnesses + _placement(observations)
 
 
 def _places(places: Mapping[str, int]) -> str:

@@ -19,7 +19,7 @@ _MOST = 10_000
 
 @runtime_checkable
 class NodePlacement(Protocol):
-    """Which processor a back end gave which operators to. A workload with an attribute `placement` tells it."""
+    """Which operators a back end gave to which processor. A workload shows it as an attribute `placement`."""
 
     @property
     def wanted(self) -> str:
@@ -33,7 +33,7 @@ class NodePlacement(Protocol):
 
     @property
     def elsewhere(self) -> Mapping[str, int]:
-        """Those that do real work and were given to another than was wanted."""
+        """Operators that do real work, and that another processor than the wanted one runs."""
         ...
 
 
@@ -54,15 +54,15 @@ class Reached:
 def find_tensors(*roots: object) -> Reached:
     """Look into callables, containers and objects, a few steps deep."""
     reached = Reached()
-    seen: set[int] = set()
+    known_ids: set[int] = set()
     level = list(roots)
     for _ in range(_DEEPEST):
         below: list[object] = []
         for thing in level[:_MOST]:
-            if id(thing) in seen:
+            if id(thing) in known_ids:
                 continue
-            seen.add(id(thing))
-            below += _inside(thing, reached, seen)
+            known_ids.add(id(thing))
+            below += _inside(thing, reached, known_ids)
         level = below
     return reached
 
@@ -77,8 +77,8 @@ def kind_of(tensor: Any) -> str:
     return str(getattr(tensor, "device", "cpu")).partition(":")[0]
 
 
-def _inside(thing: Any, reached: Reached, seen: set[int]) -> Iterable[object]:
-    """Note what a thing is, and give what is to be looked into next."""
+def _inside(thing: Any, reached: Reached, known_ids: set[int]) -> Iterable[object]:
+    """Note what a thing is; return the objects to look into next."""
     if isinstance(thing, (str, bytes, int, float, type, ModuleType)) or thing is None:
         return ()
     if is_tensor(thing):
@@ -86,12 +86,12 @@ def _inside(thing: Any, reached: Reached, seen: set[int]) -> Iterable[object]:
         return ()
     if is_module(thing):
         for parameter in thing.parameters():
-            if id(parameter) not in seen:
+            if id(parameter) not in known_ids:
                 _count(reached.types, type_name(parameter.dtype), parameter)
-        for held in (*thing.parameters(), *thing.buffers()):
-            if id(held) not in seen:
-                seen.add(id(held))
-                _count(reached.parameters, kind_of(held), held)
+        for tensor in (*thing.parameters(), *thing.buffers()):
+            if id(tensor) not in known_ids:
+                known_ids.add(id(tensor))
+                _count(reached.parameters, kind_of(tensor), tensor)
         return ()
     placement = getattr(thing, "placement", None)
     if isinstance(placement, NodePlacement) and reached.placement is None:

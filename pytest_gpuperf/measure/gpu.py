@@ -152,9 +152,9 @@ class Gpu:
             raise UnavailableError(f"the clock's state is not available: {self._why_no_card()}")
         state = slowdown(before, now)
         if state is not None:
-            seen = readings(card)
+            reading = readings(card)
             raise AssertionError(
-                f"{self.name} was in a {state} since this test began: {seen.sm_clock} MHz, {seen.temperature} C. "
+                f"{self.name} was in a {state} since this test began: {reading.sm_clock} MHz, {reading.temperature} C. "
                 f"See: nvidia-smi -q -d PERFORMANCE"
             )
 

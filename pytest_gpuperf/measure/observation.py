@@ -44,7 +44,7 @@ class Observer:
             return CardWatch(card)
         return ProcessorWatch() if self.prover.kind == "cpu" else None
 
-    def told(
+    def observe(
         self,
         measurement: Measurement,
         call: Call,
@@ -58,7 +58,7 @@ class Observer:
         health = health or Health()
         memory = replace(before, peak_allocated=measurement.peak_memory if self.prover.kind == "cuda" else None)
         evidence = self.prover.prove(call, held, health, memory)
-        told = structs.replace(
+        measurement = structs.replace(
             measurement,
             evidence=evidence,
             state=health.state,
@@ -67,11 +67,14 @@ class Observer:
             notes=(*measurement.notes, *health.notes, *unvalidated(evidence)),
         )
         if not energy:
-            return told
+            return measurement
         seconds = measurement.items / measurement.throughput
         figures = measure_energy(call, seconds, measurement.items, self.prover.clock, self.power)
         return structs.replace(
-            told, energy=figures.gross, energy_above_idle=figures.above_idle, notes=(*told.notes, figures.note)
+            measurement,
+            energy=figures.gross,
+            energy_above_idle=figures.above_idle,
+            notes=(*measurement.notes, figures.note),
         )
 
     def profile(self, measurement: Measurement, call: Call, held: tuple[object, ...]) -> Profile | None:
@@ -110,6 +113,6 @@ def unvalidated(evidence: Evidence) -> tuple[str, ...]:
     """What every report says beside a figure of which nobody knows what did the work."""
     if evidence.verdict == "proven":
         return ()
-    seen = "; ".join(f"{w.name}: {w.figure}" for w in evidence.witnesses)
+    figures = "; ".join(f"{w.name}: {w.figure}" for w in evidence.witnesses)
     why = f" Likeliest cause of 0 % utilisation: {evidence.diagnosis}" if evidence.diagnosis else ""
-    return (f"unvalidated: that this device did the work is {evidence.verdict} ({seen}).{why}",)
+    return (f"unvalidated: that this device did the work is {evidence.verdict} ({figures}).{why}",)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FunctionType, MethodType
 from typing import Any
 
-_WORTH = 20  # times as long as the last whole collection took may pass without another
+_WORTH = 20  # times as long as a whole collection took, no other one follows
 _TOOLS = range(6)  # ids that sys.monitoring has
 
 
@@ -73,7 +73,7 @@ def lasting_objects_set_aside() -> Generator[None]:
 def unwatched() -> Generator[None]:
     """Suspend tracers, profilers and monitoring tools in this thread.
 
-    Of what only timed calls run, they see nothing; where that matters, --gpuperf-disable calls each workload once.
+    They do not see code that only timed calls run; where that matters, --gpuperf-disable calls each workload once.
     """
     tracer, profiler = sys.gettrace(), sys.getprofile()
     sys.settrace(None)
@@ -90,14 +90,14 @@ def unwatched() -> Generator[None]:
         _resume(profiler)
         sys.settrace(tracer)
         if tracer is not None and not isinstance(tracer, FunctionType | MethodType):
-            _seen_by(tracer)
+            _attach_to_running_functions(tracer)
 
 
-def _seen_by(tracer: Any) -> None:
-    """Have a tracer written in C (coverage's) go on with the functions that are running.
+def _attach_to_running_functions(tracer: Any) -> None:
+    """Make a tracer written in C (coverage's) go on with the functions that are running.
 
-    It hears of all of them, and keeps count: of a return that it misses, everything later would be booked on the wrong
-    file. Set from Python it hears of new calls only, until the first of them.
+    It counts all their calls and returns: after a return that it missed, it would book everything on the wrong file.
+    Set from Python, it hears of new calls only, until the first of them.
     """
     frame = inspect.currentframe()
     while frame is not None:

@@ -32,13 +32,13 @@ class Patience:
     sleep: Callable[[float], None] = sleep
     again: int = 0  # blocks that were discarded
     states: set[str] = field(default_factory=set[str])  # of the blocks that were kept
-    seen: set[str] = field(default_factory=set[str])
+    all_states: set[str] = field(default_factory=set[str])  # ... and of those that were discarded
 
     def discards(self, state: str | None) -> bool:
-        """Whether the block is to be measured again; waits before it says so."""
+        """Whether to discard the block and measure it again; if so, this waits first."""
         if state is None:
             return False
-        self.seen.add(state)
+        self.all_states.add(state)
         if self.again == len(self.waits):
             self.states.add(state)
             return False
@@ -56,7 +56,7 @@ class Patience:
         """What became of the blocks."""
         if not self.again:
             return ()
-        what = " and ".join(sorted(self.seen))
+        what = " and ".join(sorted(self.all_states))
         waited = sum(self.waits[: self.again])
         if self.state is None:
             return (f"{self.again} block(s) ran in a {what} and were measured again, after waiting {waited:.2g} s",)
@@ -99,13 +99,13 @@ def measure(
     session: str,
     pace: Pace | None = None,
     watch: Watch | None = None,
-    seen: Callable[[Sequence[float]], None] | None = None,
-    told: Callable[[Measurement, Health | None], Measurement] | None = None,
+    on_samples: Callable[[Sequence[float]], None] | None = None,
+    observe: Callable[[Measurement, Health | None], Measurement] | None = None,
 ) -> Measurement:
     """Measure one call; `pace` is called between blocks, where other code may run, and may say that they are enough.
 
-    `seen` is shown the samples so far after each block, outside of what is timed.
-    `watch` looks at the device around each block; `told` adds what is learned by calling once more, untimed.
+    `on_samples` gets the samples so far after each block, outside of what is timed.
+    `watch` looks at the device around each block; `observe` calls once more, untimed, and adds what that shows.
     """
     __tracebackhide__ = True  # what a workload raises is the workload's
     if items < 1:
@@ -123,13 +123,13 @@ def measure(
                 memory=memory,
                 watch=watch,
                 pace=pace,
-                seen=seen,
+                on_samples=on_samples,
                 patience=Patience(plan.slowdown_waits),
             )
             measurement = sampler.measure(items, session)
-            if told is None:
+            if observe is None:
                 return measurement
-            return told(measurement, watch.health(sampler.patience.state) if watch else None)
+            return observe(measurement, watch.health(sampler.patience.state) if watch else None)
     except MeasurementError:
         raise
     except Exception as error:
@@ -156,7 +156,7 @@ class Sampler:
     memory: MemoryMeter
     watch: Watch | None
     pace: Pace | None
-    seen: Callable[[Sequence[float]], None] | None
+    on_samples: Callable[[Sequence[float]], None] | None
     patience: Patience
 
     def measure(self, items: int, session: str) -> Measurement:
@@ -233,15 +233,15 @@ class Sampler:
             if clock.now() - start + span > plan.budget:
                 return "cap"
             spans = plan.spans_per_block(span)
-            if self.seen is not None:
-                self.seen(timed.samples)
+            if self.on_samples is not None:
+                self.on_samples(timed.samples)
             if self.pace is not None and self.pace(len(timed.blocks)):
                 return "steady"
 
     def _outgrown(self, timed: _Timed, block: Block) -> bool:
-        """Whether the calls became so fast that spans are too short now: all before was warm-up still, and is dropped.
+        """Whether the calls have become so fast that spans are too short: then all before was warm-up, and is dropped.
 
-        Seen where another process holds the core on which a library's second thread was started.
+        It happens where another process holds the core on which a library's second thread was started.
         """
         estimate = median(block.samples)
         if estimate * timed.calls >= self.plan.span_seconds / 2:
@@ -273,7 +273,7 @@ def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
 
 def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
     count = len(timed.samples)
-    # Asked again only after a few percent more samples: the answer costs more the more there are.
+    # Computed again only after a few percent more samples: it costs more, the more there are.
     if count < max(plan.enough(span), timed.asked * _ASK_AGAIN) or seconds < plan.least_timed:
         return False
     timed.asked = count

@@ -1,6 +1,6 @@
 """Calls before the timed ones: until they get no faster, and never longer than the plan allows.
 
-The fastest window is what tells: on a busy machine windows never agree, but what is disturbed is only slower. A card
+The fastest window decides: on a busy machine windows never agree, but what is disturbed is only slower. A card
 goes on until its clock stands still: a burst runs faster than what lasts. Large products began at 1980 MHz on an H200,
 and came down to 1545 after 0.2 s, held by its power limit.
 """
@@ -55,7 +55,7 @@ def sustain(
 ) -> tuple[int, float]:
     """Run spans of the load until the card's clock stands still under it, or the cap is reached.
 
-    Gives how many spans, and the seconds they took; none where nobody tells the clock.
+    Returns how many spans, and the seconds they took; none where the clock is not known.
     """
     start = clock.now()
     most = max(1, ceil(plan.warmup_window / span))

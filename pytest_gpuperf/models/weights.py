@@ -8,12 +8,12 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from pytest_gpuperf.models.workload import Inputs
 
-_SEEN = 4  # images that batch norms have seen
+_CALIBRATION_IMAGES = 4  # batch norms take their statistics from so many
 _SILENT = 1e-4  # weights all smaller than this pass next to nothing on
 
 
 def awaken(module: torch.nn.Module, inputs: Inputs) -> torch.nn.Module:
-    """Draw what an initialisation meant for training leaves at zero, and let batch norms have seen images.
+    """Draw what an initialisation meant for training leaves at zero, and take batch norms' statistics from images.
 
     A ViT's head begins at zero, a residual branch is scaled by zero or by a millionth, biases are zero and running
     statistics are those of nothing: a back end that dropped any of them would give the same numbers.
@@ -39,7 +39,7 @@ def _calibrate(module: torch.nn.Module, inputs: Inputs) -> None:
     for norm in norms:
         norm.train()
         norm.momentum = 1.0  # the last batch alone
-    module(*inputs(_SEEN, torch.Generator().manual_seed(_SEEN)))
+    module(*inputs(_CALIBRATION_IMAGES, torch.Generator().manual_seed(_CALIBRATION_IMAGES)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval()
         norm.momentum = momentum

@@ -19,7 +19,7 @@ Inputs = Callable[[int, torch.Generator], tuple[torch.Tensor, ...]]
 def images(side: int) -> Inputs:
     """Normalised colour images: large patches of colour with some grain.
 
-    Of white noise alone every image looks alike to a model: what it averages over a patch is the same everywhere.
+    Images of white noise alone would look alike to a model: the average over a patch is the same everywhere.
     """
 
     def draw(batch: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:

@@ -244,8 +244,8 @@ def _largest_elements(mine: torch.Tensor, exact: torch.Tensor, allowed: float) -
     """The share of rows whose largest element is the same, and how many others are near ties, and are not."""
     classes = exact.shape[-1] if exact.ndim else 1
     mine, exact = mine.reshape(-1, classes), exact.reshape(-1, classes)
-    said = mine.argmax(1, keepdim=True)
-    short = (exact.max(1, keepdim=True).values - exact.gather(1, said)).squeeze(1)
+    choices = mine.argmax(1, keepdim=True)
+    short = (exact.max(1, keepdim=True).values - exact.gather(1, choices)).squeeze(1)
     one = allowed * sizes(exact) / classes**0.5  # the error allowed to one element, as a root mean square
     missed = int((short > _TELLS_APART * one).sum())
     same = int((short == 0).sum())
@@ -253,10 +253,10 @@ def _largest_elements(mine: torch.Tensor, exact: torch.Tensor, allowed: float) -
 
 
 def _nonfinite(count: int, overflown: int, of: int, precision: str) -> str:
-    said = f"NaN or infinity in {count} of {of} elements, where fp32 has numbers"
+    text = f"NaN or infinity in {count} of {of} elements, where fp32 has numbers"
     if overflown:
-        said += f"; {overflown} of them are beyond what {precision} can hold: scale the inputs, or take bf16 or fp32"
-    return said
+        text += f"; {overflown} of them are beyond what {precision} can hold: scale the inputs, or take bf16 or fp32"
+    return text
 
 
 def _wrong(precision: Precision, problem: str) -> Parity:

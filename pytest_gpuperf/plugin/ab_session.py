@@ -34,7 +34,7 @@ class ABSession:
             )
 
     def keep_measuring(self, session: pytest.Session) -> None:
-        """Tests that measure nothing have nothing to compare."""
+        """Deselect the tests that measure nothing: there is nothing of them to compare."""
         others = [item for item in session.items if not collection.measures(item)]
         self.left_out = len(others)
         session.items[:] = [item for item in session.items if collection.measures(item)]
@@ -89,12 +89,14 @@ class ABSession:
             Comparing(
                 base=str(settings.ab),
                 invocation=collection.scope(self.config).invocation,
-                preparation=Preparation(arguments=tuple(str(a) for a in self.config.invocation_params.args)),
+                preparation=Preparation(
+                    setup=settings.setup, arguments=tuple(str(a) for a in self.config.invocation_params.args)
+                ),
                 folder=self.config.invocation_params.dir,
                 rules=Rules(
                     strict=settings.strict, allow_missing=settings.allow_missing, min_decided=settings.min_decided
                 ),
-                override=Rule(tolerance=dict(settings.tolerance_said), **settings.margin_said),
+                override=Rule(tolerance=dict(settings.command_line_tolerance), **settings.command_line_margin),
                 progress=self._say(),
             )
         )
@@ -113,20 +115,20 @@ class ABSession:
         """What became of each test that did not simply pass: the outcome, a headline, an explanation."""
         from pytest_gpuperf.reports.terminal import explain
 
-        comparison, found = judged.comparison, dict[str, tuple[Outcome, str, str]]()
+        comparison, outcomes = judged.comparison, dict[str, tuple[Outcome, str, str]]()
         sides = comparison.sides
         assert sides is not None
         for finding in comparison.findings:
             if comparison.is_failure(finding):
                 text = explain(finding, comparison)
-                before = found.get(finding.test)
-                said = f"{before[2]}\n\n{text}" if before else text
-                found[finding.test] = "failed", f"{finding.verdict.word}: {finding.metric}", said
+                before = outcomes.get(finding.test)
+                explanation = f"{before[2]}\n\n{text}" if before else text
+                outcomes[finding.test] = "failed", f"{finding.verdict.word}: {finding.metric}", explanation
         for test, why in sides.failed.items():
-            found[test] = "failed", why, f"{test} failed on {sides.head}: {why}"
+            outcomes[test] = "failed", why, f"{test} failed on {sides.head}: {why}"
         for test, why in sides.skipped.items():
-            found[test] = "skipped", why, why
-        return found
+            outcomes[test] = "skipped", why, why
+        return outcomes
 
 
 _PHASES: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
@@ -138,17 +140,17 @@ def _report(item: pytest.Item, outcome: Outcome, headline: str, text: str) -> No
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     path, line, _ = item.location
     for when in _PHASES:
-        said: Any = None
+        longrepr: Any = None
         if when == "call" and outcome == "failed":
-            said = WithheldReason(text, headline, item)
+            longrepr = WithheldReason(text, headline, item)
         elif when == "call" and outcome == "skipped":
-            said = (path, (line or 0) + 1, text)
+            longrepr = (path, (line or 0) + 1, text)
         report = pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,
             keywords=dict.fromkeys(item.keywords, 1),
             outcome=outcome if when == "call" else "passed",
-            longrepr=said,
+            longrepr=longrepr,
             when=when,
         )
         hook.pytest_runtest_logreport(report=report)

@@ -23,7 +23,7 @@ from pytest_gpuperf.plugin.proof import refuse_unproven
 
 if TYPE_CHECKING:
     from pytest_gpuperf.plugin.recorder import Recorder
-    from pytest_gpuperf.plugin.ways import Asked
+    from pytest_gpuperf.plugin.ways import Request
     from pytest_gpuperf.records.model import Measurement
     from pytest_gpuperf.sessions.order import Turns
 
@@ -67,10 +67,10 @@ class WorkerStart:
 class Worker:
     """The hooks of a session that measures in turns."""
 
-    def __init__(self, arrival: WorkerStart, recorder: Recorder, *, require_proof: bool) -> None:
-        self.channel = arrival.channel
-        self.turns = arrival.turns
-        self.errors = arrival.errors
+    def __init__(self, start: WorkerStart, recorder: Recorder, *, require_proof: bool) -> None:
+        self.channel = start.channel
+        self.turns = start.turns
+        self.errors = start.errors
         self.recorder = recorder
         self.require_proof = require_proof
         self.outcomes: dict[str, protocol.Ended] = {}
@@ -92,13 +92,13 @@ class Worker:
                 one_process=self.recorder.chosen.sensors.one_process,
             )
         )
-        wanted = self._told(protocol.Tests)
-        session.items[:] = [measuring[test] for test in wanted.run]
+        tests = self._wait_for(protocol.Tests)
+        session.items[:] = [measuring[test] for test in tests.run]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self.channel.send(protocol.Begins(test=item.nodeid))
-        self._told(protocol.Go)
+        self._wait_for(protocol.Go)
         result = yield
         passed = protocol.Ended(test=item.nodeid, outcome="passed")
         self.channel.send(self.outcomes.pop(item.nodeid, passed))
@@ -123,13 +123,13 @@ class Worker:
     def pytest_sessionfinish(self) -> None:
         self.channel.send(protocol.Finished(files=self._imported()))
 
-    def measure(self, asked: Asked) -> Measurement:
+    def measure(self, request: Request) -> Measurement:
         """Measure in turns; what the other side does not measure is called once, and not timed."""
         __tracebackhide__ = True
-        fn, arguments, items, settings = asked.fn, asked.arguments, asked.items, asked.settings
-        case = self.recorder.id_of(asked.item, asked.name, settings)
+        fn, arguments, items, settings = request.fn, request.arguments, request.items, request.settings
+        case = self.recorder.id_of(request.item, request.name, settings)
         self.channel.send(protocol.Arrived(case=case, budget=settings.budget))
-        if isinstance(self._told(protocol.Go, protocol.Alone), protocol.Alone):
+        if isinstance(self._wait_for(protocol.Go, protocol.Alone), protocol.Alone):
             return self.recorder.run_once(fn, arguments, items)
         try:
             plan = Plan(
@@ -139,32 +139,34 @@ class Worker:
                 block_spans=_BLOCK_SPANS,
                 cache=settings.cache,
             )
-            measured = self.recorder.measure(fn, arguments, items, settings, plan=plan, paced=self._pace)
-            refuse_unproven(measured, self.recorder.chosen, require=self.require_proof)
+            measurement = self.recorder.measure(fn, arguments, items, settings, plan=plan, paced=self._pace)
+            refuse_unproven(measurement, self.recorder.chosen, require=self.require_proof)
         except BaseException:
             self._turn_ends(protocol.Dropped(case=case))
             raise
-        self._turn_ends(protocol.Measured(case=self.recorder.case_of(asked.item, asked.name, settings, (measured,))))
-        return measured
+        self._turn_ends(
+            protocol.Measured(case=self.recorder.case_of(request.item, request.name, settings, (measurement,)))
+        )
+        return measurement
 
     def _turn_ends(self, message: protocol.Measured | protocol.Dropped) -> None:
         self.channel.send(message)
-        self._told(protocol.Go)
+        self._wait_for(protocol.Go)
 
     def _pace(self, call: Call) -> Pace:
         clock = self.recorder.chosen.clock
 
         def pace(blocks: int) -> bool:
             self.channel.send(protocol.Paused(blocks=blocks))
-            if isinstance(self._told(protocol.Go, protocol.Enough), protocol.Enough):
+            if isinstance(self._wait_for(protocol.Go, protocol.Enough), protocol.Enough):
                 return True
             _warm(call, clock)
             return False
 
         return pace
 
-    def _told(self, *kinds: type[T]) -> T:
-        """What the controller says; without one there is nothing to live for."""
+    def _wait_for(self, *kinds: type[T]) -> T:
+        """The controller's next message, one of these kinds. Where the controller is gone, this process ends."""
         try:
             message = receive(self.channel)
         except Disconnected:

@@ -127,7 +127,7 @@ class Confirming:
             say(config, f"no turns were taken with {shown(commit)}: {why}")
 
     def _start_fresh_sessions(self) -> None:
-        """For what is suspected of more than time, or took no turns; where no code changed, as the budget allows."""
+        """For suspects of more than time, or that took no turns; where no code changed, as far as the budget goes."""
         wanted: set[str] = set()
         unchanged: set[str] = set()
         for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True):

@@ -16,7 +16,7 @@ from pytest_gpuperf.errors import UsageError, WorkloadError
 from pytest_gpuperf.plugin.progress import phase_named
 from pytest_gpuperf.plugin.session import SESSION
 from pytest_gpuperf.plugin.settings import of_test
-from pytest_gpuperf.plugin.ways import Asked
+from pytest_gpuperf.plugin.ways import Request
 
 if TYPE_CHECKING:
     from pytest_gpuperf.parity import Parity, Tensor
@@ -67,7 +67,7 @@ class GpuPerf:
             if self._session.settings.parity_first:
                 refuse_wrong(fn)
             with phase_named():
-                return self._session.way.measure(Asked(self._item, fn, args, items, name, settings))
+                return self._session.way.measure(Request(self._item, fn, args, items, name, settings))
         except UsageError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         except WorkloadError as error:
@@ -84,18 +84,23 @@ class GpuPerf:
                 f"items={items!r}: throughput is items per second, so a call handles a whole number of them, from 1 to "
                 f"2**40. Give the batch size, or leave it out."
             )
-        refuse_unwritable_name(self._item, name)
-        if name in self._names:
-            said = "without a name" if name is None else f"with the name {name!r}"
-            raise UsageError(
-                f"{self._item.nodeid} measures twice {said}, so the two cannot be told apart. "
-                f'Give each its own name: gpuperf(fn, x, name="prefill").'
-            )
-        self._names.add(name)
+        take_name(self._item, self._names, name, 'gpuperf(fn, x, name="prefill")')
+
+
+def take_name(item: pytest.Item, names: set[str | None], name: str | None, example: str) -> None:
+    """Add a measurement's name to those of its test; refused where it is there already, or cannot be kept."""
+    refuse_unwritable_name(item, name)
+    if name in names:
+        manner = "without a name" if name is None else f"with the name {name!r}"
+        raise UsageError(
+            f"{item.nodeid} measures twice {manner}, so the two cannot be told apart. Give each its own name: "
+            f"{example}."
+        )
+    names.add(name)
 
 
 def refuse_unwritable_name(item: pytest.Item, name: object) -> None:
-    """A case that no file can hold would lose those that it stands beside."""
+    """Refuse a case that no file can hold: the other cases of its file would be lost with it."""
     if name is not None and (not isinstance(name, str) or not name):
         raise UsageError(f'name={name!r}: the name of a measurement is a text, like name="prefill".')
     case = f"{item.nodeid}#{name}"
@@ -112,7 +117,7 @@ def refuse_unwritable_name(item: pytest.Item, name: object) -> None:
 
 
 def refuse_uncalled(fn: object) -> None:
-    """A call that only makes a coroutine, a generator or an iterator is over before the work has begun."""
+    """Refuse a call that only makes a coroutine, a generator or an iterator: it is over before the work has begun."""
     call = fn
     while isinstance(call, partial):
         call = cast("partial[object]", call).func
@@ -123,10 +128,10 @@ def refuse_uncalled(fn: object) -> None:
         (_is_lazy, "an iterator", "lambda: list({}(f, xs))"),
     )
     name = getattr(call, "__name__", type(call).__name__)
-    for is_one, made, instead in kinds:
+    for is_one, product, instead in kinds:
         if is_one(call) or is_one(getattr(call, "__call__", None)):  # noqa: B004 - an object's own, where it is one
             raise UsageError(
-                f"{name} gives {made}: calling it does none of its work, so there is nothing to time. "
+                f"{name} gives {product}: calling it does none of its work, so there is nothing to time. "
                 f"Measure what runs it: {instead.format(name)}."
             )
 

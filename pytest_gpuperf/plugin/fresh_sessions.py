@@ -17,7 +17,8 @@ from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.sessions.process import run_session
 
-# What says what is judged, written or shown, and not what is measured: of us, of pytest, of pytest-cov and xdist.
+# Options that decide what is judged, written or shown, and not what is measured: ours and those of pytest, pytest-cov
+# and pytest-xdist.
 _OURS = ("compare", "reference", "ab", "save", "markdown", "html", "csv", "min-decided", "confirm", "confirm-budget")
 _WITH_VALUE = frozenset({f"--gpuperf-{name}" for name in _OURS}) | {
     "--junitxml",
@@ -88,7 +89,7 @@ def options_again(config: pytest.Config) -> list[str]:
 
 
 def _options(config: pytest.Config) -> list[str]:
-    """What is no path, as it was typed."""
+    """The arguments that are no paths, as they were typed."""
     paths: list[str] = list(config.option.file_or_dir or ())
     options: list[str] = []
     for argument in reversed([str(a) for a in config.invocation_params.args]):
@@ -184,7 +185,7 @@ def _counted(tests: Sequence[str]) -> str:
 
 
 def say(config: pytest.Config, text: str) -> None:
-    """Tell it in the terminal, on a line of its own."""
+    """Write it to the terminal, on a line of its own."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         reporter.ensure_newline()

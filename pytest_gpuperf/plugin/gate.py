@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -54,7 +55,7 @@ def _read(path: Path, name: str, chosen: Chosen, invocation: Invocation) -> Base
     try:
         baseline = read_baseline(path)
     except FileError as error:
-        into = f"--into {path}"  # ends the command that the message offers
+        into = f"--into {shlex.quote(str(path))}"  # ends the command that the message offers
         raise FileError(str(error).replace(into, into + invocation.tail())) from None
     refuse_other_device(chosen.environment(), baseline, name, invocation)
     return baseline
@@ -130,11 +131,12 @@ class Gate:
             run = confirming.learned()
         comparisons = self._compared(run)
         changed = moved(comparisons[0].findings)
-        unseen = unprofiled(run, self.baseline, changed)  # nobody had to measure them again in a process that looks
+        # No fresh process that looks at what a case runs had to measure these again.
+        unprofiled_cases = unprofiled(run, self.baseline, changed)
         stopped = interrupted or (confirming is not None and confirming.stopped is not None)
-        if unseen and settings.confirm in IN_PROCESSES and not stopped:
+        if unprofiled_cases and settings.confirm in IN_PROCESSES and not stopped:
             recorder.chosen.memory.release()
-            run = looked_at(self.config, run, unseen, time.monotonic() - self.started)
+            run = looked_at(self.config, run, unprofiled_cases, time.monotonic() - self.started)
             explained = explanations(run, self.baseline, changed)
             comparisons[0] = msgspec.structs.replace(comparisons[0], explanations=explained)
         failure = confirming and confirming.failure

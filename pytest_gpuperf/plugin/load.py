@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.plugin.fixtures import refuse_unwritable_name
-from pytest_gpuperf.plugin.proof import refuse_unproven
+from pytest_gpuperf.plugin.fixtures import take_name
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
+from pytest_gpuperf.plugin.ways import Record
 
 if TYPE_CHECKING:
     from pytest_gpuperf.models import Workload
@@ -56,15 +56,8 @@ class GpuPerfLoad:
         from pytest_gpuperf.serving.load_server import LoadPlan
 
         self._session.called.add(self._item.nodeid)
-        if name in self._names:
-            pytest.fail(
-                f"{self._item.nodeid} loads twice under the same name, so the two cannot be told apart. Give each its "
-                f'own: gpuperf_load(server, workload, name="burst").',
-                pytrace=False,
-            )
-        self._names.add(name)
         try:
-            refuse_unwritable_name(self._item, name)
+            take_name(self._item, self._names, name, 'gpuperf_load(server, workload, name="burst")')
             settings = of_test(self._item, self._session.settings)
             plan = LoadPlan(
                 batch=batch,
@@ -102,19 +95,11 @@ class GpuPerfLoad:
         session, recorder = self._session, self._session.recorder
         if session.in_turns:
             pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
-        if session.settings.disable or plan.rate is not None:
+        if not isinstance(session.way, Record) or plan.rate is not None:
             return _load_of(take(recorder.session))
-        recorder.read_canaries()
-        first = take(recorder.session)
-        refuse_unproven(first, recorder.chosen, require=session.settings.require_proof)
-        case = recorder.case_of(self._item, name, settings, (first,))
-        while session.gate is not None and session.gate.wants_repeat(recorder, case):
-            repeat = len(case.measurements)
-            recorder.repeats = max(recorder.repeats, repeat)
-            again = take(recorder.name_of(repeat))
-            case = recorder.case_of(self._item, name, settings, (*case.measurements, again))
-        recorder.keep(case)
-        return _load_of(first)
+        case = session.way.case_of(self._item, name, settings, lambda repeat: take(recorder.name_of(repeat)))
+        session.way.keep(self._item, case)
+        return _load_of(case.measurements[0])
 
 
 def _taking(

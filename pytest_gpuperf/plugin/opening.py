@@ -103,7 +103,7 @@ def begin(session: pytest.Session) -> None:
         config.pluginmanager.register(worker, "gpuperf-worker")
     if not ours.shared:
         config.pluginmanager.register(ours, "gpuperf-session")
-        if start is None:  # else the controller tells
+        if start is None:  # else the controller reports
             config.pluginmanager.register(Summary(ours), "gpuperf-summary")
 
 

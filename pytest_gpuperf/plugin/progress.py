@@ -70,8 +70,8 @@ class Screen:
         return bool(watched) and self.reporter.config.option.capture != "no"
 
     def line(self, text: str) -> None:
-        """A line of its own."""
-        with self._seen():
+        """Write a line of its own."""
+        with self._capture_off():
             if self.reporter._tw.width_of_current_line:  # noqa: SLF001 - also a dot that no file's name stands before
                 self.reporter._tw.line()  # noqa: SLF001
             self.reporter.currentfspath = None  # the next dot begins a line with its file
@@ -88,12 +88,12 @@ class Screen:
         if not shown and not self.shown:
             return
         back = f"\x1b[{self.shown}D\x1b[K" if self.shown else ""
-        with self._seen():
+        with self._capture_off():
             writer._file.write(back + shown)  # noqa: SLF001
             writer.flush()
         self.shown = len(shown)
 
-    def _seen(self) -> Any:
+    def _capture_off(self) -> Any:
         return nullcontext() if self.capture is None else self.capture.global_and_fixture_disabled()
 
 
@@ -107,10 +107,10 @@ class Progress:
         self._now = now
         self._done = 0
         self._spent = 0.0
-        self._said = now()
+        self._last_report = now()
         self._pause = DRAW if self._live else EVERY
         self._test = ""
-        self._began = self._said
+        self._test_start = self._last_report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -133,10 +133,10 @@ class Progress:
 
     def begins(self, test: str) -> None:
         """The next test runs."""
-        self._test, self._began = test, self._now()
+        self._test, self._test_start = test, self._now()
 
     def sampled(self, samples: Sequence[float]) -> None:
-        """A block more was measured of it."""
+        """Show how far it is, if that is due, when one more block of it was measured."""
         if not self._due():
             return
         from pytest_gpuperf.gate.median_interval import median_half_width
@@ -146,18 +146,18 @@ class Progress:
         self._say(inert(visible(name)), f" +-{median_half_width(samples):.1%}")
 
     def finished(self) -> None:
-        """It is done."""
+        """Count the test that has ended."""
         self._done += 1
-        self._spent += self._now() - self._began
-        self._began = self._now()
+        self._spent += self._now() - self._test_start
+        self._test_start = self._now()
         if self._done < self._total and not self._live and self._due():
             self._say()
 
     def _due(self) -> bool:
-        return self._now() - self._said >= self._pause
+        return self._now() - self._last_report >= self._pause
 
     def _say(self, doing: str = "", figure: str = "") -> None:
-        self._said = self._now()
+        self._last_report = self._now()
         left = self._left()
         if self._live:
             self._screen.remark(f"{self._done + 1}/{self._total}{left and f', {left}'}: {doing}", figure)
@@ -167,10 +167,10 @@ class Progress:
         self._screen.line(f"gpuperf: {self._done} of {self._total} done{left and f', {left}'}{doing}")
 
     def _left(self) -> str:
-        """By what the tests before took; nothing of the first is known."""
+        """The time left, by what the tests before took; nothing during the first one."""
         if not self._done:
             return ""
-        seconds = (self._total - self._done) * self._spent / self._done - (self._now() - self._began)
+        seconds = (self._total - self._done) * self._spent / self._done - (self._now() - self._test_start)
         return f"about {_words(max(seconds, 0))} left"
 
     def _clear(self) -> None:

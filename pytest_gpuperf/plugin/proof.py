@@ -1,4 +1,7 @@
-"""A result whose device is not proven: contradicted it fails; unknown it is marked, or fails where one asks for it."""
+"""A result whose device is not proven. It fails where the evidence contradicts it; where that is unknown it is marked.
+
+With --gpuperf-require-proof it fails in both cases.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.plugin.collection import parameters_of, skip_reason
 from pytest_gpuperf.records.model import Case, Measurement, Rule, Run, Scope, Session
 
-_CANARY_PAUSE = 25  # times as long as a reading took: of many short cases, each need not have its own
+_CANARY_PAUSE = 25  # times as long as a reading took: many short cases share one
 _WARM_CALLS = 20
 _WARM_SECONDS = 0.3
 
@@ -63,7 +63,7 @@ class Recorder:
     readings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     canaries: Canaries | None = None
     next_reading: float = 0.0  # not before
-    seen: Callable[[Sequence[float]], None] | None = None  # told of the samples while they are taken
+    on_samples: Callable[[Sequence[float]], None] | None = None  # gets the samples so far, after each block
     memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
     def __post_init__(self) -> None:
@@ -125,14 +125,13 @@ class Recorder:
     ) -> Measurement:
         """Measure one workload. A repeat in the same process counts as a session of its own."""
         __tracebackhide__ = True
-        self.repeats = max(self.repeats, repeat)
         plan = plan or Plan(budget=settings.budget, cache=settings.cache)
         workload = workload_call(fn, arguments, plan, self.chosen)
 
-        def told(measured: Measurement, health: Health | None) -> Measurement:
+        def add_observations(measured: Measurement, health: Health | None) -> Measurement:
             held = (fn, arguments)
             before, allocated = self.memory_before, self.chosen.memory.allocated()
-            full = self.observer.told(measured, workload.call, held, health, before, energy=settings.energy)
+            full = self.observer.observe(measured, workload.call, held, health, before, energy=settings.energy)
             return charged(full, allocated, before, held)
 
         with unwatched():
@@ -147,8 +146,8 @@ class Recorder:
                 session=self.name_of(repeat),
                 pace=None if paced is None else paced(workload.call),
                 watch=self.observer.watch(),
-                seen=self.seen,
-                told=told,
+                on_samples=self.on_samples,
+                observe=add_observations,
             )
         return counted(measured, fn)
 
@@ -198,7 +197,7 @@ class Recorder:
         self.unmeasured.pop(case.test, None)
 
     def note(self, report: pytest.TestReport) -> None:
-        """What the report of a test says of its figures."""
+        """Keep or drop the figures of a test, as its report says."""
         test = report.nodeid
         if report.failed:
             self._drop(test, f"failed in {report.when}")

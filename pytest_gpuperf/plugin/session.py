@@ -46,7 +46,7 @@ class GpuperfSession:
         self.in_turns = False  # with another process, which a load cannot be
         self.started_for_us = started_for_us  # by another session, which reports what this one records
         self.shared = hasattr(config, "workerinput")  # a pytest-xdist worker shares the device with others
-        self.passed: set[str] = set()  # tests whose call did ...
+        self.passed: set[str] = set()  # tests whose call passed ...
         self.called: set[str] = set()  # ... and those that measured something in it
         self.run: Run | None = None  # everything recorded, once the main loop has ended
         self.saved: Run | None = None

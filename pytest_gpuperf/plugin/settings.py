@@ -34,9 +34,9 @@ class Settings:
     html: Path | None
     csv: Path | None
     tolerance: Mapping[str, float]
-    tolerance_said: Mapping[str, float]  # the command line's part, which goes above markers
+    command_line_tolerance: Mapping[str, float]  # without the ini file's; it goes above markers
     margin: Mapping[str, float]  # fields of a rule
-    margin_said: Mapping[str, float]  # the command line's part
+    command_line_margin: Mapping[str, float]  # likewise
     require_gpu: bool
     require_proof: bool
     strict: bool
@@ -44,7 +44,7 @@ class Settings:
     allow_missing: bool
     allow_environment: bool
     budget: float
-    budget_said: bool  # on the command line
+    command_line_has_budget: bool  # then it goes above markers
     confirm: Literal["turns", "process", "in-test", "off"]
     confirm_budget: float
     setup: str | None
@@ -57,6 +57,14 @@ class Settings:
 
 
 SETTINGS = pytest.StashKey[Settings]()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """``settings_of(config)`` gives the options of a session, for a suite whose cases depend on them.
+
+    Of the fields of these `Settings`, `device`, `scale` and `require_backend` are promised to stay.
+    """
+    return config.stash[SETTINGS]
 
 
 @dataclass(frozen=True)
@@ -92,8 +100,8 @@ def add_options(parser: pytest.Parser) -> None:
 def resolve(config: pytest.Config) -> Settings:
     """Every option's value, converted; an error names the option that is wrong."""
     value = {option.name: _value(config, option) for option in OPTIONS}
-    said = _converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance")
-    inis = _converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance")
+    command_line = _converted(config.getoption("gpuperf_tolerance"), "--gpuperf-tolerance")
+    ini_file = _converted(config.getini("gpuperf_tolerance"), "gpuperf_tolerance")
     if value["reference"] and not value["compare"]:
         raise UsageError(
             "--gpuperf-reference goes with --gpuperf-compare: the reference shows what accepted losses add up to, "
@@ -108,10 +116,10 @@ def resolve(config: pytest.Config) -> Settings:
         markdown=_path(config, value["markdown"]),
         html=_path(config, value["html"]),
         csv=_path(config, value["csv"]),
-        tolerance=over(said, inis),
-        tolerance_said=said,
+        tolerance=over(command_line, ini_file),
+        command_line_tolerance=command_line,
         margin=value["margin"],
-        margin_said=value["margin"] if config.getoption("gpuperf_margin") is not None else {},
+        command_line_margin=value["margin"] if config.getoption("gpuperf_margin") is not None else {},
         require_gpu=value["require-gpu"],
         require_proof=value["require-proof"],
         strict=value["strict"],
@@ -119,7 +127,7 @@ def resolve(config: pytest.Config) -> Settings:
         allow_missing=value["allow-missing"],
         allow_environment=value["allow-environment"],
         budget=value["budget"],
-        budget_said=config.getoption("gpuperf_budget") is not None,
+        command_line_has_budget=config.getoption("gpuperf_budget") is not None,
         confirm=value["confirm"],
         confirm_budget=value["confirm-budget"],
         setup=value["setup"],
@@ -180,13 +188,13 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
     margin = dict(settings.margin)
     if "margin" in marked:
         margin |= parse_margin(str(marked["margin"]), f"{what} margin")
-    margin |= settings.margin_said
+    margin |= settings.command_line_margin
     budget = settings.budget
     if "budget" in marked:
         wanted = seconds(str(marked["budget"]), f"{what} budget")
-        budget = settings.budget if settings.budget_said else wanted
+        budget = settings.budget if settings.command_line_has_budget else wanted
     return TestSettings(
-        tolerance=over(settings.tolerance_said, over(own, settings.tolerance)),
+        tolerance=over(settings.command_line_tolerance, over(own, settings.tolerance)),
         margin=margin.get("margin"),
         margin_cap=margin.get("margin_cap"),
         budget=budget,

@@ -67,8 +67,8 @@ def describe_again(
 
 
 def _tell(described: _Described, properties: Sequence[tuple[str, str]]) -> None:
-    told = {name for name, _ in properties}
-    described.user_properties = [*(p for p in described.user_properties if p[0] not in told), *properties]
+    names = {name for name, _ in properties}
+    described.user_properties = [*(p for p in described.user_properties if p[0] not in names), *properties]
 
 
 class Summary:
@@ -82,7 +82,7 @@ class Summary:
             progress = progress_of(session.config, len(session.recorder.tests))
             if progress is not None:
                 session.config.pluginmanager.register(progress, "gpuperf-progress")
-                session.recorder.seen = progress.sampled
+                session.recorder.on_samples = progress.sampled
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         write_summary(terminalreporter, self._session)

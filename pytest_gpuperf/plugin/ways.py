@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a test gave to be measured."""
+class Request:
+    """What a test asks to have measured."""
 
     item: pytest.Item
     fn: Callable[..., object]
@@ -39,7 +39,7 @@ class Asked:
 class Way(Protocol):
     """How a session measures."""
 
-    def measure(self, asked: Asked) -> Measurement:
+    def measure(self, request: Request) -> Measurement:
         """The figures that the test gets."""
         ...
 
@@ -50,9 +50,9 @@ class RunOnce:
 
     recorder: Recorder
 
-    def measure(self, asked: Asked) -> Measurement:
+    def measure(self, request: Request) -> Measurement:
         __tracebackhide__ = True
-        return self.recorder.run_once(asked.fn, asked.arguments, asked.items)
+        return self.recorder.run_once(request.fn, request.arguments, request.items)
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Explain:
 
     recorder: Recorder
 
-    def measure(self, asked: Asked) -> Measurement:
+    def measure(self, request: Request) -> Measurement:
         __tracebackhide__ = True
         recorder = self.recorder
-        looked = recorder.run_warm(asked.fn, asked.arguments, asked.items)
-        case = recorder.case_of(asked.item, asked.name, asked.settings, (looked,))
-        recorder.keep(recorder.explained(case, asked.fn, asked.arguments, asked.settings))
-        return looked
+        measurement = recorder.run_warm(request.fn, request.arguments, request.items)
+        case = recorder.case_of(request.item, request.name, request.settings, (measurement,))
+        recorder.keep(recorder.explained(case, request.fn, request.arguments, request.settings))
+        return measurement
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,42 @@ class Record:
     gate: Gate | None
     require_proof: bool
 
-    def measure(self, asked: Asked) -> Measurement:
+    def measure(self, request: Request) -> Measurement:
         __tracebackhide__ = True
-        recorder, gate = self.recorder, self.gate
-        recorder.read_canaries()
-        first = recorder.measure(asked.fn, asked.arguments, asked.items, asked.settings)
-        refuse_unproven(first, recorder.chosen, require=self.require_proof)
-        case = recorder.case_of(asked.item, asked.name, asked.settings, (first,))
-        while gate is not None and gate.wants_repeat(recorder, case):
-            number = len(case.measurements)
-            repeat = recorder.measure(asked.fn, asked.arguments, asked.items, asked.settings, repeat=number)
-            case = recorder.case_of(asked.item, asked.name, asked.settings, (*case.measurements, repeat))
+        recorder = self.recorder
+
+        def measure(repeat: int) -> Measurement:
+            __tracebackhide__ = True
+            return recorder.measure(request.fn, request.arguments, request.items, request.settings, repeat)
+
+        case = self.case_of(request.item, request.name, request.settings, measure)
         if self._explains(case):
-            case = recorder.explained(case, asked.fn, asked.arguments, asked.settings)
-        recorder.keep(case)
-        describe(asked.item, case, recorder.chosen.device.name)
-        return first
+            case = recorder.explained(case, request.fn, request.arguments, request.settings)
+        self.keep(request.item, case)
+        return case.measurements[0]
+
+    def case_of(
+        self, item: pytest.Item, name: str | None, settings: TestSettings, measure: Callable[[int], Measurement]
+    ) -> Case:
+        """The case of what `measure` measures: once, and again by number where a suspect is repeated in its test."""
+        __tracebackhide__ = True
+        recorder = self.recorder
+        recorder.read_canaries()
+        first = measure(0)
+        refuse_unproven(first, recorder.chosen, require=self.require_proof)
+        case = recorder.case_of(item, name, settings, (first,))
+        while self.gate is not None and self.gate.wants_repeat(recorder, case):
+            repeat = len(case.measurements)
+            recorder.repeats = max(recorder.repeats, repeat)
+            case = recorder.case_of(item, name, settings, (*case.measurements, measure(repeat)))
+        return case
+
+    def keep(self, item: pytest.Item, case: Case) -> None:
+        """Record it, and say in the test's reports what was measured."""
+        self.recorder.keep(case)
+        describe(item, case, self.recorder.chosen.device.name)
 
     def _explains(self, case: Case) -> bool:
-        """Whether one call more is looked at: the case is recorded, or seems to have changed."""
+        """Whether one more call is profiled: the run keeps its profile, or the case seems to have changed."""
         recorded = self.recorder.profiles and case.test not in self.recorder.spared
         return recorded or (self.gate is not None and self.gate.explains_here(self.recorder, case))

@@ -1,7 +1,7 @@
 """Reports that wait for their verdict: every test is reported once, when the suite has been judged.
 
 A test is run by whoever would run it otherwise (pytest, or a plugin that runs flaky tests again), while the three hooks
-that tell of it are held back. No public function of pytest runs a test without telling of it.
+that report it are held back. No public function of pytest runs a test without reporting it.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from _pytest._code.code import ReprFileLocation, TerminalRepr
 from _pytest._io import TerminalWriter
 
 STRICT_XPASS = "[XPASS(strict)]"
-_TELLING = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
-Told = tuple[str, Mapping[str, object]]  # a hook, and what it was called with
+_REPORTING_HOOKS = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
+HookCall = tuple[str, Mapping[str, object]]  # a hook, and what it was called with
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """One test that ran, and what was not told of it yet."""
+    """One test that ran, and the calls that will report it."""
 
     item: pytest.Item
-    told: Sequence[Told]
+    hook_calls: Sequence[HookCall]
 
     @classmethod
     def run(cls, item: pytest.Item, nextitem: pytest.Item | None, caller: object) -> Withheld:
-        """Run a test as the plugins after `caller` would; tell nothing."""
-        with _held_back(item.config) as told:
+        """Run a test as the plugins after `caller` would; report nothing."""
+        with _hold_back(item.config) as hook_calls:
             run_as_others_do(item, nextitem, caller)
-        return cls(item, told)
+        return cls(item, hook_calls)
 
     @property
     def reports(self) -> list[pytest.TestReport]:
         """Of the last try, where it was run more than once."""
-        found: list[pytest.TestReport] = []
-        for _, arguments in self.told:
+        reports: list[pytest.TestReport] = []
+        for _, arguments in self.hook_calls:
             report = arguments.get("report")
             if isinstance(report, pytest.TestReport):
-                found = [report] if report.when == "setup" else [*found, report]
-        return found
+                reports = [report] if report.when == "setup" else [*reports, report]
+        return reports
 
     @property
     def passed(self) -> bool:
@@ -50,8 +50,8 @@ class Withheld:
         return len(self.reports) == 3 and all(r.passed or _is_strict_xpass(r) for r in self.reports)
 
     def log(self) -> None:
-        """Tell it now."""
-        for hook, arguments in self.told:
+        """Report it now."""
+        for hook, arguments in self.hook_calls:
             getattr(self.item.ihook, hook)(**arguments)
 
     def fail(self, headline: str, explanation: str) -> None:
@@ -73,30 +73,30 @@ def run_as_others_do(item: pytest.Item, nextitem: pytest.Item | None, caller: ob
     """Go on with the hook that runs a test, after `caller`; wrappers are around it already."""
     in_order = item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]
     own = next(place for place, impl in enumerate(in_order) if impl.plugin is caller)
-    given = {"item": item, "nextitem": nextitem}
+    values = {"item": item, "nextitem": nextitem}
     for impl in in_order[own + 1 :]:
         if impl.wrapper or impl.hookwrapper:
             continue
-        if impl.function(*(given[name] for name in impl.argnames)) is not None:
+        if impl.function(*(values[name] for name in impl.argnames)) is not None:
             return
 
 
 @contextmanager
-def _held_back(config: pytest.Config) -> Generator[list[Told]]:
-    told: list[Told] = []
-    hooks = {name: getattr(config.hook, name) for name in _TELLING}
+def _hold_back(config: pytest.Config) -> Generator[list[HookCall]]:
+    hook_calls: list[HookCall] = []
+    hooks = {name: getattr(config.hook, name) for name in _REPORTING_HOOKS}
 
     def hold(name: str, _impls: object, arguments: Mapping[str, object], _first: bool) -> list[object]:
         report = arguments.get("report")
         if report is not None and type(report) is not pytest.TestReport:
             return hooks[name](**arguments)  # of a part of a test: nobody judges it
-        told.append((name, arguments))
+        hook_calls.append((name, arguments))
         return []
 
     for name in hooks:
         setattr(config.hook, name, pluggy.HookCaller(name, hold))
     try:
-        yield told
+        yield hook_calls
     finally:
         for name, hook in hooks.items():
             setattr(config.hook, name, hook)

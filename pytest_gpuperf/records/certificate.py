@@ -8,9 +8,9 @@ from typing import Literal
 
 from pytest_gpuperf.records.model import Environment, Record, Word
 
-FOUND = 0.8  # of the comparisons: from then on a slow-down counts as seen
+FOUND = 0.8  # of its comparisons: a slow-down that fails so many of them counts as found
 FALSE_ALARMS = 0.01  # of comparisons of unchanged code
-LARGEST_UNSEEN = 0.10  # a slow-down as large as the widest margin has to be found
+WORST_DETECTION_LIMIT = 0.10  # a slow-down as large as the widest margin has to be found
 _DEPENDS_ON = ("driver", "cuda", "torch", "onnxruntime", "onnxruntime-gpu", "python", "gpuperf")
 
 
@@ -45,7 +45,7 @@ class Selftest(Record, frozen=True, kw_only=True):
     levels: tuple[Level, ...]
 
     @property
-    def smallest_seen(self) -> float | None:
+    def detection_limit(self) -> float | None:
         """The smallest injected slow-down found in at least 80 % of its comparisons."""
         return next((v.slowdown for v in self.levels if v.slowdown and v.detected >= FOUND), None)
 
@@ -122,16 +122,16 @@ def rows_of_gate(found: Selftest) -> tuple[Row, ...]:
     """
     itself = next(level for level in found.levels if level.slowdown == 0)
     low, high = itself.interval
-    smallest = found.smallest_seen
+    smallest = found.detection_limit
     figure = f"{itself.verdicts.get('regressed', 0)} of {itself.comparisons} ({low:.1%} to {high:.1%})"
-    seen = "none of those injected" if smallest is None else f"{smallest:.0%}"
+    limit = "none of those injected" if smallest is None else f"{smallest:.0%}"
     return (
         judged("gate", "unchanged code called slower", figure, f"<= {FALSE_ALARMS:.0%}", holds=low <= FALSE_ALARMS),
         judged(
             "gate",
             f"smallest slow-down found in {FOUND:.0%} of its comparisons",
-            seen,
-            f"<= {LARGEST_UNSEEN:.0%}",
-            holds=smallest is not None and smallest <= LARGEST_UNSEEN,
+            limit,
+            f"<= {WORST_DETECTION_LIMIT:.0%}",
+            holds=smallest is not None and smallest <= WORST_DETECTION_LIMIT,
         ),
     )

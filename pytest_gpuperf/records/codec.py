@@ -15,7 +15,7 @@ from pytest_gpuperf.records.flaws import Flaw, check_baseline, check_run, member
 from pytest_gpuperf.records.model import Baseline, Run
 
 LOOKED_THROUGH = 16 << 20  # bytes of a file: as Python's own values it takes up to a hundred times as much
-# What a number must look like to be none; so that a file without one is not parsed again.
+# What NaN, Infinity and numbers that may be too large look like: a file without them is not parsed again.
 _CANDIDATE = re.compile(rb"NaN|Infinity|[0-9]{19}|[eE]\+?[0-9]{3}")
 # Everything that decoding may raise: malformed text, a value of the wrong type or range, bytes that are not UTF-8,
 # nesting deeper than the interpreter's stack, a number too large for any field.
@@ -46,11 +46,11 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _walk(node: object, place: str) -> None:
     if isinstance(node, _Pairs):
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, value in node:
-            if key in seen:
+            if key in keys:
                 raise Flaw(member(place, key), f"the key {shown(key)} stands twice in one object")
-            seen.add(key)
+            keys.add(key)
             _walk(value, member(place, key))
     elif isinstance(node, list):
         for i, value in enumerate(node):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
@@ -58,7 +58,7 @@ def _walk(node: object, place: str) -> None:
 
 
 def place_of_no_figure(raw: bytes) -> str | None:
-    """The JSON path of the first, or None."""
+    """The JSON path of the first number that is not finite, or None."""
     if len(raw) > LOOKED_THROUGH or _CANDIDATE.search(raw) is None:
         return None
     try:
@@ -68,7 +68,7 @@ def place_of_no_figure(raw: bytes) -> str | None:
 
 
 def parsed_loosely(raw: bytes) -> Any:
-    """The values of a file whose only flaw may be such numbers: what is too large for a field is infinite here."""
+    """The values of a file whose only flaw may be numbers that are not finite: a too large integer becomes infinite."""
     return json.loads(raw, parse_int=lambda digits: int(digits) if len(digits) < 20 else math.inf)
 
 
@@ -216,7 +216,7 @@ def _with_case(place: str, raw: bytes) -> str:
         return place
     try:
         case = parsed_loosely(raw)["cases"][int(index[1])]["id"]
-    except (KeyError, TypeError, RecursionError):  # it has no id that can be said: the path alone must do
+    except (KeyError, IndexError, TypeError, RecursionError):  # it has no id: the path alone must do
         return place
     return f"{place} (case {shown(case)})"
 

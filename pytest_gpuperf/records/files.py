@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Generator
@@ -195,14 +196,14 @@ def content_of(path: AnyPath, kind: str | None = None) -> bytes:
             )
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise FileError(f"{name}: there is no such file. {_RECORD[kind].format(path=name)}") from None
+        raise FileError(f"{name}: there is no such file. {_RECORD[kind].format(path=shlex.quote(name))}") from None
     except (OSError, ValueError) as e:  # ValueError: a null character in the path
         raise FileError(f"{name}: it cannot be read: {_reason(e)}. Check the path and its permissions") from None
 
 
 @contextmanager
 def _writing(path: AnyPath) -> Generator[Path]:
-    """The file behind a path (a link stays a link), locked; trouble of the system told as a `FileError`."""
+    """The file behind a path (a link stays a link), locked. An error of the system becomes a `FileError`."""
     target = Path(path)
     try:
         target = Path(os.path.realpath(path))

@@ -1,7 +1,8 @@
-"""What can be wrong with a file: said with its path, the place in it, and the way out; and what types cannot say."""
+"""What can be wrong with a file, with its path, the place in it and the way out; and checks that types cannot do."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from itertools import chain
@@ -44,7 +45,7 @@ class Flaw(Exception):  # noqa: N818 - it never leaves this room; `FileError` do
         """The error a user sees. What is wrong with the file as a whole needs no place in it."""
         place = self.place.removeprefix("$").removeprefix(".")
         where = path if place in {"", "format", "version"} else f"{path}: {place}"
-        return FileError(f"{where}: {self.what}. {(self.way_out or _WAY_OUT[kind]).format(path=path)}")
+        return FileError(f"{where}: {self.what}. {(self.way_out or _WAY_OUT[kind]).format(path=shlex.quote(path))}")
 
 
 def check_run(run: Run) -> None:
@@ -97,26 +98,26 @@ def _sessions(sessions: Sequence[Session]) -> set[str]:
 
 
 def _unique_cases(cases: Sequence[Case | Accepted]) -> None:
-    seen: dict[str, int] = {}
+    index_of: dict[str, int] = {}
     for i, case in enumerate(cases):
-        first = seen.setdefault(case.id, i)
+        first = index_of.setdefault(case.id, i)
         if first != i:
             raise Flaw(f"$.cases[{i}].id (case {shown(case.id)})", f"this case stands twice, first at cases[{first}]")
 
 
 def _of_known_sessions(place: str, case: Case | Accepted, named: Iterable[str], known: set[str]) -> None:
-    seen: set[str] = set()
+    sessions: set[str] = set()
     for i, session in enumerate(named):
         if session not in known:
             raise Flaw(
                 f"{place}[{i}].session (case {shown(case.id)})", f"the session {shown(session)} is not in sessions"
             )
-        if session in seen:
+        if session in sessions:
             raise Flaw(
                 f"{place}[{i}].session (case {shown(case.id)})",
                 f"the session {shown(session)} stands twice in this case",
             )
-        seen.add(session)
+        sessions.add(session)
 
 
 def _in_calendar(place: str, text: str, parse: Callable[[str], object]) -> None:

@@ -121,11 +121,11 @@ def _refuse_other_machine(name: str, run: Run, other_name: str, other: Run) -> N
 
 
 def _refuse_repeated(runs: Mapping[str, Run]) -> None:
-    seen: dict[str, str] = {}
+    shard_of: dict[str, str] = {}  # by case
     twice: list[str] = []
     for name, run in runs.items():
-        twice += [f"{case.id} ({seen[case.id]} and {name})" for case in run.cases if case.id in seen]
-        seen |= {case.id: name for case in run.cases}
+        twice += [f"{case.id} ({shard_of[case.id]} and {name})" for case in run.cases if case.id in shard_of]
+        shard_of |= {case.id: name for case in run.cases}
     if twice:
         more = f" and {len(twice) - NAMED} more" if len(twice) > NAMED else ""
         raise UsageError(

@@ -5,7 +5,7 @@
     ├── Session ...    one process: id, time, revision, card   ├── Session ...
     ├── Scope          what was collected and what was not     └── Accepted ...   one case
     ├── Confirmation   how suspects were measured again            ├── Series ...  its 16 block medians in one session
-    ├── Beside ...     what that told of them                      └── Profile     what one call of it ran
+    ├── Beside ...     what that showed of them                    └── Profile     what one call of it ran
     └── Case ...       one measured call
         ├── Measurement ...  what one session measured of it
         └── Profile     what one call of it ran, untimed
@@ -239,8 +239,8 @@ class Profile(Record, frozen=True, kw_only=True):
             return False
         mine, theirs = self._work, other._work
         # Of more kernels than are kept, which of the short ones are kept is chance.
-        told = len(mine) // 2 if self.unlisted or other.unlisted else len(mine)
-        longest = {*list(mine)[:told], *list(theirs)[:told]}
+        count = len(mine) // 2 if self.unlisted or other.unlisted else len(mine)
+        longest = {*list(mine)[:count], *list(theirs)[:count]}
         return set(self.parameters) == set(other.parameters) and all(mine.get(k) == theirs.get(k) for k in longest)
 
     @property
@@ -318,7 +318,7 @@ class Run(Record, frozen=True, kw_only=True):
     sessions: tuple[Session, ...]
     scope: Scope = Scope()
     confirmation: Confirmation | None = None  # of suspects; their fresh sessions stand among the others
-    beside: tuple[Beside, ...] = ()  # what the rest of it told, by revision
+    beside: tuple[Beside, ...] = ()  # what the rest of it showed, by revision
     cases: tuple[Case, ...]
 
 

@@ -8,7 +8,7 @@ from pytest_gpuperf.records.model import Device
 from pytest_gpuperf.records.units import format_bytes
 
 MEMORY_SLACK = 0.05  # drivers and firmware reserve a little more or less of the same card
-POWER_SLACK = 0.01  # the same limit is told as 70 W, 70.001 W or 69.99 W
+POWER_SLACK = 0.01  # the same limit is reported as 70 W, 70.001 W or 69.99 W
 
 
 def device_differences(a: Device, b: Device) -> list[str]:

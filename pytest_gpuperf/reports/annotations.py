@@ -1,4 +1,4 @@
-"""What GitHub Actions is told: lines on a failing test in the pull request, and files that it shows."""
+"""What GitHub Actions receives: lines on a failing test in the pull request, and files that it shows."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def github_commands(judged: JudgedRun, root: str = "") -> list[str]:
 
 
 def command(level: Level, message: str, **properties: str) -> str:
-    """A workflow command that means what it says, whatever its texts hold."""
-    given = ",".join(f"{name}={_property(text)}" for name, text in properties.items() if text)
-    return f"::{level} {given}::{_data(inert(message))}"
+    """A workflow command; its texts cannot change what it means, whatever they hold."""
+    parameters = ",".join(f"{name}={_property(text)}" for name, text in properties.items() if text)
+    return f"::{level} {parameters}::{_data(inert(message))}"
 
 
 def _data(text: str) -> str:
@@ -98,10 +98,10 @@ def _property(text: str) -> str:
 
 
 def _summary(judged: JudgedRun) -> Iterator[str]:
-    """The outcome as a whole, which also says how many there are beyond those that GitHub shows."""
+    """The outcome as a whole, with the counts of all cases: GitHub shows only the first annotations."""
     if judged.problems:
-        said = "\n".join(visible(p) for p in (*judged.problems, f"{counts(judged.comparison)}."))
-        yield command("error", said, title=f"gpuperf on {visible(judged.comparison.device.name)}")
+        message = "\n".join(visible(p) for p in (*judged.problems, f"{counts(judged.comparison)}."))
+        yield command("error", message, title=f"gpuperf on {visible(judged.comparison.device.name)}")
 
 
 def _of_cases(judged: JudgedRun, root: str, level: Level) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _of_cases(judged: JudgedRun, root: str, level: Level) -> Iterator[str]:
 
 
 def level_of(finding: Finding, comparison: Comparison) -> Level | None:
-    """What a finding is worth to a reviewer: what fails is an error, what could not be told a warning."""
+    """What a finding is worth to a reviewer: what fails is an error, what could not be decided a warning."""
     if comparison.is_failure(finding):
         return "error"
     return "warning" if word(finding) in WARNED else None

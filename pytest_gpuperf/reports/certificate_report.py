@@ -21,34 +21,36 @@ LIMITS = (
 )
 
 
-def render_markdown(found: Certificate) -> str:
-    """What it comes to, a table a part, and what was left out."""
-    lines = [f"### gpuperf selftest: {found.environment.device.name}", "", summary(found), ""]
+def render_markdown(certificate: Certificate) -> str:
+    """A summary, a table for each part, and what was left out."""
+    lines = [f"### gpuperf selftest: {certificate.environment.device.name}", "", summary(certificate), ""]
     for part in PARTS:
-        rows = [row for row in found.rows if row.part == part]
+        rows = [row for row in certificate.rows if row.part == part]
         if rows:
             lines += [f"#### {part}", "", "| what | found | to reach | |", "| --- | --- | --- | --- |"]
             lines += [*map(_row, rows), ""]
-    if found.gate is not None:
-        lines += [*_of_gate(found.gate), ""]
-    if found.left_out:
-        lines += [f"Left out for want of time: {'; '.join(map(left_out, found.left_out))}.", ""]
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(found.environment.software.items()))
-    return "\n".join([*lines, f"{found.created:%Y-%m-%d %H:%M} UTC, {found.seconds:.0f} s. Versions: {versions}."])
+    if certificate.gate is not None:
+        lines += [*_of_gate(certificate.gate), ""]
+    if certificate.left_out:
+        lines += [f"Left out for want of time: {'; '.join(map(left_out, certificate.left_out))}.", ""]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(certificate.environment.software.items()))
+    return "\n".join(
+        [*lines, f"{certificate.created:%Y-%m-%d %H:%M} UTC, {certificate.seconds:.0f} s. Versions: {versions}."]
+    )
 
 
-def summary(found: Certificate) -> str:
+def summary(certificate: Certificate) -> str:
     """How many rows hold, and which fail."""
-    failed = [row for row in found.rows if row.word == "fails"]
-    impossible = found.count("not possible")
-    holds = found.count("holds")
-    said = [f"{holds} of {many(len(found.rows), 'row')} {'holds' if holds == 1 else 'hold'}"]
+    failed = [row for row in certificate.rows if row.word == "fails"]
+    impossible = certificate.count("not possible")
+    holds = certificate.count("holds")
+    phrases = [f"{holds} of {many(len(certificate.rows), 'row')} {'holds' if holds == 1 else 'hold'}"]
     if failed:
-        said.append(f"{len(failed)} {'fails' if len(failed) == 1 else 'fail'}")
+        phrases.append(f"{len(failed)} {'fails' if len(failed) == 1 else 'fail'}")
     if impossible:
-        said.append(f"{impossible} {'is' if impossible == 1 else 'are'} not possible here")
+        phrases.append(f"{impossible} {'is' if impossible == 1 else 'are'} not possible here")
     names = f" Failed: {'; '.join(f'{row.part}: {row.what}' for row in failed)}." if failed else ""
-    return f"{', '.join(said)}.{names}"
+    return f"{', '.join(phrases)}.{names}"
 
 
 def left_out(step: LeftOut) -> str:
@@ -61,15 +63,17 @@ def _row(row: Row) -> str:
     return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _of_gate(found: Selftest) -> Iterator[str]:
-    """Its error rates by slow-down, and what they cannot say."""
-    smallest = found.smallest_seen
-    seen = f"{smallest:.0%}" if smallest is not None else "none of those injected"
-    sizes = f"{many(len(found.cases), 'case')}, {found.rounds} rounds, {found.baseline_sessions} baseline sessions"
-    yield f"{sizes}, {found.seconds / 60:.0f} min."
+def _of_gate(selftest: Selftest) -> Iterator[str]:
+    """The gate's error rates by slow-down, and the limits of these figures."""
+    smallest = selftest.detection_limit
+    figure = f"{smallest:.0%}" if smallest is not None else "none of those injected"
+    sizes = (
+        f"{many(len(selftest.cases), 'case')}, {selftest.rounds} rounds, {selftest.baseline_sessions} baseline sessions"
+    )
+    yield f"{sizes}, {selftest.seconds / 60:.0f} min."
     yield from ("", HEADER, "| ---: | ---: | :--- | ---: | ---: | ---: | ---: |")
-    yield from map(_line, found.levels)
-    yield from ("", f"Smallest slow-down found in at least {FOUND:.0%} of its comparisons: {seen}.", "", LIMITS)
+    yield from map(_line, selftest.levels)
+    yield from ("", f"Smallest slow-down found in at least {FOUND:.0%} of its comparisons: {figure}.", "", LIMITS)
 
 
 def _line(level: Level) -> str:
@@ -86,13 +90,15 @@ def _line(level: Level) -> str:
     )
 
 
-def render_json(found: Certificate) -> str:
+def render_json(certificate: Certificate) -> str:
     """Everything that was found, for programs."""
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(certificate), indent=2).decode()
 
 
 FORMATS: Mapping[str, Callable[[Certificate], str]] = {
     "markdown": render_markdown,
     "json": render_json,
-    "html": lambda found: render_html(found, summary(found), list(map(left_out, found.left_out))),
+    "html": lambda certificate: render_html(
+        certificate, summary(certificate), list(map(left_out, certificate.left_out))
+    ),
 }

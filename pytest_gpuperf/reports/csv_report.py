@@ -56,13 +56,13 @@ def render_columns(run: Run, comparison: Comparison | None) -> str:
         cell(title) for title in ("case", "test", *titles, *FIGURES, *(f"evidence_{w}" for w in witnesses), *VERDICTS)
     )
     for line in lines:
-        seen = {w.name: w.figure for w in _witnesses(line)}
+        evidence = {w.name: w.figure for w in _witnesses(line)}
         texts: Sequence[str] = (
             line.case.id,
             line.case.test,
             *(line.case.parameters.get(name, "") for name in parameters),
             *(read(line) for read in FIGURES.values()),
-            *(seen.get(name, "") for name in witnesses),
+            *(evidence.get(name, "") for name in witnesses),
             *(read(line) for read in VERDICTS.values()),
         )
         writer.writerow([cell(text) for text in texts])

@@ -25,7 +25,7 @@ from pytest_gpuperf.records.units import (
 )
 
 NONE = "-"
-COMPARED = 4  # digits of figures that stand beside their change: three would not always give it
+COMPARED = 4  # digits of figures that stand beside their change: three would not always agree with it
 LEVEL = 0.9  # of every interval that is shown
 COSTS = {"time": "time per call", "peak_memory": "peak memory", "energy": "energy per item"}
 _HEADLINES = {"environment": "is worse with other software", "machine": "is worse on this machine"}
@@ -131,7 +131,7 @@ def figure(metric: str, value: float, digits: int = 3) -> str:
 
 
 def costs(finding: Finding) -> tuple[str, str]:
-    """What it cost before and costs now, which gives the change beside it: of a throughput, the time of one call."""
+    """The cost before and now, which agrees with the change beside it: of a throughput, the time of one call."""
     before = finding.verdict.before
     if METRICS[finding.metric].higher_is_better and before is not None:
         return format_seconds(before, COMPARED), format_seconds(before * finding.verdict.ratio, COMPARED)
@@ -164,7 +164,7 @@ def headline(finding: Finding) -> str:
 
 
 def tolerance(finding: Finding) -> str:
-    """What it may lose: of the figure that the test or the command line names."""
+    """The tolerance in words: of the figure that the test or the command line names."""
     return f"the tolerance is {format_percent(finding.tolerance)} of {metric_name(finding)}"
 
 
@@ -182,7 +182,7 @@ def change(verdict: Verdict) -> str:
 
 
 def change_in_words(finding: Finding) -> str:
-    """The same where there is room; where turns decided, what the baseline said too.
+    """The same in words, where there is room; where turns decided, the change against the baseline too.
 
     ``5.4% slower than the baseline, and 5.1% [4.2%, 6.0%] slower than 3f2a91c in turns, here, now``
     """
@@ -190,19 +190,19 @@ def change_in_words(finding: Finding) -> str:
     interval = (verdict.low, verdict.high) if has_interval(verdict) else None
     if turns is None or finding.screened is None:
         return cost_in_words(finding.evidence, verdict.ratio, interval)
-    screened = cost_in_words(finding.evidence, finding.screened.ratio, beside="the baseline")
-    said = cost_in_words(finding.evidence, verdict.ratio, interval, beside=short(turns.base))
-    return f"{screened}, and {said} in turns, here, now"
+    against_baseline = cost_in_words(finding.evidence, finding.screened.ratio, beside="the baseline")
+    in_turns = cost_in_words(finding.evidence, verdict.ratio, interval, beside=short(turns.base))
+    return f"{against_baseline}, and {in_turns} in turns, here, now"
 
 
 def reason(finding: Finding) -> str:
-    """Why it got its verdict; where turns decided, what the baseline said too."""
-    said = finding.verdict.reason
-    return said if finding.turns is None else f"{change_in_words(finding)}; {said}"
+    """Why it got its verdict; where turns decided, the change against the baseline and in turns too."""
+    why = finding.verdict.reason
+    return why if finding.turns is None else f"{change_in_words(finding)}; {why}"
 
 
 def acquitted(comparison: Comparison) -> list[Finding]:
-    """Cases that the baseline alone had found changed, and that are not."""
+    """Cases that looked changed against the baseline, and are unchanged in turns."""
     return [f for f in comparison.findings if f.turns and f.verdict.word == "unchanged"]
 
 
@@ -217,7 +217,7 @@ def metric_name(finding: Finding) -> str:
 
 
 def word(finding: Finding) -> str:
-    """The verdict as shown: what is tolerated for a while says so."""
+    """The verdict as shown: "waived" where a waiver tolerates it for a while."""
     return "waived" if finding.waiver and finding.verdict.word in TOLERATED else finding.verdict.word
 
 
@@ -275,9 +275,9 @@ def published(comparison: Comparison) -> Iterator[str]:
 
 def margins(comparison: Comparison) -> str:
     """Within what the unchanged cases are: `` within 3%``, `` within 3% to 4.8%``."""
-    told = sorted({f.verdict.margin for f in comparison.timed if f.verdict.word == "unchanged" and f.verdict.margin})
-    shown = list(dict.fromkeys(format_percent(margin) for margin in told))
-    return f" within {' to '.join(dict.fromkeys((shown[0], shown[-1])))}" if shown else ""
+    values = sorted({f.verdict.margin for f in comparison.timed if f.verdict.word == "unchanged" and f.verdict.margin})
+    texts = list(dict.fromkeys(format_percent(margin) for margin in values))
+    return f" within {' to '.join(dict.fromkeys((texts[0], texts[-1])))}" if texts else ""
 
 
 def sessions(count: int) -> str:

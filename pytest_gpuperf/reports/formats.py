@@ -47,7 +47,7 @@ Format = Callable[[JudgedRun], str]
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, or what COLUMNS says, or 80; of a narrower one more than it has."""
+    """Columns of the terminal, or what COLUMNS says, or 80; never fewer than `NARROWEST`."""
     return max(shutil.get_terminal_size().columns, NARROWEST)
 
 

@@ -1,4 +1,4 @@
-"""What is to be said of one load, in sentences: doubts first, then what it showed."""
+"""Remarks on one load, a sentence each: doubts first, then what it showed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def remarks(load: Load) -> list[str]:
 
 
 def doubts(load: Load) -> Iterator[str]:
-    """What makes these figures of something else than the server."""
+    """Why these may not be figures of the server."""
     if load.overloaded:
         yield _overload(load)
     elif not load.stable:

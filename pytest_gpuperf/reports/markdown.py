@@ -144,14 +144,14 @@ def render_recorded(run: Run, largest: int = LARGEST) -> str:
 
 
 def marker(device: Device) -> str:
-    """What no reader sees, and whoever comments finds the comment by that it wrote before: one a kind of device."""
+    """A line that no reader sees: whoever comments finds its earlier comment by it. One for each kind of device."""
     return f"<!-- gpuperf: {device.slug} -->"
 
 
 def escaped(text: str) -> str:
     """Text that is nothing but text: whatever could mean something to Markdown or HTML becomes an entity.
 
-    GitHub looks for mentions and issues when entities have been read: what has no width parts them.
+    GitHub looks for mentions and issue numbers after it has decoded entities: a character of no width breaks them up.
     """
     return _WWW.sub("www&#46;", _entities(text)).replace("&#64;", "&#64;&#8203;").replace("&#35;", "&#35;&#8203;")
 
@@ -221,14 +221,14 @@ def _suite(comparison: Comparison) -> Iterator[str]:
 
 
 def _unmeasured(judged: JudgedRun) -> dict[str, str]:
-    """Cases of the baseline, and tests that failed though no baseline knows them: pytest fails with those too."""
+    """Cases of the baseline, and tests that failed and that no baseline knows: pytest fails because of those too."""
     failed = {test: why for test, why in judged.run.scope.unmeasured.items() if why.startswith("failed")}
     return {**failed, **judged.comparison.unmeasured}
 
 
 def _remarks(judged: JudgedRun) -> Iterator[str]:
     comparison = judged.comparison
-    loud = {"regressed", "environment", "machine", "inconclusive", "improved"}  # their sentences have told it
+    loud = {"regressed", "environment", "machine", "inconclusive", "improved"}  # their own sentences name the waiver
     waivers = {f.case: f.waiver for f in comparison.findings if f.waiver and f.verdict.word not in loud}
     yield from (f"- waived until {w.until}: {code(case)} ({escaped(w.reason)})" for case, w in waivers.items())
     ended = comparison.expired

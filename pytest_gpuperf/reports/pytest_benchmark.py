@@ -167,11 +167,11 @@ def _text(value: object) -> str:
 
 
 def _refuse_duplicates(cases: tuple[Case, ...]) -> None:
-    seen: set[str] = set()
+    ids: set[str] = set()
     for i, case in enumerate(cases):
-        if case.id in seen:
+        if case.id in ids:
             raise ValueError(f"benchmarks[{i}].fullname: {case.id} stands twice")
-        seen.add(case.id)
+        ids.add(case.id)
     if not cases:
         raise ValueError("benchmarks is empty: nothing was measured")
 

@@ -25,7 +25,7 @@ def run_contents(path: str, run: Run, width: int) -> str:
     """Everything one pytest invocation recorded."""
     ordered = sorted(run.cases, key=lambda c: by_number(c.id))
     rates = [next(filter(None, map(arithmetic, reversed(c.measurements))), None) for c in ordered]
-    counted = any(rates)  # only workloads of the suite's models are
+    counted = any(rates)  # operations are counted for workloads of the suite's models only
     cells = by_file(
         (c.id, (*_run_row(c), *((r or NONE,) if counted else ()))) for c, r in zip(ordered, rates, strict=True)
     )
@@ -42,9 +42,9 @@ def run_contents(path: str, run: Run, width: int) -> str:
 
 def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
     """The accepted sessions of each case, with their noise."""
-    told = resolutions(baseline)
+    by_case = resolutions(baseline)
     ordered = sorted(baseline.cases, key=lambda c: by_number(c.id))
-    cells = by_file((c.id, _baseline_row(c, told[c.id])) for c in ordered)
+    cells = by_file((c.id, _baseline_row(c, by_case[c.id])) for c in ordered)
     measured = baseline.sessions if baseline.provenance == "measured" else ()  # a publication need not say when
     source = f", {baseline.source}" if baseline.source else ""
     sizes = f"{_many(len(baseline.cases), 'case')}, {_many(len(baseline.sessions), 'session')}"
@@ -54,13 +54,13 @@ def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
         *(f"waived until {c.waiver.until}: {c.id} ({c.waiver.reason})" for c in ordered if c.waiver),
     ]
     shown = table(BASELINE_HEADER, "lrrrrr", cells, width) if cells else []
-    unsteady = list(unsteady_cases(told))
+    unsteady = list(unsteady_cases(by_case))
     return _page(lines, shown, (LEGEND, *([""] if unsteady else []), *unsteady), width)
 
 
-def unsteady_cases(told: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> Iterable[str]:
-    """The cases that cannot tell as much, worst first, and what their sessions show."""
-    worst = worst_first(told, beyond)
+def unsteady_cases(by_case: Mapping[str, Resolution], beyond: float = LEAST_MARGIN) -> Iterable[str]:
+    """The cases that cannot tell a slow-down of `beyond`, worst first, and what their sessions show."""
+    worst = worst_first(by_case, beyond)
     if worst:
         yield f"{_many(len(worst), 'case')} cannot tell {beyond * 100:.3g}%, worst first:"
     for name, margin, why in worst[:WORST]:
@@ -97,10 +97,10 @@ def _run_row(case: Case) -> tuple[str, ...]:
     return throughput(case), latency(case), format_seconds(middle), peak
 
 
-def _baseline_row(case: Accepted, told: Resolution) -> tuple[str, ...]:
+def _baseline_row(case: Accepted, resolution: Resolution) -> tuple[str, ...]:
     middle = median(m for s in case.series for m in s.medians)
     figures = format_rate(case.items / middle), format_seconds(middle)
-    return (str(len(case.series)), *figures, _percent(told.spread), _percent(told.margin))
+    return (str(len(case.series)), *figures, _percent(resolution.spread), _percent(resolution.margin))
 
 
 def _percent(fraction: float | None) -> str:

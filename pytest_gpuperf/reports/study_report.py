@@ -182,21 +182,21 @@ def _wire(studies: Sequence[BackendStudy]) -> Table:
 
 def _doubtful(studies: Sequence[BackendStudy]) -> Iterator[str]:
     for study in studies:
-        said: dict[str, list[str]] = {}
+        by_kind: dict[str, list[str]] = {}
         for number, one in enumerate(study.rounds, 1):
             for visit in one.visits:
                 for doubt in doubts(visit.load):
                     where = f"round {number}, {_situation(visit)}, {visit.load.wire.protocol}"
-                    said.setdefault(doubt.partition(":")[0], []).append(f"{where}: {doubt}")
-        for kind, places in said.items():
-            more = f" (and {len(places) - 1} more {kind})" if len(places) > 1 else ""
-            yield f"{study.backend}, {places[0]}{more}"
+                    by_kind.setdefault(doubt.partition(":")[0], []).append(f"{where}: {doubt}")
+        for kind, sentences in by_kind.items():
+            more = f" (and {len(sentences) - 1} more {kind})" if len(sentences) > 1 else ""
+            yield f"{study.backend}, {sentences[0]}{more}"
         short = [r for r in remarks(study.rounds[0].visits[0].load) if r.startswith("no p99")]
         yield from (f"{study.backend}: {reason}" for reason in short)
 
 
 def _configuration(studies: Sequence[BackendStudy]) -> Table:
-    told: list[Mapping[str, str]] = [
+    columns: list[Mapping[str, str]] = [
         {
             **{key: _plain(value) for key, value in study.configuration.items()},
             "device": study.environment.device.name,
@@ -205,8 +205,8 @@ def _configuration(studies: Sequence[BackendStudy]) -> Table:
         }
         for study in studies
     ]
-    keys = dict.fromkeys(key for one in told for key in one)
-    rows = tuple((key, *(one.get(key, NONE) for one in told)) for key in keys)
+    keys = dict.fromkeys(key for column in columns for key in column)
+    rows = tuple((key, *(column.get(key, NONE) for column in columns)) for key in keys)
     return Table(("", *(s.backend for s in studies)), "l" * (len(studies) + 1), rows)
 
 

@@ -23,8 +23,8 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-# What GitHub's runner obeys in a log: "::error ...::" at the start of a line, "##[error]" anywhere in it. Only what no
-# word character stands before counts as a start: the runner trims, and its comparison ignores marks of no width.
+# What GitHub's runner obeys in a log: "::error ...::" at the start of a line, "##[error]" anywhere in it. A command
+# is at the start if no word character stands before it: the runner trims, and its comparison ignores marks of no width.
 _COMMANDS = re.compile(r"^(\W*?):(?=:)|(#)(?=#\[)", re.MULTILINE)
 
 
@@ -134,17 +134,17 @@ def by_file(cells: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[Sequen
 
 def _by_function(rows: Rows) -> Iterator[Sequence[str]]:
     functions = Counter(_function(row[0]) for row in rows)
-    said = ""
+    heading = ""
     for name, *others in rows:
         function = _function(name)
         if name.startswith(INDENT):  # another figure of the case above
-            yield (INDENT + name if said else name), *others
+            yield (INDENT + name if heading else name), *others
         elif not function or functions[function] < 2:
-            said = ""
+            heading = ""
             yield name, *others
         else:
-            if said != function:
-                said = function
+            if heading != function:
+                heading = function
                 yield function, *("" for _ in others)
             yield INDENT + name.removeprefix(function), *others
 

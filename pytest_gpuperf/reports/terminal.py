@@ -61,7 +61,7 @@ def render_table(comparison: Comparison | None, run: Run, width: int) -> str:
 def render_reference(reference: Comparison, width: int) -> str:
     """How far a run has moved from a pinned reference: what regressed or improved since, and the counts."""
     header = ("case", "reference", "now", "change", "verdict")
-    moved = [
+    cells = [
         (
             f"{f.case} {'' if f.evidence == 'time' else metric_name(f)}".rstrip(),
             *costs(f),
@@ -71,9 +71,9 @@ def render_reference(reference: Comparison, width: int) -> str:
         for f in reference.findings
         if f.verdict.word not in {"unchanged", "inconclusive", "reference"}
     ]
-    told = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
-    told += _lines(confirmed(reference), width)
-    return "\n".join([*told, *(table(header, "lrrrl", {"": moved}, width) if moved else ())])
+    summary = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
+    summary += _lines(confirmed(reference), width)
+    return "\n".join([*summary, *(table(header, "lrrrl", {"": cells}, width) if cells else ())])
 
 
 def explain(finding: Finding, comparison: Comparison, why: str | None = None) -> str:
@@ -95,8 +95,8 @@ def explain(finding: Finding, comparison: Comparison, why: str | None = None) ->
     return "\n".join(facts)
 
 
-def _fact(what: str, said: str) -> list[str]:
-    return prose(said, MESSAGE_WIDTH, f"  {what:<9} ", " " * 12)
+def _fact(name: str, text: str) -> list[str]:
+    return prose(text, MESSAGE_WIDTH, f"  {name:<9} ", " " * 12)
 
 
 def _next_steps(finding: Finding, comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
@@ -147,7 +147,7 @@ def _cells(row: FigureRow, comparison: Comparison) -> Iterator[tuple[str, tuple[
 
 
 def _shown(finding: Finding, comparison: Comparison) -> str:
-    """There is no colour: what fails stands out by its capitals. One margin for all is said below the table."""
+    """There is no colour: what fails stands out by its capitals. A margin that all share stands below the table."""
     if comparison.is_failure(finding):
         return word(finding).upper()
     one = " to " not in margins(comparison)
@@ -162,18 +162,18 @@ def _waivers(comparison: Comparison) -> Iterator[str]:
 
 
 def _reasons(comparison: Comparison, names: Names) -> Iterator[str]:
-    """Why a case is not simply unchanged; what many cases share is said once."""
-    said = (
+    """Why a case is not simply unchanged; a reason that many cases share stands once."""
+    pairs = (
         (f"{word(f)}: {reason(f)}", f.case)
         for f in comparison.findings
         if f.verdict.word not in {"unchanged", "reference"} or f.turns
     )
-    yield from _shared(said, names)
+    yield from _merge(pairs, names)
 
 
 def _causes(comparison: Comparison, names: Names) -> Iterator[str]:
-    """Why a case changed; what many cases share is said once."""
-    yield from _shared(((sentence, f.case) for f in comparison.findings if (sentence := why_of(f, comparison))), names)
+    """Why a case changed; a cause that many cases share stands once."""
+    yield from _merge(((sentence, f.case) for f in comparison.findings if (sentence := why_of(f, comparison))), names)
 
 
 def _absent(comparison: Comparison) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _absent(comparison: Comparison) -> Iterator[str]:
 
 
 def _notes(run: Run, names: Names) -> Iterator[str]:
-    yield from _shared(((f"note: {note}", c.id) for c in run.cases for m in c.measurements for note in m.notes), names)
+    yield from _merge(((f"note: {note}", c.id) for c in run.cases for m in c.measurements for note in m.notes), names)
 
 
 def _outcome(comparison: Comparison) -> Iterator[str]:
@@ -201,20 +201,20 @@ def _outcome(comparison: Comparison) -> Iterator[str]:
     yield counts(comparison)
 
 
-def _shared(said: Iterable[tuple[str, str]], names: Names) -> Iterator[str]:
-    """Each sentence once, with the cases it is said of; what differs in figures only counts as one.
+def _merge(pairs: Iterable[tuple[str, str]], names: Names) -> Iterator[str]:
+    """Each sentence once, with the cases it holds for; sentences that differ in figures only count as one.
 
-    Where it is a single figure, its range is given; else the first sentence stands for all.
+    Where they differ in a single figure, its range stands in the sentence; else the first sentence stands for all.
     """
     kinds: dict[str, dict[str, dict[str, None]]] = {}
-    for sentence, case in said:
+    for sentence, case in pairs:
         kinds.setdefault(_FIGURE.sub("#", sentence), {}).setdefault(sentence, {})[case] = None
     for alike in kinds.values():
         sentences = list(alike)
         cases = [list(of) for of in alike.values()]
-        ranged = _ranged(sentences)
-        if ranged is not None:
-            yield f"{ranged} ({names.some(chain.from_iterable(cases))})"
+        common = _with_range(sentences)
+        if common is not None:
+            yield f"{common} ({names.some(chain.from_iterable(cases))})"
         else:
             others = names.some(chain.from_iterable(cases[1:]))
             yield f"{sentences[0]} ({names.some(cases[0])}); likewise, by other figures: {others}"
@@ -223,7 +223,7 @@ def _shared(said: Iterable[tuple[str, str]], names: Names) -> Iterator[str]:
 _FIGURE = re.compile(r"\d[\d.,]*(?<![.,])%?")
 
 
-def _ranged(sentences: list[str]) -> str | None:
+def _with_range(sentences: list[str]) -> str | None:
     """One sentence for several, with the range of the one figure in which they differ; None where they differ in more.
 
     ``... for more than 10% to 80% of the time ...``

@@ -73,12 +73,12 @@ def why(explanation: Explanation) -> str:
 
 
 def why_of(finding: Finding, comparison: Comparison) -> str | None:
-    """That line of a case whose time changed; None where nothing is known, and nothing could be."""
+    """The line of `why` for a case whose time changed; None where nothing is known, and nothing could be."""
     explanation = comparison.explanations.get(finding.case)
     if explanation is None or finding.evidence != "time":
         return None
-    told = explanation.causes or context(explanation) or explanation.missing != NOTHING_KEPT
-    return why(explanation) if told else None
+    content = explanation.causes or context(explanation) or explanation.missing != NOTHING_KEPT
+    return why(explanation) if content else None
 
 
 def sentences(explanation: Explanation) -> list[str]:
@@ -128,9 +128,9 @@ def _pair(name: str, pair: tuple[float, float] | None, shown: Callable[[float], 
 
 
 def _torch(explanation: Explanation) -> Iterator[str]:
-    if any(cause.kind == "software" for cause in explanation.causes[:1]):  # which has said it
+    if any(cause.kind == "software" for cause in explanation.causes[:1]):  # its sentence names the versions already
         return
-    ran = explanation.launches is not None  # else it may not even be there
+    ran = explanation.launches is not None  # else torch may not even be there
     yield from [w for w in explanation.software if w.startswith("torch ")] or (["torch unchanged"] if ran else [])
 
 

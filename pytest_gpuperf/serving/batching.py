@@ -161,7 +161,7 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def executed(self, done: Executed, now: int) -> None:
-        """A batch has run. As in Triton each of its requests is told the whole batch's phases."""
+        """Count a batch that has run. As in Triton each of its requests counts the whole batch's phases."""
         requests = len(done.queued)
         with self._lock:
             self.inferences += done.rows
@@ -176,12 +176,12 @@ class Tally:
                 by_size[phase].add(ns)
 
     def failed(self, ns: int) -> None:
-        """A request was answered with an error."""
+        """Count a request that was answered with an error."""
         with self._lock:
             self._sums["fail"].add(ns)
 
     def front_end(self, what: str, ns: int) -> None:
-        """Reading a request, or writing an answer: what a server's own counts usually leave out."""
+        """Count the time of reading a request or writing an answer, which a server's own counts usually leave out."""
         with self._lock:
             self._front[what].add(ns)
 

@@ -1,4 +1,4 @@
-"""Whether a server computes what its model computes: how fast it gives wrong numbers need not be known."""
+"""Whether a server computes what its model computes: the speed of wrong numbers means nothing."""
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def answers_of(workload: Workload, inputs: Sequence[Array]) -> list[Array]:
 
 
 def check_of(server: Server, workload: Workload, inputs: Sequence[Array]) -> Check | None:
-    """What looks at the first answer; None for a remote server, whose weights may be others."""
+    """The check of a server's first answer; None for a remote server, whose weights may be others than ours."""
     if not server.local:
         return None
     expected = answers_of(workload, inputs)
@@ -45,12 +45,12 @@ def refuse_wrong_numbers(server: Server, answers: Sequence[Array], expected: Seq
         scale = float(np.abs(wanted).max())
         off = float(np.abs(np.asarray(answer, np.float64) - wanted).max())
         if not off <= LARGEST * scale:  # not a number is not agreement either
-            raise _wrong(server, f"the first item is off by {off:.3g}, and its largest number is {scale:.3g}")
+            raise _wrong(server, f"its first item differs by {off:.3g}, and its largest number is {scale:.3g}")
 
 
 def _wrong(server: Server, how: str) -> ServerError:
     return ServerError(
         f"The server {server.name!r} at {server.url} does not compute what its model {server.model!r} does: {how}. "
-        f"How fast that is says nothing. Write its model repository anew, or load it with plain arrays to leave this "
-        f"check out."
+        f"The speed of wrong answers means nothing. Write its model repository anew, or send plain arrays, which are "
+        f"not checked: gpuperf_load(server, [x])."
     )

@@ -12,7 +12,7 @@ from pytest_gpuperf.serving.faults import Fault, fault_of
 from pytest_gpuperf.serving.pacing import Due
 
 _PART = 1 << 18  # bytes read at once
-_buffer = memoryview(bytearray(_PART))  # a process has one loop, and what it reads is looked at before it reads on
+_buffer = memoryview(bytearray(_PART))  # shared: a process has one loop, which looks at each part before it reads on
 
 Address = tuple[int, tuple[str | int | bytes, ...]]  # family, and what connect() takes
 
@@ -36,7 +36,7 @@ class Connection:
         self.socket: socket.socket | None = None
         self.due = Due(0)
         self.sent = self.written = self.answered = 0  # nanoseconds; 0: not yet
-        self.said: str | None = None  # what to tell a person of the last fault
+        self.fault_text: str | None = None  # the last fault, for a person
 
     @property
     def wants_to_write(self) -> bool:
@@ -79,9 +79,9 @@ class Connection:
         return self._read(self.socket)
 
     def outcome(self) -> Fault | None:
-        """Of a whole answer."""
+        """The fault of a whole answer; None where it is right."""
         fault = self._answer.fault()
-        self.said = None if fault is None else self._answer.message()
+        self.fault_text = None if fault is None else self._answer.message()
         return fault
 
     @property
@@ -95,9 +95,9 @@ class Connection:
         return self._answer.received
 
     def broke(self, error: OSError | ValueError) -> Fault:
-        """Close what broke; gives the fault."""
+        """Close a connection that broke, and return the fault."""
         self.close()
-        self.said = str(error)
+        self.fault_text = str(error)
         return "unreadable" if isinstance(error, ValueError) else fault_of(error)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One request and its whole answer, by itself: what is asked before, between and after the load."""
+"""One request and its whole answer, outside the load: for questions before, between and after it."""
 # pyright: reportMissingTypeStubs=false
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Expected(Struct, frozen=True):
 
 
 class _Head:
-    """What httptools tells of it; the body is never given to it, since it would be copied."""
+    """What httptools reports of an answer's head. It never gets the body, since it would copy it."""
 
     length: int | None = None
 
@@ -115,7 +115,7 @@ class Reply:
 
     @property
     def size(self) -> int:
-        """Bytes on the wire, as nearly as can be told."""
+        """Bytes on the wire, as nearly as the parsed answer shows."""
         return (
             len(self.content)
             + sum(len(k) + len(v) + 4 for k, v in self.headers.items())
@@ -130,9 +130,9 @@ class NotHttpError(OSError):
 def exchange(
     url: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> Reply:
-    """GET, or POST where there is a body; past any proxy that the environment names, as the load goes.
+    """Send GET, or POST where there is a body. Like the load it goes past any proxy that the environment names.
 
-    OSError where no whole answer comes: also of what breaks off, or is no HTTP.
+    Raises OSError where no whole answer comes, also where the answer breaks off or is not HTTP.
     """
     connection = http.client.HTTPConnection(url, timeout=timeout)
     try:
@@ -145,7 +145,7 @@ def exchange(
     except http.client.IncompleteRead as error:
         raise ConnectionResetError(f"the answer broke off: {error!r}") from error
     except http.client.HTTPException as error:
-        if isinstance(error, OSError):  # the server closed the connection and said nothing
+        if isinstance(error, OSError):  # the server closed the connection without an answer
             raise
         raise NotHttpError(f"no answer of HTTP: {error!r}") from error
     finally:
@@ -154,7 +154,7 @@ def exchange(
 
 
 def fetched(url: str, timeout: float) -> bytes:
-    """What a whole http:// address has; OSError where it answers nothing, or anything but success."""
+    """The content at a whole http:// address; OSError where nothing answers, or the answer is not success."""
     where = urlsplit(url)
     reply = exchange(where.netloc, where.path, timeout=timeout)
     if reply.status != HTTPStatus.OK:
@@ -163,7 +163,7 @@ def fetched(url: str, timeout: float) -> bytes:
 
 
 def accepted(reply: Reply) -> Reply:
-    """The same, where the server accepted; else what it said, as tritonclient would raise it."""
+    """The reply itself, where the server accepted the request; else raises its message, as tritonclient would."""
     if reply.status != HTTPStatus.OK:
         from tritonclient.utils import InferenceServerException  # noqa: PLC0415 - an extra
 
@@ -172,5 +172,5 @@ def accepted(reply: Reply) -> Reply:
 
 
 def got(server: Server, path: str, timeout: float = 60.0) -> bytes:
-    """What the server has at a path."""
+    """The content at one of the server's paths."""
     return accepted(exchange(server.url, path, timeout=timeout)).content

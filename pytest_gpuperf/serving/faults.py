@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a server, told apart by what the client saw; and what the way there takes."""
+"""The faults between a client and a server, as the client can distinguish them; and the time of a round trip."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEXT: dict[Fault, str] = {
     "wrong shape": "Compare the served model with the workload: write its model repository anew.",
     "wrong dtype": "Compare the served model with the workload: write its model repository anew.",
     "unreadable": "See that the URL is a KServe v2 server's HTTP port, and not its gRPC or metrics port.",
-    "other": "The cause is chained below.",
+    "other": "Send one request by hand, curl http://HOST:PORT/v2, and report this if it is answered.",
 }
 
 
@@ -53,7 +53,7 @@ HEALTH = "/v2/health/live"
 _NULL = b'{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[0.0]}]}'
 _COUNT = 31
 _WARM = 3
-_ENOUGH = 5.0  # seconds: a far server is known by fewer
+_ENOUGH = 5.0  # seconds: of a far server fewer round trips are enough
 
 
 class WrongAnswerError(Exception):
@@ -93,9 +93,9 @@ def failure(server: Server, doing: str, error: BaseException) -> ServerError:
     dead = not server.alive()
     why = "its process has ended" if dead else _WHY[fault]
     remedy = "Read its last lines." if dead else _NEXT[fault]
-    said = str(error).strip() or type(error).__name__
+    detail = str(error).strip() or type(error).__name__
     return ServerError(
-        f"The server {server.name!r} at {server.url} failed {doing}: {fault}; {why} ({said}). {remedy}"
+        f"The server {server.name!r} at {server.url} failed {doing}: {fault}; {why} ({detail}). {remedy}"
         f"{last_lines(server.log_tail(LAST_LINES))}"
     )
 

@@ -66,7 +66,7 @@ def _end(server: subprocess.Popen[bytes], grace: float) -> None:
     """Ask it to end, then make it; what is left of its group is ended too."""
     if server.poll() is None:
         server.send_signal(signal.SIGTERM)
-        server.send_signal(signal.SIGCONT)  # one that was stopped hears nothing
+        server.send_signal(signal.SIGCONT)  # a stopped process handles no signal until it continues
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(grace)
     with contextlib.suppress(ProcessLookupError, PermissionError):

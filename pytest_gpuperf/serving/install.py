@@ -42,7 +42,7 @@ def binary(where: Path) -> Path:
 
 
 def installed(where: Path) -> bool:
-    """Whether it is there, whole: the folder gets its name last."""
+    """Whether the whole wheel is there: the folder gets its name last."""
     return binary(where).is_file()
 
 

@@ -29,7 +29,8 @@ _NUMPY = {
 }
 
 
-_KINDS = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}  # of numbers in JSON that may be of a kind: 1 is a float too
+# Kinds of JSON numbers that each kind of tensor takes: 1 is a float too.
+_KINDS = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
 
 
 class ProtocolError(Exception):
@@ -78,15 +79,15 @@ def read(body: bytes, header_length: str | None) -> Asked:
     if at != len(body):
         raise ProtocolError(f"{len(body) - at} bytes of the request belong to no input")
     outputs = _list_of(header, "outputs") if "outputs" in header else []
-    told = {_name_of(o): _flag(_parameters(o), "binary_data") for o in outputs}
-    request = header.get("id")
-    if not isinstance(request, str | None):
-        raise ProtocolError(f"the request's id is {request!r}, and no text")
+    binary_by_output = {_name_of(o): _flag(_parameters(o), "binary_data") for o in outputs}
+    request_id = header.get("id")
+    if not isinstance(request_id, str | None):
+        raise ProtocolError(f"the request's id must be a string, not {request_id!r}")
     return Asked(
-        id=request,
+        id=request_id,
         inputs=inputs,
-        outputs=tuple(told),
-        binary={name: wanted for name, wanted in told.items() if wanted is not None},
+        outputs=tuple(binary_by_output),
+        binary={name: flag for name, flag in binary_by_output.items() if flag is not None},
         binary_by_default=_flag(_parameters(header), "binary_data_output") or False,
     )
 
@@ -136,14 +137,14 @@ def _name_of(tensor: Json) -> str:
     name = tensor.get("name")
     if isinstance(name, str):
         return name
-    raise ProtocolError(f"a tensor's name is {name!r}, and no text")
+    raise ProtocolError(f"a tensor's name must be a string, not {name!r}")
 
 
 def _flag(parameters: Json, key: str) -> bool | None:
-    told = parameters.get(key)
-    if isinstance(told, bool | None):
-        return told
-    raise ProtocolError(f"{key} is {told!r}, and neither true nor false")
+    value = parameters.get(key)
+    if isinstance(value, bool | None):
+        return value
+    raise ProtocolError(f"{key} must be true or false, not {value!r}")
 
 
 def _is_count(value: object) -> bool:
@@ -151,10 +152,10 @@ def _is_count(value: object) -> bool:
 
 
 def _parameters(holder: Json) -> Json:
-    told: object = holder.get("parameters", {})
-    if not isinstance(told, dict):
-        raise ProtocolError(f"parameters are {told!r}, and no object")
-    parameters = cast("Json", told)
+    value: object = holder.get("parameters", {})
+    if not isinstance(value, dict):
+        raise ProtocolError(f"parameters must be an object, not {value!r}")
+    parameters = cast("Json", value)
     if "shared_memory_region" in parameters:
         raise ProtocolError("this server has no shared memory; send the tensors themselves")
     return parameters
@@ -163,20 +164,20 @@ def _parameters(holder: Json) -> Json:
 def _described(name: str, tensor: Json) -> tuple[np.dtype[Any], tuple[int, ...]]:
     datatype, shape = tensor.get("datatype"), tensor.get("shape")
     if not isinstance(datatype, str) or datatype not in _NUMPY:
-        raise ProtocolError(f"input {name!r}: datatype {datatype!r} is none of {', '.join(_NUMPY)}")
+        raise ProtocolError(f"input {name!r}: datatype {datatype!r} is not one of {', '.join(_NUMPY)}")
     sizes = cast("list[object]", shape) if isinstance(shape, list) else [None]
     if not all(map(_is_count, sizes)):
-        raise ProtocolError(f"input {name!r}: {shape!r} is no shape")
+        raise ProtocolError(f"input {name!r}: the shape must be a list of whole numbers from 0, not {shape!r}")
     return _NUMPY[datatype], tuple(cast("list[int]", sizes))
 
 
 def _from_json(name: str, tensor: Json) -> Array:
-    """What stands in the request, and nothing that numpy would make of it: null is no number, nor is "1.5"."""
+    """Only the numbers that stand in the request: numpy alone would read null and "1.5" as numbers too."""
     dtype, shape = _described(name, tensor)
     try:
         given = np.asarray(tensor.get("data"))
         if given.size and given.dtype.kind not in _KINDS[dtype.kind]:
-            raise ValueError("they are of another kind")  # noqa: TRY301
+            raise ValueError("some are not of that type")  # noqa: TRY301
         with np.errstate(over="ignore"):
             made = given.astype(dtype)
         if dtype.kind in "iu" and not np.array_equal(made, given):

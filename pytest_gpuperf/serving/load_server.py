@@ -25,6 +25,7 @@ from pytest_gpuperf.serving.windows import IN_A_ROW, TRIALS, stable
 from pytest_gpuperf.serving.worker import FAULTS, LoadOrder
 from pytest_gpuperf.serving.workers import Rows, Workers, started
 
+MOST_RATE = 1e6  # requests a second
 _MOST_PROCESSES = 8
 _WARM_ROUNDS = 4  # answers a connection before anything counts
 _LISTEN = 0.1  # seconds
@@ -48,11 +49,17 @@ class LoadPlan:
     seed: int = 0  # of Poisson arrivals
 
     def __post_init__(self) -> None:
-        for name in ("batch", "concurrency", "requests"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name)}: a load has at least 1. Leave it out, or give more.")
-        if self.rate is not None and not 0 < self.rate < 1e6:
-            raise UsageError(f"rate={self.rate}: requests a second, above 0. Leave it out for a closed loop.")
+        for name in ("batch", "concurrency", "requests", "processes"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise UsageError(f"{name}={number}: a load has at least 1. Leave it out, or give more.")
+        if not self.timeout > 0:
+            raise UsageError(f"timeout={self.timeout}: seconds until an answer is given up, above 0.")
+        if self.rate is not None and not 0 < self.rate < MOST_RATE:
+            raise UsageError(
+                f"rate={self.rate:g}: a rate is in requests a second, above 0 and below {MOST_RATE:,.0f}. Leave it out "
+                f"for a closed loop."
+            )
 
     @property
     def kind(self) -> Arrivals:
@@ -67,11 +74,11 @@ class LoadPlan:
         return [self.concurrency // count + (i < self.concurrency % count) for i in range(count)]
 
 
-class SeenError(WrongAnswerError):
+class WorkerFaultError(WrongAnswerError):
     """A fault that a process of the load generator saw."""
 
-    def __init__(self, fault: Fault, said: str) -> None:
-        Exception.__init__(self, said)
+    def __init__(self, fault: Fault, message: str) -> None:
+        Exception.__init__(self, message)
         self.fault = fault
 
 
@@ -106,7 +113,7 @@ class Loaded:
 
 
 def load_server(server: Server, inputs: Sequence[Array], plan: LoadPlan, *, check: Check | None = None) -> Loaded:
-    """Load it. What the server does wrong as a whole is a `ServerError`; single faults are counted.
+    """Load a server. Single faults are counted; a server that fails as a whole is a `ServerError`.
 
     `check` looks at the first answer's arrays, and raises where they are wrong.
     """
@@ -120,7 +127,7 @@ def load_server(server: Server, inputs: Sequence[Array], plan: LoadPlan, *, chec
         watch.warm_up()
         watch.measure()
         workers.stop(plan.timeout)
-        return watch.told(first, trip)
+        return watch.summarise(first, trip)
 
 
 def _orders(server: Server, plan: LoadPlan, first: FirstAnswer) -> list[LoadOrder]:
@@ -153,14 +160,14 @@ class _Watch:
         self._warmup = 0
 
     def warm_up(self) -> None:
-        """Caches, clocks and batchers get going; not counted."""
+        """Let caches, clocks and batchers get going; nothing of this counts."""
         plan = self._plan
         done = self._next(_WARM_ROUNDS * plan.concurrency, plan.window_seconds)
         self._start, self._warmup = done.end, done.window.requests
         self._counters = [counters(self._server)]
 
     def measure(self) -> None:
-        """Windows, until three in a row agree or it is given up."""
+        """Cut windows until three in a row agree, or until the budget or the trials are spent."""
         deadline = monotonic() + self._plan.budget
         while len(self._cuts) < TRIALS:
             start = self._cuts[-1].end if self._cuts else self._start
@@ -198,21 +205,23 @@ class _Watch:
         silent = len(since) >= self._plan.concurrency and int(since[-1, w.DONE]) - last > _SILENCE * 1e9
         if silent or not self._server.alive():
             latest = FAULTS[int(since[-1, w.OUTCOME]) - 1] if len(since) else messages[-1].fault
-            said = next((m.said for m in messages if m.fault == latest), messages[-1].said)
-            raise failure(self._server, f"under {self._plan.concurrency} requests at once", SeenError(latest, said))
+            text = next((m.text for m in messages if m.fault == latest), messages[-1].text)
+            raise failure(
+                self._server, f"under {self._plan.concurrency} requests at once", WorkerFaultError(latest, text)
+            )
 
-    def told(self, first: FirstAnswer, trip: RoundTrip | None) -> Loaded:
-        """The record, when all has been seen."""
+    def summarise(self, first: FirstAnswer, trip: RoundTrip | None) -> Loaded:
+        """The record of the whole load, after its last window."""
         plan, rows = self._plan, self._workers.rows
-        every = [c.window for c in self._cuts]
-        counted = self._cuts[-IN_A_ROW:]
-        start, end = counted[0].start, counted[-1].end
+        windows = [c.window for c in self._cuts]
+        last_cuts = self._cuts[-IN_A_ROW:]
+        start, end = last_cuts[0].start, last_cuts[-1].end
         inside = w.within(rows, start, end)
         good = w.answered(inside)
-        sent = w.latencies(good, scheduled=False)
-        due = w.latencies(good, scheduled=True) if self._scheduled else None
+        from_sending = w.latencies(good, scheduled=False)
+        from_schedule = w.latencies(good, scheduled=True) if self._scheduled else None
         whole = w.answered(w.within(rows, self._start, end))
-        before, after = self._counters[-len(counted) - 1], self._counters[-1]
+        before, after = self._counters[-len(last_cuts) - 1], self._counters[-1]
         faults = inside[inside[:, w.OUTCOME] > 0][:, w.OUTCOME]
         load = Load(
             server=self._server.name,
@@ -222,11 +231,11 @@ class _Watch:
             concurrency=plan.concurrency,
             offered=plan.rate,
             seed=plan.seed if plan.kind == "poisson" else None,
-            verdict="stable" if stable(every) else "inconclusive",
-            windows=tuple(every),
-            counted=len(counted),
-            latency=latency_of(sent.tolist()),
-            from_schedule=None if due is None else latency_of(due.tolist()),
+            verdict="stable" if stable(windows) else "inconclusive",
+            windows=tuple(windows),
+            counted=len(last_cuts),
+            latency=latency_of(from_sending.tolist()),
+            from_schedule=None if from_schedule is None else latency_of(from_schedule.tolist()),
             growth=w.growth(whole) if self._scheduled else None,
             errors={
                 FAULTS[int(kind) - 1]: int(count)
@@ -235,18 +244,18 @@ class _Watch:
             wire=first.wire,
             client=w.client(inside, self._workers.ticks, start, end, scheduled=self._scheduled),
             mean_batch=mean_batch(before, after),
-            breakdown=breakdown(before, after, float(sent.mean())),
+            breakdown=breakdown(before, after, float(from_sending.mean())),
             round_trip=trip,
             server_start=self._server.started,
             first_answer=max(first.seconds, 1e-9),
             warmup_requests=self._warmup,
-            notes=tuple(dict.fromkeys(f"{m.fault}: {m.said}" for m in self._workers.messages)),
+            notes=tuple(dict.fromkeys(f"{m.fault}: {m.text}" for m in self._workers.messages)),
         )
         return Loaded(
             load=load,
             blocks=tuple(
-                w.samples(w.answered(w.within(rows, c.start, c.end)), c.start, plan.concurrency) for c in counted
+                w.samples(w.answered(w.within(rows, c.start, c.end)), c.start, plan.concurrency) for c in last_cuts
             ),
-            latencies=tuple((sent if due is None else due).tolist()),
+            latencies=tuple((from_sending if from_schedule is None else from_schedule).tolist()),
             warmup_seconds=(self._start - self._begun) / 1e9,
         )

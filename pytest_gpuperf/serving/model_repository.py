@@ -15,10 +15,12 @@ from typing import Any
 import torch
 
 from pytest_gpuperf.backends import why_not
+from pytest_gpuperf.backends.limits import limit_on
 from pytest_gpuperf.backends.onnx_export import exported
 from pytest_gpuperf.errors import FileError, MissingError, UsageError
 from pytest_gpuperf.models.workload import Workload
 from pytest_gpuperf.records.folders import replaced_folder
+from pytest_gpuperf.serving import install
 from pytest_gpuperf.serving.faults import NULL_MODEL
 from pytest_gpuperf.serving.server import Deployment, Signature, Tensor, served_name, signature_of
 
@@ -44,7 +46,7 @@ class Written:
 
 
 def write(workload: Workload, deployment: Deployment, into: Path, backends: Collection[str] = ("python",)) -> Written:
-    """Write it for a server that has these back ends.
+    """Write a workload's repository for a server that has these back ends.
 
     Another model in the folder stays; the same one is replaced, where gpuperf wrote it.
     """
@@ -85,12 +87,15 @@ def write(workload: Workload, deployment: Deployment, into: Path, backends: Coll
 def _refuse_impossible(workload: Workload, deployment: Deployment, backends: Collection[str], backend: str) -> None:
     if backend not in backends:
         raise UsageError(
-            f"This Triton has the back ends {', '.join(sorted(backends))}; {deployment.runtime} needs python."
+            f"A model of the runtime {deployment.runtime} needs Triton's back end python, and this Triton has only "
+            f"{', '.join(sorted(backends))}. Take it off PATH and install one that has it: {install.COMMAND}"
         )
     runner = "onnxruntime" if deployment.runtime == "onnx" else "eager"
     kind = deployment.devices[0].partition(":")[0]
-    # A repository for a GPU may be written where there is none: only what holds of the processor is asked here.
-    reason = why_not(runner, deployment.precision, "cpu") if kind == "cpu" else None
+    if kind == "cpu":
+        reason = why_not(runner, deployment.precision, "cpu")
+    else:  # it may be written on a machine without a GPU: what depends on the card is not asked
+        reason = limit_on(runner, deployment.precision, "cuda", None)
     if deployment.how.quantised and deployment.runtime == "torch":
         reason = "torch cannot export its dynamically quantised modules; serve int8 with the onnx runtime"
     if reason is not None:
@@ -127,7 +132,7 @@ def export_program(workload: Workload, deployment: Deployment, file: Path) -> No
 
 
 def _write_null(place: Path) -> None:
-    """The empty model beside it, which tells what reaching the server takes."""
+    """Write the empty model beside it: a request to it takes only the way there and back, and Triton's own work."""
     (place / "1").mkdir()
     shutil.copyfile(_NULL, place / "1" / "model.py")
     slots = (f'{word} [ {{ name: "{name}" data_type: TYPE_FP32 dims: [ 1 ] }} ]' for word, name in _NULL_SLOTS)
@@ -164,7 +169,11 @@ def _config(model: str, backend: str, file: str, deployment: Deployment, signatu
         yield "}"
     if deployment.cuda_graphs:
         yield "optimization { cuda { graphs: true } }"
-    parameters = {"intra_op_thread_count": str(deployment.threads)} if backend == _NATIVE else _told(deployment, file)
+    parameters = (
+        {"intra_op_thread_count": str(deployment.threads)}
+        if backend == _NATIVE
+        else _model_parameters(deployment, file)
+    )
     for key, value in parameters.items():
         yield f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
 
@@ -177,8 +186,8 @@ def _instances(deployment: Deployment) -> Iterator[str]:
         yield f"instance_group [ {{ kind: KIND_CPU count: {deployment.instances} }} ]"
 
 
-def _told(deployment: Deployment, file: str) -> Mapping[str, str]:
-    """What served_model.py asks for."""
+def _model_parameters(deployment: Deployment, file: str) -> Mapping[str, str]:
+    """The parameters that served_model.py reads."""
     how = deployment.how
     return {
         "runtime": deployment.runtime,

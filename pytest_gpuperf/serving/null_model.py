@@ -1,4 +1,4 @@
-"""The model.py of an empty model: what asking it takes is the way there and back, and Triton's own work."""
+"""The model.py of an empty model: a request to it takes only the way there and back, and Triton's own work."""
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations

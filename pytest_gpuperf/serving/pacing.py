@@ -60,7 +60,7 @@ class Open:
         self._waiting: deque[Due] = deque()
         self._next = start + pace.phase * 1e9 + (self._random.expovariate(1.0) * self._gap if self._random else 0.0)
 
-    def take(self, now: int) -> Due | None:  # noqa: ARG002 - `advance` was told
+    def take(self, now: int) -> Due | None:  # noqa: ARG002 - `advance` knows the time
         return self._waiting.popleft() if self._waiting else None
 
     def advance(self, now: int, free: int) -> int:

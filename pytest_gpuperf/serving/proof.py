@@ -1,4 +1,4 @@
-"""Which device a server computes on, and how that is known: it, its instances, counters and log are asked."""
+"""Which device a server computes on, and what shows it: its own report, its instances, counters and log."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from pytest_gpuperf.serving.statistics import Counters, counters, samples
 Expected = Literal["cuda", "cpu"]
 _TIMEOUT = 10.0
 _BUSY = 0.25  # processor seconds in a second of computing: instances wait for memory and for each other
-_TICKS = 0.05  # seconds: of less computing the system's ticks of 10 ms tell nothing
-_TOLD = re.compile(r"gpuperf: (?:instance )?(\S+) serves on (cpu|cuda:\d+), ([^\n\"]*)")
-_STATEMENTS = frozenset({"start-up log", "instance kind"})  # what it was told to do, or says that it does
-_LOG = 2000  # lines: what it said at its start
+_TICKS = 0.05  # seconds of computing: of less, the system's ticks of 10 ms show nothing
+_SERVES_ON = re.compile(r"gpuperf: (?:instance )?(\S+) serves on (cpu|cuda:\d+), ([^\n\"]*)")
+_STATEMENTS = frozenset({"start-up log", "instance kind"})  # what it is configured to do, or says that it does
+_LOG = 2000  # lines: its start is among them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What could be seen of a server at one moment."""
+    """What a server shows of itself at one moment."""
 
     info: Mapping[str, Any] = field(default_factory=dict[str, Any])  # /gpu-info
     kinds: tuple[str, ...] = ()  # of its instances: KIND_GPU, KIND_CPU, ...
     counted: Counters | None = None
     processor: float | None = None  # seconds of all its processes
     gpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])  # by UUID
-    said: tuple[tuple[str, str], ...] = ()  # (device, how) of each instance, in its log
+    devices_in_log: tuple[tuple[str, str], ...] = ()  # (device, how) of each instance
 
 
 def look(server: Server) -> Look:
-    """Ask it everything; what it does not tell is left out."""
+    """Ask a server for everything; what it does not answer is left out."""
     info = _json(server, "/gpu-info")
     config = _json(server, f"/v2/models/{quote(server.model)}/config")
     groups: Sequence[Mapping[str, Any]] = config.get("instance_group", ())
@@ -50,12 +50,12 @@ def look(server: Server) -> Look:
         counted=counters(server),
         processor=None if server.process is None else processor_seconds(server.process.pid),
         gpus=_gpus(server),
-        said=tuple((device, how.strip()) for _, device, how in _TOLD.findall(server.log_tail(_LOG))),
+        devices_in_log=tuple((device, how.strip()) for _, device, how in _SERVES_ON.findall(server.log_tail(_LOG))),
     )
 
 
 def expected_of(server: Server) -> Expected:
-    """Where it was told to compute; of a server that runs elsewhere a GPU is expected."""
+    """The kind of device that a server is configured for; a server that runs elsewhere is expected on a GPU."""
     devices = server.configuration.get("devices")
     return "cpu" if isinstance(devices, list | tuple) and list(devices) == ["cpu"] else "cuda"
 
@@ -69,9 +69,9 @@ def prove(server: Server, load: Load | None = None, *, before: Look | None = Non
 def judge(expected: Expected, before: Look, after: Look, latency: float | None) -> Evidence:
     """Pure: from two looks at a server to the witnesses and what they amount to."""
     work = _work(before, after)
-    said = before.said or after.said
+    devices = before.devices_in_log or after.devices_in_log
     witnesses = [
-        *_log(expected, said),
+        *_log(expected, devices),
         *_instances(expected, after.kinds),
         *_replicas(expected, after.info),
         *_gpu_time(expected, before.info, after.info),
@@ -98,7 +98,7 @@ def judge(expected: Expected, before: Look, after: Look, latency: float | None) 
 
 
 def _verdict(witnesses: tuple[Witness, ...]) -> Proof:
-    """Statements contradict, and agree with what was observed; however many there are, alone they prove nothing."""
+    """A server's statements can contradict, or confirm what was observed; alone they prove nothing, however many."""
     found = verdict_of(witnesses)
     observed = any(w.rating in {"supports", "proves"} for w in witnesses if w.name not in _STATEMENTS)
     return found if observed or found != "proven" else "unknown"
@@ -131,16 +131,16 @@ def _work(before: Look, after: Look) -> _Work:
     requests, executions = more("requests"), more("executions")
     if not requests:
         return _Work(0.0, None, 0.0, spent)
-    computing = more("compute_infer") / requests  # each request is told its whole batch's time
+    computing = more("compute_infer") / requests  # each request counts its whole batch's time
     latency = sum(more(name) for name in ("queue", "compute_input", "compute_infer", "compute_output")) / requests
     return _Work(computing * executions, computing, latency, spent)
 
 
-def _log(expected: Expected, said: Sequence[tuple[str, str]]) -> list[Witness]:
-    if not said:
+def _log(expected: Expected, devices: Sequence[tuple[str, str]]) -> list[Witness]:
+    if not devices:
         return []
-    shown = ", ".join(dict.fromkeys(f"{device} ({how})" for device, how in said))
-    return [_witness("start-up log", _fits(expected, [device for device, _ in said]), f"serves on {shown}")]
+    shown = ", ".join(dict.fromkeys(f"{device} ({how})" for device, how in devices))
+    return [_witness("start-up log", _fits(expected, [device for device, _ in devices]), f"serves on {shown}")]
 
 
 def _instances(expected: Expected, kinds: Sequence[str]) -> list[Witness]:
@@ -226,10 +226,10 @@ def _witness(name: str, rating: Rating, figure: str) -> Witness:
 def _json(server: Server, path: str) -> Mapping[str, Any]:
     try:
         reply = exchange(server.url, path, timeout=_TIMEOUT)
-        told: object = json.loads(reply.content) if reply.status == 200 else {}
+        document: object = json.loads(reply.content) if reply.status == 200 else {}
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
+    return document if isinstance(document, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
 def _gpus(server: Server) -> Mapping[str, Mapping[str, float]]:

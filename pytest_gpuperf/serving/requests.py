@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pytest_gpuperf.errors import MissingError, UsageError
 from pytest_gpuperf.records.served_load import Protocol, Wire
+from pytest_gpuperf.records.units import many
 from pytest_gpuperf.serving.exchange import Expected, accepted, exchange, got
 from pytest_gpuperf.serving.faults import failure
 from pytest_gpuperf.serving.server import Server
@@ -42,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class FirstAnswer:
-    """The answer that all others are held against."""
+    """The answer that all others are compared with."""
 
     seconds: float  # from sending to the last byte
     outputs: dict[str, Array]
@@ -81,14 +82,14 @@ def _arrays(server: Server, inputs: object, tensors: list[dict[str, Any]]) -> li
     """The inputs in the types that the model takes. One bare array would be taken apart along its first axis."""
     if not isinstance(inputs, (list, tuple)):
         raise UsageError(
-            f"What is sent is a list of arrays, one for each input of the model, and not one {type(inputs).__name__}. "
-            f"Write gpuperf_load(server, [x])."
+            f"gpuperf_load sends a list of arrays, one for each input of the model, and not one "
+            f"{type(inputs).__name__}. Write gpuperf_load(server, [x])."
         )
     given = cast("Sequence[Any]", inputs)
     if len(tensors) != len(given):
         raise UsageError(
-            f"The model {server.model!r} at {server.url} takes {len(tensors)} inputs and got {len(given)}. "
-            f"Serve the workload that is asked for."
+            f"The model {server.model!r} at {server.url} takes {many(len(tensors), 'input')} and got {len(given)}. "
+            f"Send one array for each, or load the workload that this server serves."
         )
     arrays: list[Array] = []
     for array, tensor in zip(given, tensors, strict=True):
@@ -97,8 +98,8 @@ def _arrays(server: Server, inputs: object, tensors: list[dict[str, Any]]) -> li
             arrays.append(np.ascontiguousarray(array, _numpy_type(kind)))
         except (TypeError, ValueError) as error:
             raise UsageError(
-                f"The input {name!r} of {server.model!r} takes an array of {kind}, and {type(array).__name__} makes "
-                f"none: {error}."
+                f"The input {name!r} of {server.model!r} takes an array of {kind}, and a {type(array).__name__} cannot "
+                f"become one: {error}."
             ) from None
     return arrays
 
@@ -138,10 +139,10 @@ def _parsed(content: bytes, header: int | None) -> dict[str, Array]:
 
 
 def _metadata(server: Server, timeout: float) -> dict[str, Any]:
-    """Names, types and shapes of the model's inputs and outputs, as the server tells them."""
+    """Names, types and shapes of the model's inputs and outputs, as the server reports them."""
     try:
-        told: dict[str, Any] = json.loads(got(server, f"/v2/models/{quote(server.model)}", timeout))
-        return {"inputs": told["inputs"], "outputs": told["outputs"]}
+        metadata: dict[str, Any] = json.loads(got(server, f"/v2/models/{quote(server.model)}", timeout))
+        return {"inputs": metadata["inputs"], "outputs": metadata["outputs"]}
     except Exception as error:
         raise failure(server, f"telling about the model {server.model!r}", error) from error
 

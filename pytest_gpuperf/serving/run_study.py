@@ -1,4 +1,4 @@
-"""A study of serving back ends: each started, asked once, one at a time, in batches, by many at once; in turns."""
+"""A study of serving back ends in turns: each starts, answers once, then serves single requests, batches and many."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Notes:
 
     @property
     def evidence(self) -> Evidence:
-        """Of the round that is doubted most: each had a server of its own."""
+        """The evidence of the least certain round: each round had a server of its own."""
         return min(self.proofs, key=lambda proof: _DOUBTED.index(proof.verdict))
 
 

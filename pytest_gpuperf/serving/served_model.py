@@ -52,19 +52,21 @@ class OnnxRuntime:
     def __init__(self, file: Path, device: str, settings: dict[str, str]) -> None:
         import onnxruntime  # noqa: PLC0415 - only the runtime that is asked for need be installed
 
-        wanted: Any = "CPUExecutionProvider"
+        provider: Any = "CPUExecutionProvider"
         if device != "cpu":
             if hasattr(onnxruntime, "preload_dlls"):
                 onnxruntime.preload_dlls(msvc=False)  # CUDA's libraries where pip put them
-            wanted = ("CUDAExecutionProvider", {"device_id": device[5:], "use_tf32": settings["tf32"]})
+            provider = ("CUDAExecutionProvider", {"device_id": device[5:], "use_tf32": settings["tf32"]})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(settings["threads"])
-        self._session = onnxruntime.InferenceSession(str(file), options, providers=[wanted])
-        took = self._session.get_providers()[0]
-        if took != (wanted if device == "cpu" else wanted[0]):
-            raise pb_utils.TritonModelException(f"ONNX Runtime fell back to {took}; the model belongs on {device}")
+        self._session = onnxruntime.InferenceSession(str(file), options, providers=[provider])
+        provider_in_use = self._session.get_providers()[0]
+        if provider_in_use != (provider if device == "cpu" else provider[0]):
+            raise pb_utils.TritonModelException(
+                f"ONNX Runtime fell back to {provider_in_use}; the model belongs on {device}"
+            )
         self._names = [slot.name for slot in self._session.get_inputs()]
-        self.told = f"{device}, ONNX Runtime {onnxruntime.__version__}, {took}"
+        self.description = f"{device}, ONNX Runtime {onnxruntime.__version__}, {provider_in_use}"
 
     @staticmethod
     def take(tensor: Any) -> Any:
@@ -120,10 +122,12 @@ class Torch:
             if autocast
             else nullcontext
         )
-        held = {str(p.device) for p in self._module.parameters()} or {device}
-        if held != {device}:
-            raise pb_utils.TritonModelException(f"the weights are on {', '.join(sorted(held))}, not on {device}")
-        self.told = f"{device}, torch {torch.__version__}"
+        weight_devices = {str(p.device) for p in self._module.parameters()} or {device}
+        if weight_devices != {device}:
+            raise pb_utils.TritonModelException(
+                f"the weights are on {', '.join(sorted(weight_devices))}, not on {device}"
+            )
+        self.description = f"{device}, torch {torch.__version__}"
 
     def take(self, tensor: Any) -> Any:
         """An input of a request."""
@@ -163,8 +167,8 @@ class TritonPythonModel:
         device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
         file = Path(args["model_repository"], args["model_version"], settings["file"])
         self._runtime = RUNTIMES[settings["runtime"]](file, device, settings)
-        told = f"gpuperf: instance {args['model_instance_name']} serves on {self._runtime.told}"
-        pb_utils.Logger.log_info(told)
+        line = f"gpuperf: instance {args['model_instance_name']} serves on {self._runtime.description}"
+        pb_utils.Logger.log_info(line)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Run the requests that Triton put together as one batch."""

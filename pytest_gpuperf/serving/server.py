@@ -97,7 +97,7 @@ Runtime = Literal["onnx", "torch"]
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What a server is told."""
+    """How a server is to serve a model."""
 
     runtime: Runtime = "onnx"
     precision: str = "fp32"
@@ -114,7 +114,7 @@ class Deployment:
         precision_of(self.precision)
         for what, value in (("instances", self.instances), ("max_batch", self.max_batch), ("threads", self.threads)):
             if value < 1:
-                raise UsageError(f"A deployment has at least 1 of {what}, not {value}.")
+                raise UsageError(f"{what}={value}: it must be at least 1.")
         if self.runtime not in get_args(Runtime):
             raise UsageError(f"There is no runtime {self.runtime!r}. Choose one of: {', '.join(get_args(Runtime))}.")
         if not 0 <= self.queue_delay <= 1:
@@ -201,7 +201,7 @@ class Server:
     model: str
     metrics_url: str | None = None  # the whole URL of the Prometheus text; None: not known to have any
     started: float | None = None  # seconds from the start of its process until it was ready; None: it was running
-    configuration: Mapping[str, Plain] = field(default_factory=dict[str, Plain])  # as it was told to serve
+    configuration: Mapping[str, Plain] = field(default_factory=dict[str, Plain])  # how it serves, as far as is known
     process: Running | None = field(default=None, repr=False)  # None: it was not started here
 
     @property
@@ -210,7 +210,7 @@ class Server:
         return self.process is not None
 
     def alive(self) -> bool:
-        """Whether its process runs; of a server that was not started here nobody can say no."""
+        """Whether its process runs; a server that was not started here counts as alive."""
         return self.process is None or self.process.alive()
 
     def log_tail(self, lines: int = LAST_LINES) -> str:

@@ -75,8 +75,8 @@ class ServerProcess:
         except OSError:  # it was stopped and its folder removed
             return ""
         # Triton prints its whole configuration as a table: what matters would not be among the last lines.
-        said = [line for line in text.splitlines() if line.strip() and not line.startswith(_TABLE)]
-        return "\n".join(said[-lines:])
+        log_lines = [line for line in text.splitlines() if line.strip() and not line.startswith(_TABLE)]
+        return "\n".join(log_lines[-lines:])
 
     def stop(self) -> None:
         """End it and everything it started."""
@@ -93,13 +93,13 @@ class ServerProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         if guard.stdout is not None:
-            said = guard.stdout.read().split()
-            self.exit_code = int(said[0]) if said else None
+            words = guard.stdout.read().split()
+            self.exit_code = int(words[0]) if words else None
             guard.stdout.close()
 
 
 def processor_seconds(group: int) -> float | None:
-    """What the processes of a group have taken of the processors so far; None where it is gone."""
+    """Processor time that the processes of a group have used so far; None where the group is gone."""
     ticks = [_ticks(stat, group) for stat in Path("/proc").glob("[0-9]*/stat")]
     known = [t for t in ticks if t is not None]
     return sum(known) / os.sysconf("SC_CLK_TCK") if known else None
@@ -123,7 +123,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def started(make: Callable[[list[int]], ServerCommand], ports: int, *, timeout: float, folder: Path) -> ServerProcess:
-    """Start what `make` makes of free ports; with others where one was taken meanwhile."""
+    """Start the server that `make` describes for free ports, and try other ports where one was taken meanwhile."""
     for last in (*[False] * (_TRIES - 1), True):
         try:
             return start(make(free_ports(ports)), timeout=timeout, folder=folder)
@@ -155,7 +155,9 @@ def start(launch: ServerCommand, *, timeout: float, folder: Path) -> ServerProce
         )
     finally:
         os.close(handle)
-    process = ServerProcess(launch.name, _led_by(guard), Path(log), _guard=guard, _limit=launch.grace + _REAPED_WITHIN)
+    process = ServerProcess(
+        launch.name, _read_pid(guard), Path(log), _guard=guard, _limit=launch.grace + _REAPED_WITHIN
+    )
     begun = time.perf_counter()
     try:
         _wait(process, launch, begun + timeout)
@@ -166,10 +168,10 @@ def start(launch: ServerCommand, *, timeout: float, folder: Path) -> ServerProce
     return process
 
 
-def _led_by(guard: subprocess.Popen[str]) -> int:
-    """The process id the guard tells once the server runs; 0 where its command could not be run at all."""
-    said = guard.stdout.readline() if guard.stdout else ""
-    return int(said) if said.strip() else 0
+def _read_pid(guard: subprocess.Popen[str]) -> int:
+    """The server's process id, which the guard prints once it runs; 0 where its command could not be run at all."""
+    line = guard.stdout.readline() if guard.stdout else ""
+    return int(line) if line.strip() else 0
 
 
 def _wait(process: ServerProcess, launch: ServerCommand, until: float) -> None:
@@ -188,7 +190,8 @@ def _wait(process: ServerProcess, launch: ServerCommand, until: float) -> None:
             log = process.log_tail()
             raise ServerError(
                 f"The server {launch.name!r} was not ready in time: it runs, and {launch.ready_url} does not say that "
-                f"it is ready ({last}). It was stopped. Give a slow model more time, or read its last lines."
+                f"it is ready ({last}). It was stopped. Give a slow model more time (triton_server(..., timeout=600)), "
+                f"or read its last lines."
                 f"{last_lines(log)}"
             )
         time.sleep(_LOOK_EVERY)

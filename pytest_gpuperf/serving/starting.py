@@ -115,8 +115,8 @@ def _own(folder: Path | None) -> Path:
 def _version(url: str) -> str:
     """What a server calls itself."""
     try:
-        told: Mapping[str, Any] = json.loads(fetched(f"http://{url}/v2", _ANSWERS_WITHIN))
-        return f"{told['name']} {told['version']}"
+        metadata: Mapping[str, Any] = json.loads(fetched(f"http://{url}/v2", _ANSWERS_WITHIN))
+        return f"{metadata['name']} {metadata['version']}"
     except (ValueError, KeyError, TypeError):
         return "unknown"
 
@@ -124,10 +124,10 @@ def _version(url: str) -> str:
 def _config(url: str, model: str) -> Mapping[str, Any] | None:
     """How it serves the model, where it says."""
     try:
-        told: Mapping[str, Any] = json.loads(fetched(f"http://{url}/v2/models/{model}/config", _ANSWERS_WITHIN))
+        config: Mapping[str, Any] = json.loads(fetched(f"http://{url}/v2/models/{model}/config", _ANSWERS_WITHIN))
     except (OSError, ValueError):
         return None
-    return told
+    return config
 
 
 def _answers(url: str) -> bool:

@@ -13,7 +13,7 @@ from pytest_gpuperf.serving.exchange import exchange, fetched
 from pytest_gpuperf.serving.server import Server
 
 _TIMEOUT = 10.0
-_UNTOLD = (OSError, ValueError, KeyError, TypeError)  # a server need not have them: unknown, and no failure
+_NO_COUNTERS = (OSError, ValueError, KeyError, TypeError)  # a server need not have them: unknown, and no failure
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Counters:
 
 
 def counters(server: Server) -> Counters | None:
-    """The model's statistics, or else its metrics; None where the server tells neither."""
+    """The model's statistics, or else its metrics; None where the server has neither."""
     for read in (_statistics, _metrics):
         try:
-            found = read(server)
-        except _UNTOLD:
+            totals = read(server)
+        except _NO_COUNTERS:
             continue
-        if found is not None:
-            return found
+        if totals is not None:
+            return totals
     return None
 
 
@@ -86,7 +86,7 @@ def _statistics(server: Server) -> Counters | None:
 
 def samples(url: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
     """What a server's /metrics says under that prefix: name, labels, value. ValueError where it is no such text."""
-    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - few tell them
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - few servers have metrics
 
     for family in text_string_to_metric_families(fetched(url, _TIMEOUT).decode(errors="replace")):
         for name, labels, value, *_ in family.samples:

@@ -184,7 +184,7 @@ def _described(tensors: Sequence[Tensor]) -> list[Mapping[str, Any]]:
 def app(served: Served) -> Starlette:
     """Every path of the server."""
 
-    def said(content: Any) -> Any:
+    def endpoint_of(content: Any) -> Any:
         async def answer(_: Request) -> Response:
             return JSONResponse(content() if callable(content) else content)
 
@@ -203,38 +203,40 @@ def app(served: Served) -> Starlette:
     server = {"name": _NAME, "version": _VERSION, "extensions": ["binary_tensor_data", "statistics"]}
     model = f"/v2/models/{served.name}"
     routes = [
-        Route("/v2", said(server)),
-        Route("/v2/health/live", said({"live": True})),
-        Route("/v2/health/ready", said({"ready": True})),
-        Route("/v2/models/stats", said(served.tally.statistics)),
+        Route("/v2", endpoint_of(server)),
+        Route("/v2/health/live", endpoint_of({"live": True})),
+        Route("/v2/health/ready", endpoint_of({"ready": True})),
+        Route("/v2/models/stats", endpoint_of(served.tally.statistics)),
         Route(
-            "/v2/repository/index", said([{"name": served.name, "version": "1", "state": "READY"}]), methods=["POST"]
+            "/v2/repository/index",
+            endpoint_of([{"name": served.name, "version": "1", "state": "READY"}]),
+            methods=["POST"],
         ),
         Route(f"/v2/models/{NULL_MODEL}/infer", null, methods=["POST"]),
-        Route("/gpu-info", said(served.gpu_info)),
+        Route("/gpu-info", endpoint_of(served.gpu_info)),
         Route("/metrics", metrics),
     ]
     for path in (model, f"{model}/versions/1"):
         routes += [
-            Route(path, said(served.metadata)),
-            Route(f"{path}/ready", said({"ready": True})),
-            Route(f"{path}/config", said(served.config)),
-            Route(f"{path}/stats", said(served.tally.statistics)),
+            Route(path, endpoint_of(served.metadata)),
+            Route(f"{path}/ready", endpoint_of({"ready": True})),
+            Route(f"{path}/config", endpoint_of(served.config)),
+            Route(f"{path}/stats", endpoint_of(served.tally.statistics)),
             Route(f"{path}/infer", served.infer, methods=["POST"]),
         ]
     return Starlette(routes=routes, exception_handlers={404: unknown})
 
 
 def _module(order: Mapping[str, Any]) -> torch.nn.Module:
-    """The model itself, by its name; or the program it was exported to, where only its maker knows the name."""
+    """Load the model by its name; or the exported program, where this process cannot build the model by its name."""
     if order["exported"] is not None:
         program: Any = torch.export.load(order["exported"])
         return program.module()
     return load(order["workload"], order["scale"], pretrained=order["pretrained"], seed=order["seed"]).module
 
 
-def _tensors(told: Sequence[Mapping[str, Any]]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(t["name"], t["datatype"], tuple(t["shape"])) for t in told)
+def _tensors(descriptions: Sequence[Mapping[str, Any]]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(t["name"], t["datatype"], tuple(t["shape"])) for t in descriptions)
 
 
 def _ignored(number: int, frame: FrameType | None) -> None:
@@ -244,18 +246,22 @@ def _ignored(number: int, frame: FrameType | None) -> None:
 def main(file: str) -> None:
     """Load the model, say where it is, and serve until the end."""
     order = json.loads(Path(file).read_text(encoding="utf-8"))
-    told = order["deployment"]
+    settings = order["deployment"]
     deployment = Deployment(
-        **(told | {"devices": tuple(told["devices"]), "preferred_batches": tuple(told["preferred_batches"])})
+        **(
+            settings
+            | {"devices": tuple(settings["devices"]), "preferred_batches": tuple(settings["preferred_batches"])}
+        )
     )
     signature = Signature(_tensors(order["inputs"]), _tensors(order["outputs"]))
     with arithmetic(deployment.how):
         module = _module(order)
         replicas = [Replica.of(module, deployment, device) for device in deployment.devices]
         for replica in replicas:
-            held = parameters_by_device(replica.module)
+            weights = parameters_by_device(replica.module)
             print(
-                f"gpuperf: {order['model']} serves on {replica.device}, torch {torch.__version__}, {held}", flush=True
+                f"gpuperf: {order['model']} serves on {replica.device}, torch {torch.__version__}, {weights}",
+                flush=True,
             )
         served = Served(order["model"], signature, deployment, replicas)
         # Having ended in good order, uvicorn raises the signal that it got once more; so it returns instead.

@@ -42,12 +42,15 @@ class Cut:
 
 
 def answered(rows: Rows) -> Rows:
-    """Those that were answered as they should."""
+    """The rows of requests that were answered without a fault."""
     return rows[rows[:, OUTCOME] == 0]
 
 
 def cut(rows: Rows, start: int, known: int, *, requests: int, seconds: float, scheduled: bool) -> Cut | None:
-    """The next window, as soon as it has so many answers and lasts so long; `known`: when what is known ends."""
+    """The next window, as soon as it has so many answers and lasts so long.
+
+    `known` is the moment until which all rows are here.
+    """
     good = answered(rows)
     good = good[(good[:, DONE] > start) & (good[:, DONE] <= known)]
     long_enough = np.flatnonzero(good[:, DONE] - start >= seconds * 1e9)
@@ -66,7 +69,7 @@ def latencies(rows: Rows, *, scheduled: bool) -> np.ndarray[tuple[int], np.dtype
 
 
 def within(rows: Rows, start: int, end: int) -> Rows:
-    """Those that were done in a stretch of time."""
+    """The rows of requests that were done in a stretch of time."""
     return rows[(rows[:, DONE] > start) & (rows[:, DONE] <= end)]
 
 
@@ -82,7 +85,7 @@ def samples(rows: Rows, start: int, connections: int) -> tuple[float, ...]:
 
 
 def growth(rows: Rows) -> float:
-    """Seconds by which the latency from the schedule grows a second."""
+    """Seconds by which the latency from the schedule grows in each second."""
     due, took = rows[:, DUE] / 1e9, latencies(rows, scheduled=True)
     spread = due - due.mean()
     power = float(spread @ spread)
@@ -90,12 +93,13 @@ def growth(rows: Rows) -> float:
 
 
 def client(rows: Rows, ticks: list[Rows], start: int, end: int, *, scheduled: bool) -> Client:
-    """What the load took of its makers, between two moments."""
+    """How busy the load generator was between two moments, and how many requests it sent late."""
     shares: list[float] = []
     processor = 0.0
-    for told in ticks:
+    for process_ticks in ticks:
         wall, used, waited = (
-            np.diff(np.interp([start, end], told[:, NOW], told[:, i])) for i in (NOW, PROCESSOR, WAITED)
+            np.diff(np.interp([start, end], process_ticks[:, NOW], process_ticks[:, i]))
+            for i in (NOW, PROCESSOR, WAITED)
         )
         shares.append(float(np.clip(1 - waited[0] / wall[0], 0.0, 1.0)) if wall[0] > 0 else 0.0)
         processor += float(used[0]) / 1e9

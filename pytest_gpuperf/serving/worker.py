@@ -47,11 +47,11 @@ class Message(Struct, frozen=True):
     """The first fault of its kind, in words."""
 
     fault: Fault
-    said: str
+    text: str
 
 
 class Loop:
-    """Keeps the requests going until it is told to stop."""
+    """Keeps requests in flight until its standard input ends."""
 
     def __init__(self, order: LoadOrder, request: bytes) -> None:
         address = resolve(order.host, order.port)
@@ -63,11 +63,11 @@ class Loop:
         self._rows = array("q")
         self._waited = 0  # nanoseconds in which there was nothing to do
         self._reported = self._checked = 0
-        self._told: set[Fault] = set()
+        self._known_faults: set[Fault] = set()
         self._stopping = False
 
     def run(self, arrivals: Schedule) -> None:
-        """Until standard input ends and the last answer has come, or is given up."""
+        """Run until standard input ends and the last answer has come, or is given up."""
         self._poll.register(_IN, select.EPOLLIN)
         while True:
             now = perf_counter_ns()
@@ -139,7 +139,7 @@ class Loop:
                 connection.close()
 
     def _failed(self, connection: Connection, error: OSError | ValueError) -> None:
-        """A server that is away must not be asked a million times."""
+        """Let the connection rest: a server that is away must not be asked a million times."""
         self._note(connection, connection.broke(error))
         self._resting.append((perf_counter_ns() + _REST, connection))
 
@@ -148,9 +148,9 @@ class Loop:
         c = connection
         outcome = 0 if fault is None else 1 + FAULTS.index(fault)
         self._rows.extend((c.due.at, c.sent, c.written, c.answered, done, outcome, int(c.due.held)))
-        if fault is not None and fault not in self._told:
-            self._told.add(fault)
-            frames.write(_OUT, "message", msgspec.json.encode(Message(fault, c.said or "")))
+        if fault is not None and fault not in self._known_faults:
+            self._known_faults.add(fault)
+            frames.write(_OUT, "message", msgspec.json.encode(Message(fault, c.fault_text or "")))
 
     def _wait(self, now: int, coming: int) -> list[tuple[int, int]]:
         until = min(coming, self._reported + _EVERY, *(when for when, _ in self._resting[:1]))
@@ -197,7 +197,7 @@ def main() -> None:
     try:
         loop.run(schedule(order.pace, int.from_bytes(go[1], "little")))
         frames.write(_OUT, "end")
-    except BrokenPipeError:  # whoever wanted to know is gone
+    except BrokenPipeError:  # whoever reads the other end is gone
         os._exit(0)
 
 

@@ -1,9 +1,10 @@
-"""The load generator's processes, as those who start them see them: rows come in, and none is left behind."""
+"""The load generator's processes, as those who start them see them: they send rows, and no process is left behind."""
 
 from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -26,7 +27,7 @@ _WORKER = "pytest_gpuperf.serving.worker"
 _AHEAD = 20_000_000  # nanoseconds between "go" and the first request: all processes have read it by then
 _START = 60.0  # seconds a process may take to be ready
 _DRAIN = 5.0  # seconds beyond the requests' time-out that the last answers may take
-_EXIT = 2.0  # seconds that a process which has said everything may take to end by itself
+_EXIT = 2.0  # seconds that a process may take to end by itself after its last message
 _LAST_LINES = 15
 
 
@@ -45,11 +46,11 @@ class Worker:
 
     @property
     def now(self) -> int:
-        """Until when everything is known of it, on the clock of its rows."""
+        """The moment until which all its rows are here, on the clock of its rows."""
         return int(self.ticks[-1][0]) if self.ticks else 0
 
     def take(self, part: bytes) -> None:
-        """What came out of its pipe."""
+        """Take in what came out of its pipe."""
         for kind, payload in self.unpacking.feed(part):
             if kind == "rows":
                 figures = np.frombuffer(payload, dtype=np.int64)
@@ -77,7 +78,10 @@ class Workers:
         while not all(w.ready for w in self._workers):
             self.listen(0.5)
             if monotonic() > deadline:
-                raise MeasurementError(f"The load generator's processes were not ready within {_START:.0f} s.")
+                raise MeasurementError(
+                    f"The load generator's processes were not ready within {_START:.0f} s: the machine is too busy to "
+                    f"start them. End other work, or use fewer: gpuperf_load(..., processes=1)."
+                )
         start = perf_counter_ns() + _AHEAD
         for worker in self._workers:
             assert worker.process.stdin is not None
@@ -97,7 +101,7 @@ class Workers:
                 raise MeasurementError(_death(worker))
 
     def stop(self, timeout: float) -> None:
-        """No more requests; wait for the answers that are still due."""
+        """Send no more requests, and wait for the answers that are still due."""
         for worker in self._workers:
             assert worker.process.stdin is not None
             worker.process.stdin.close()
@@ -105,11 +109,14 @@ class Workers:
         while not all(w.ended for w in self._workers):
             self.listen(0.5)
             if monotonic() > deadline:
-                raise MeasurementError("The load generator's processes did not end when they were told to.")
+                raise MeasurementError(
+                    f"The load generator still waits for answers {timeout + _DRAIN:.0f} s after its last request: the "
+                    f"server hangs. Read its log, or give answers up sooner: gpuperf_load(..., timeout=5)."
+                )
 
     @property
     def now(self) -> int:
-        """Until when everything is known, in nanoseconds."""
+        """The moment until which all rows are here, in nanoseconds."""
         return min(w.now for w in self._workers)
 
     @property
@@ -130,7 +137,7 @@ class Workers:
         return [m for w in self._workers for m in w.messages]
 
     def close(self) -> None:
-        """Leave none behind, whatever happened."""
+        """End every process, whatever happened."""
         self._selector.close()
         for worker in self._workers:
             try:
@@ -178,5 +185,6 @@ def _death(worker: Worker) -> str:
     code = worker.process.wait()
     worker.errors.seek(0)
     lines = worker.errors.read().decode(errors="replace").rstrip().splitlines()[-_LAST_LINES:]
-    said = "".join(f"\n    {line}" for line in lines)
-    return f"A process of the load generator ended with code {code} before the load did.{said}"
+    tail = "".join(f"\n    {line}" for line in lines)
+    memory = " Too little memory is the usual cause: dmesg | tail" if code == -signal.SIGKILL else ""
+    return f"A process of the load generator ended with code {code} before the load did.{memory}{tail}"

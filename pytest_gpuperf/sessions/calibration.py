@@ -27,29 +27,29 @@ class CalibrationPlan:
 
     least: int
     most: int
-    until: float = 0.0  # every case can tell this: enough
-    seconds: float | None = None  # none is begun that would end later, beyond the least
+    until: float = 0.0  # recording ends when every case can tell this
+    seconds: float | None = None  # beyond `least`, no session begins that would end later
 
-    def ended(self, told: Sequence[float], elapsed: float, longest: float) -> Ended | None:
-        """Why no more are recorded, by what the worst case could tell after each session; None: go on."""
-        count = len(told)
+    def ended(self, margins: Sequence[float], elapsed: float, longest: float) -> Ended | None:
+        """Why recording ends, or None to go on. `margins`: what the worst case could tell after each session."""
+        count = len(margins)
         if count < self.least:
             return None
-        if told[-1] <= self.until:
+        if margins[-1] <= self.until:
             return "told"
         if count >= self.most:
             return "most"
-        if is_steady(told):
+        if is_steady(margins):
             return "steady"
         if self.seconds is not None and elapsed + longest > self.seconds:
             return "time"
         return None
 
 
-def is_steady(told: Sequence[float]) -> bool:
+def is_steady(margins: Sequence[float]) -> bool:
     """Whether more sessions stopped helping: the margin moved by no more than a tenth over the last three."""
-    seen = told[-_LOOKED_BACK - 1 :]
-    return len(seen) > _LOOKED_BACK and max(seen) < inf and max(seen) * _STEADY <= min(seen)
+    recent = margins[-_LOOKED_BACK - 1 :]
+    return len(recent) > _LOOKED_BACK and max(recent) < inf and max(recent) * _STEADY <= min(recent)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def calibrate(
     """Run the suite in fresh processes, one after the other. What was recorded before one failed is not lost."""
     started = time.monotonic()
     runs: list[Run] = []
-    told: list[float] = []
+    margins: list[float] = []
     elapsed = longest = 0.0
     while True:
         try:
@@ -80,10 +80,10 @@ def calibrate(
             runs.append(run_session(arguments, profiles=not runs, directory=directory))
         except SessionError as error:
             return Calibration(runs, elapsed, error)
-        told.append(worst(runs))
+        margins.append(worst(runs))
         before, elapsed = elapsed, time.monotonic() - started
         longest = max(longest, elapsed - before)
-        progress(len(runs), elapsed, told[-1])
-        ended = plan.ended(told, elapsed, longest)
+        progress(len(runs), elapsed, margins[-1])
+        ended = plan.ended(margins, elapsed, longest)
         if ended is not None:
             return Calibration(runs, elapsed, ended)

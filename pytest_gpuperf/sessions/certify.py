@@ -1,4 +1,4 @@
-"""Making a certificate: each part in a process of its own, so that what one breaks is no other's."""
+"""Making a certificate. Each part runs in a process of its own, so that one that crashes does not spoil the others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def certify(
     progress: Progress,
 ) -> Certificate:
     """Look at those parts of the instrument, as far as the budget goes; the gate by the tests that `arguments` name."""
-    check_rounds(rounds)
+    if "gate" in parts:
+        check_rounds(rounds)
     started = time.monotonic()
     found = _identified(device)
     every = [step for step in steps_of(found.environment.device.kind) if step.part in parts]
@@ -82,11 +83,11 @@ def certify(
 
 
 def _of_gate(progress: Progress) -> Callable[[int, int, float], None]:
-    def told(done: int, wanted: int, seconds: float) -> None:
+    def report_session(done: int, wanted: int, seconds: float) -> None:
         left = seconds / done * (wanted - done)
         progress(f"gate: session {done} of {wanted}, about {left / 60:.0f} min left")
 
-    return told
+    return report_session
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,12 @@ class _Ended:
     """How a process of some steps ended."""
 
     code: int | None  # None: it took too long
-    said: str
+    output: str
 
     @property
     def why(self) -> str:
         how = "took too long, and was stopped" if self.code is None else f"ended with exit code {self.code}"
-        last = self.said.strip().splitlines()[-1:]
+        last = self.output.strip().splitlines()[-1:]
         return f"{how}: {last[0].strip()}" if last else how
 
 
@@ -111,7 +112,7 @@ def _identified(device: str) -> DeviceFound:
             return message
         if isinstance(message, _Ended):
             raise SessionError(f"No device was found: the process that looks for it {message.why}")
-    raise AssertionError  # the end is always told
+    raise AssertionError  # the last message is always how the process ended
 
 
 def _part(steps: Sequence[Step], device: str) -> Iterator[Row]:
@@ -182,14 +183,14 @@ def kept_at(card: str | None) -> Path:
 
 
 def keep(certificate: Certificate) -> None:
-    """For `gpuperf doctor`, which says how old it is."""
+    """Keep it for `gpuperf doctor`, which says how old it is."""
     path = kept_at(certificate.card)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_report(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1).decode() + "\n")
 
 
 def kept(card: str | None) -> Certificate | None:
-    """The last one, if there is one that this version can read."""
+    """The last certificate of a card, if there is one that this version can read."""
     try:
         return msgspec.json.decode(kept_at(card).read_bytes(), type=Certificate)
     except (OSError, msgspec.DecodeError):

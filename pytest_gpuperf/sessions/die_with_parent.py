@@ -20,17 +20,17 @@ from contextlib import suppress
 from typing import NoReturn
 
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-_HEARD = {signal.SIGTERM, signal.SIGCHLD}  # the parent is gone, or the program is
+_SIGNALS = {signal.SIGTERM, signal.SIGCHLD}  # the parent is gone, or the program is
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def on_leash(command: Sequence[str]) -> list[str]:
-    """The command, ended with its group when this process ends; the group, where it is started as a leader of one."""
+    """The command, on a leash: it ends when this process ends, and so does its group if it is started as its leader."""
     return [sys.executable, "-I", __file__, str(os.getpid()), *command]
 
 
 def _main(parent: int, program: list[str]) -> NoReturn:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     _die_with(parent, signal.SIGTERM)
     own = os.getpid()
     child = os.fork()
@@ -46,7 +46,7 @@ def _main(parent: int, program: list[str]) -> NoReturn:
             with suppress(OSError):
                 os.close(number)
     while True:
-        if signal.sigwait(_HEARD) == signal.SIGTERM:
+        if signal.sigwait(_SIGNALS) == signal.SIGTERM:
             _end(child)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:

@@ -1,7 +1,7 @@
 """What a fresh pytest process is told to do, handed over in an environment variable.
 
-The command line of the process stays the user's own; an order goes above it: record here, judge nothing, run
-only these.
+The command line of the process stays the user's own, and the order overrides it: record into this file, judge
+nothing, run only these tests.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Turns(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Record into `save`; run only the tests `only`, or all that are selected; make every workload slower.
 
-    `profiles`: one call more of each case is looked at, untimed, except in the tests `spared`. `look`: nothing else is
-    done with it.
+    `profiles`: one more call of each case is profiled, untimed, except in the tests `spared`. `look`: nothing else is
+    done with a case.
     """
 
-    save: str | None = None  # None: nothing is recorded, it is told in `turns`
+    save: str | None = None  # None: nothing is recorded; in `turns` the results go over the socket
     only: tuple[str, ...] | None = None
     slowdown: float = 0.0  # 0.03: 3 % of real extra work in the timed region
     turns: Turns | None = None
@@ -54,8 +54,8 @@ class _Handed(msgspec.Struct, frozen=True):
 def take_order() -> Order | None:
     """This process's order, if it has one; processes it starts itself do not inherit it.
 
-    An order switches the gate off. So only one counts that was given by a process that this one descends from, and
-    not what stands in the environment for any other reason.
+    An order switches the gate off. So it counts only if a process that this one descends from gave it. A variable that
+    stands in the environment for any other reason is refused.
     """
     text = os.environ.pop(VARIABLE, None)
     if text is None:

@@ -58,14 +58,14 @@ def run_session(
             )
             code = _wait(process, timeout)
             output.seek(0)
-            said = output.read().decode(errors="replace")
+            text = output.read().decode(errors="replace")
         if code is None:
-            raise SessionError(_failure(command, f"took longer than {timeout:.0f} s and was stopped", said))
+            raise SessionError(_failure(command, f"took longer than {timeout:.0f} s and was stopped", text))
         if code != 0:
-            raise SessionError(_failure(command, f"ended with exit code {code}", said))
+            raise SessionError(_failure(command, f"ended with exit code {code}", text))
         if not save.exists():
             raise SessionError(
-                _failure(command, "recorded nothing: no test that uses the fixture `gpuperf` ran in it", said)
+                _failure(command, "recorded nothing: no test that uses the fixture `gpuperf` ran in it", text)
             )
         return read_run(save)
 
@@ -73,7 +73,7 @@ def run_session(
 def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
     """The exit code, or None where it took too long. Whatever happens, the process and its group are gone.
 
-    What this process cannot see, being killed, the leash sees.
+    If this process is killed, it cannot end the other one; the leash does.
     """
     try:
         return process.wait(timeout)
@@ -85,10 +85,10 @@ def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None
         process.wait()
 
 
-def _failure(command: Sequence[str], what: str, said: str) -> str:
-    return f"A fresh pytest process {what}.\n  {' '.join(command)}\n  Its last lines:\n{last_lines(said)}"
+def _failure(command: Sequence[str], what: str, text: str) -> str:
+    return f"A fresh pytest process {what}.\n  {' '.join(command)}\n  Its last lines:\n{last_lines(text)}"
 
 
-def last_lines(said: str) -> str:
-    """What a process said last, indented."""
-    return "\n".join(f"    {line}" for line in said.rstrip().splitlines()[-LAST_LINES:])
+def last_lines(text: str) -> str:
+    """The last lines of what a process printed, indented."""
+    return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-LAST_LINES:])

@@ -21,7 +21,7 @@ from functools import partial
 from time import sleep
 from typing import Any
 
-_LEVEL, _QUIET = "KINETO_LOG_LEVEL", "6"  # at which torch's profiler does not tell of each of its starts
+_LEVEL, _QUIET = "KINETO_LOG_LEVEL", "6"  # at this level torch's profiler does not log each of its starts
 _LEAVES = "TEARDOWN_CUPTI"  # whether the profiling library leaves when a profile has ended
 _LEAVES_SAFELY = (12, 6)  # CUDA before that crashed when a graph was profiled after it had left
 _LEAVING = 0.005  # seconds: it leaves at the end of some later call of CUDA, on a thread of its own
@@ -86,7 +86,7 @@ def capture(call: Callable[[], object], synchronize: Callable[[], None], *, cuda
 
 @contextmanager
 def leaving(synchronize: Callable[[], None], *, cuda: bool) -> Generator[None]:
-    """Around a profile: when it has ended, CUDA's profiling library leaves, unless the user has said otherwise."""
+    """Around a profile: CUDA's profiling library leaves when it has ended, unless the environment says otherwise."""
     if not cuda:
         yield
         return
@@ -103,7 +103,7 @@ def leaving(synchronize: Callable[[], None], *, cuda: bool) -> Generator[None]:
 
 @contextmanager
 def quietly() -> Generator[None]:
-    """Without what the profiler says of its own doings: a single call is all that is wanted."""
+    """Without the profiler's own log lines and warnings: a profile of a single call is intended here."""
     before = os.environ.get(_LEVEL)
     os.environ.setdefault(_LEVEL, _QUIET)
     try:
@@ -142,5 +142,5 @@ def sees_kernels(index: int) -> bool:
         x = torch.ones(1, device=torch.device("cuda", index))
     except (RuntimeError, AssertionError):  # no CUDA, or a torch that is not built for it
         return False
-    seen = capture(lambda: x.add_(1), partial(torch.cuda.synchronize, index), cuda=True)  # pragma: no cover - a GPU
-    return bool(seen.kernels)  # pragma: no cover - needs a GPU
+    trial = capture(lambda: x.add_(1), partial(torch.cuda.synchronize, index), cuda=True)  # pragma: no cover - a GPU
+    return bool(trial.kernels)  # pragma: no cover - needs a GPU

@@ -27,7 +27,7 @@ _DOINGS = (  # what an elementwise or reducing kernel of torch was made for
     r"(\w+?)(?:_kernel|CUDAKernelImpl|_kernel_impl)\(",
     r"(\w+)_functor\b",
 )
-_SHELLS = {"Kernel", "Kernel2", "device_kernel", "kernel"}  # names that say nothing: what they are made of does
+_SHELLS = {"Kernel", "Kernel2", "device_kernel", "kernel"}  # names that say nothing: their template arguments do
 _COPIES = re.compile(r"^(?:direct|bfloat16|float8)_copy$")
 
 
@@ -86,7 +86,7 @@ def _type(arguments: str) -> str | None:
 
 
 def _of_mangled(name: str) -> str:
-    """The last identifier of the nested name; the longest where that says nothing."""
+    """The longest identifier of the nested name, without those that say nothing."""
     words = list(_identifiers(name))
     telling = [word for word in words if word not in _SHELLS]
     return max(telling, key=len) if telling else name
@@ -128,7 +128,7 @@ class Unit(NamedTuple):
 
 
 def units(events: Iterable[Any]) -> Iterator[Unit]:
-    """Those among torch's events, each once, in no order."""
+    """The units among torch's events, each once, in no order."""
     for event in events:
         if event.cpu_parent is None and event.device_type.name == "CPU":
             yield from _below(event, None)
@@ -162,7 +162,7 @@ def _below(event: Any, root: Any) -> Iterator[Unit]:
 
 
 def _is_operator(event: Any) -> bool:
-    """The rest is the driver's own doing, or a region that somebody named."""
+    """Whether it is an operator; other events are the driver's own work, or a region that somebody named."""
     return "::" in event.name
 
 

@@ -1,6 +1,6 @@
 """One call under torch's profiler, kept as a small record: what ran, how often, on what, and for how long.
 
-It is never a timed call, and its times are one call's: they explain a figure and are none.
+It is never a timed call. Its times are those of one call: they explain a measured figure and never replace it.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -24,7 +24,7 @@ _WORDS = {True: "on", False: "off"}
 _OLDER_NAMES = {"tf32": "high", "bf16": "medium"}  # of a precision of products; any other is the highest
 _TRIES = 3  # on a processor, whose other processes may take their turn just then
 _DISTURBED = 1.5  # times a timed call, and ...
-_TRACING = 1e-3  # ... seconds: what tracing itself takes at most of a call that is soon done
+_TRACING = 1e-3  # ... seconds, which tracing itself may add to a short call: beyond both, the call was disturbed
 
 
 class Input(NamedTuple):
@@ -41,7 +41,7 @@ def type_name(dtype: object) -> str:
 
 
 def inputs_of(results: Any) -> dict[int, Input]:
-    """By the number of an operator in the trace. Nothing, with a torch whose profiler keeps no such tree."""
+    """Operator's number in the trace -> its main input; empty with a torch whose profiler keeps no such tree."""
     tree = getattr(results, "experimental_event_tree", None)
     if tree is None:
         return {}
@@ -145,7 +145,7 @@ def profile_of(
     seconds: float,
     parameters: Mapping[str, int],
 ) -> Profile | None:
-    """Run one call, which takes about that many seconds; None where nothing of it was seen: another library did it.
+    """Run one call, which takes about that many seconds; None where torch recorded nothing: another library did it.
 
     On a processor a call that something else interrupted is run again.
     """
@@ -196,17 +196,17 @@ def summarized(
 ) -> Profile:
     """The record. `wall`: the seconds of the call on the host; None where gaps between kernels are what counts."""
     ordered = sorted(pieces, key=lambda p: p.start)
-    seen = Capture(tuple(Activity(p.name, p.start, p.seconds) for p in ordered), (), ())
-    grouped: defaultdict[tuple[str, str | None], list[Piece]] = defaultdict(list)
+    timeline = Capture(tuple(Activity(p.name, p.start, p.seconds) for p in ordered), (), ())
+    groups: defaultdict[tuple[str, str | None], list[Piece]] = defaultdict(list)
     for piece in ordered:
-        grouped[piece.name, piece.within].append(piece)
-    kernels = sorted((_kernel(group) for group in grouped.values()), key=lambda k: (-k.seconds, k.name))
+        groups[piece.name, piece.within].append(piece)
+    kernels = sorted((_kernel(group) for group in groups.values()), key=lambda k: (-k.seconds, k.name))
     return Profile(
         session=session,
         unit=unit,
         launches=len(ordered),
-        busy=seen.busy,
-        idle=seen.gaps if wall is None else max(0.0, wall - seen.busy),
+        busy=timeline.busy,
+        idle=timeline.gaps if wall is None else max(0.0, wall - timeline.busy),
         kernels=tuple(kernels[:KERNELS_KEPT]),
         parameters=dict(parameters or {}),
         settings=dict(settings or {}),
@@ -229,16 +229,17 @@ def on_host(events: Iterable[Any], inputs: Mapping[int, Input]) -> list[Piece]:
 
 def on_card(events: Iterable[Any], inputs: Mapping[int, Input]) -> list[Piece]:
     """The kernels, memory copies and fills, each with the operator that launched it, where torch knows one."""
-    known = list(events)
-    launched: defaultdict[tuple[str, float], list[Any]] = defaultdict(list)
-    for event in known:
+    every = list(events)
+    launchers: defaultdict[tuple[str, float], list[Any]] = defaultdict(list)
+    for event in every:
         for kernel in getattr(event, "kernels", ()):
-            launched[kernel.name, round(float(kernel.duration), 3)].append(event)
-    seen = from_events(known)
+            launchers[kernel.name, round(float(kernel.duration), 3)].append(event)
+    capture = from_events(every)
     pieces: list[Piece] = []
-    for activity in (*seen.kernels, *seen.copies):
-        # torch tells the kernels of an operator by name and length. Two alike may be taken for one another: harmless.
-        operators = launched.get((activity.name, round(activity.seconds * 1e6, 3)))
+    for activity in (*capture.kernels, *capture.copies):
+        # torch says only the name and the length of a kernel that an operator launched. Where two kernels are alike in
+        # both, their operators may be swapped, which is harmless.
+        operators = launchers.get((activity.name, round(activity.seconds * 1e6, 3)))
         operator = operators.pop() if operators else None
         pieces.append(
             Piece(
@@ -258,7 +259,7 @@ def _within(event: Any, root: Any) -> str | None:
 
 
 def _input_of(event: Any, inputs: Mapping[int, Input]) -> Input | None:
-    """Its own; what only makes room or fills has none, and then that of the operator around it."""
+    """Its own; an operator that only makes room or fills has none: then that of the operator around it."""
     while event is not None:
         if event.id in inputs:
             return inputs[event.id]

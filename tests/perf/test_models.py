@@ -1,4 +1,4 @@
-"""The performance suite: every model, precision, back end and batch of the grid in `conftest.py`.
+"""The performance suite: every model, precision, back end and batch of the grid in `conftest.py` beside it.
 
 pytest tests/perf -m quick --gpuperf-device cpu      the quick part, with small models, on a laptop
 pytest tests/perf -k "resnet50 and fp16"             a part of it, full size, on a GPU

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import numpy.linalg
 import pytest
 import tritonclient.http  # noqa: F401 - pytester forgets what a session imported, and gevent cannot be loaded twice
@@ -34,7 +36,9 @@ def suite(story, handle, how=CLOSED):
 def test_a_load_is_recorded_and_a_slower_server_fails_its_test(story):
     with scripted(service=0.003) as (server, handle):
         suite(story, handle)
-        story.record()
+        story.record("--junitxml", "junit.xml")
+        (test,) = ET.parse(story.path / "junit.xml").findall(".//testcase")
+        assert "gpuperf.clock" in {p.get("name") for p in test.iter("property")}
         (case,) = read_run(story.path / "run.json").cases
         assert case.measurements[0].load.server == "scripted"
         server.service = 0.012
@@ -61,7 +65,8 @@ def test_disabled_it_is_asked_a_few_times_only(story):
     ("how", "told"),
     [
         ("concurrency=0", "*concurrency=0: a load has at least 1*"),
-        (f"{CLOSED})\n    gpuperf_load(SERVER, X, requests=1", "*loads twice under the same name*"),
+        (f"{CLOSED})\n    gpuperf_load(SERVER, X, requests=1", "*measures twice without a name*"),
+        (f"{CLOSED}, name=['a']", "*the name of a measurement is a text*"),
     ],
 )
 def test_what_makes_no_sense_fails_its_test_with_a_sentence(story, how, told):

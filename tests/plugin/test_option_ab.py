@@ -97,6 +97,15 @@ def test_calm(gpuperf):
     result.stdout.fnmatch_lines(["SKIPPED * head: skipped: not here"])
 
 
+def test_each_side_is_built_by_the_command_of_gpuperf_setup(project, pytester):
+    project.two_commits(head=1.3)
+    result = pytester.runpytest_inprocess(
+        "--gpuperf-ab", "base", *ON_CPU, "--gpuperf-setup", "echo no compiler; exit 3"
+    )
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*ended with exit code 3 for base*"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

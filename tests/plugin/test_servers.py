@@ -108,7 +108,7 @@ def test_without_a_triton_a_test_skips_with_the_command_that_installs_one(story,
     ("call", "said"),
     [
         ('torch_server("resnet5")', "There is no model 'resnet5'. Did you mean 'resnet50'?"),
-        ("torch_server(WORKLOAD, instances=0)", "A deployment has at least 1 of instances, not 0."),
+        ("torch_server(WORKLOAD, instances=0)", "instances=0: it must be at least 1."),
     ],
 )
 def test_what_makes_no_sense_is_one_message_without_our_own_code(story, call, said):

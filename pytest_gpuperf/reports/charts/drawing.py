@@ -62,7 +62,7 @@ KINDS = (
 
 
 def require_matplotlib() -> None:
-    """Said before anything is read."""
+    """Refuse before anything is read, where matplotlib is missing."""
     try:
         import_module("matplotlib")
     except ImportError as error:
@@ -103,7 +103,7 @@ def _write(panel: Panel, path: Path, theme: Theme, form: str, caption: str) -> P
         path.parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(dict(LOOK)), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the viewer's font may well have it
-            figure = _drawn(panel, theme, caption)
+            figure = _draw(panel, theme, caption)
             metadata = {"Date": None} if form == "svg" else {"Software": None}
             figure.savefig(path, format=form, dpi=PIXELS_AN_INCH, metadata=metadata, facecolor=palette(theme)["page"])
     except OSError as error:
@@ -112,7 +112,7 @@ def _write(panel: Panel, path: Path, theme: Theme, form: str, caption: str) -> P
     return path
 
 
-def _drawn(panel: Panel, theme: Theme, caption: str) -> Figure:
+def _draw(panel: Panel, theme: Theme, caption: str) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -122,9 +122,9 @@ def _drawn(panel: Panel, theme: Theme, caption: str) -> Figure:
     FigureCanvasAgg(figure)  # texts are measured on it
     only = f", {shortened(panel.axis)} {shortened(panel.levels[0])}" if bars else ""
     title = fitted(figure, shortened(panel.title, TITLE) + only, ROOM, LARGE, 2 * TITLE, "bold")
-    said = wrapped(figure, caption, ROOM, TINY, CAPTION)
+    footer = wrapped(figure, caption, ROOM, TINY, CAPTION)
     head = figure.text(0, 0, title, va="top", fontsize=LARGE, fontweight="bold", color=colours["text"])
-    foot = figure.text(0, 0, said, ha="right", va="bottom", fontsize=TINY, color=colours["muted"])
+    foot = figure.text(0, 0, footer, ha="right", va="bottom", fontsize=TINY, color=colours["muted"])
     names = labels(figure, panel.lines, USUAL if bars else SMALL)
     beside = max(inches(figure, name, USUAL) for name in names) / 2 if bars else 0.7  # of each chart, what names it
     room = ROOM / 2 - beside - 0.2
@@ -210,9 +210,9 @@ def _bars(axes: Axes, panel: Panel, kind: Kind, colours: Colours, names: Sequenc
         if before is not None:
             axes.plot([before.value] * 2, [i - 0.42, i + 0.42], color=colours["text"], linestyle="--", linewidth=1.4)
         most = max(reading.value + above, before.value if before else 0.0)
-        said = f"  {kind.say(reading.value)}"
-        axes.text(most, i, said, va="center", color=colours["text"], fontsize=SMALL)
-        furthest, widest = max(furthest, most), max(widest, inches(figure, said, SMALL))
+        label = f"  {kind.say(reading.value)}"
+        axes.text(most, i, label, va="center", color=colours["text"], fontsize=SMALL)
+        furthest, widest = max(furthest, most), max(widest, inches(figure, label, SMALL))
     if any(kind.before(p) for p in panel.points):
         axes.plot([], [], color=colours["text"], linestyle="--", linewidth=1.4, label="the baseline")
     axes.set_yticks(range(len(names)), names)

@@ -61,7 +61,7 @@ def panels(measured: Run | Baseline, baseline: Baseline | None = None) -> list[P
     before = {a.id: a for a in baseline.cases} if baseline else {}
     every = figures_of(measured)
     axis = _axis(every)
-    told = {n for n in every[0].parameters if len({f.parameters.get(n) for f in every}) > 1} if every else set[str]()
+    varying = {n for n in every[0].parameters if len({f.parameters.get(n) for f in every}) > 1} if every else set[str]()
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Point]] = {}
     for case, figures in zip(measured.cases, every, strict=True):
         if axis not in figures.parameters:
@@ -72,7 +72,7 @@ def panels(measured: Run | Baseline, baseline: Baseline | None = None) -> list[P
     functions = {function for function, _ in groups}
     return [
         Panel(
-            _title(function, {n: t for n, t in others if n in told or n == "model"}, several=len(functions) > 1),
+            _title(function, {n: t for n, t in others if n in varying or n == "model"}, several=len(functions) > 1),
             axis,
             tuple(points),
         )
@@ -110,8 +110,8 @@ def _by_size(level: str) -> tuple[bool, float, str]:
 
 def _title(function: str, others: Mapping[str, str], *, several: bool) -> str:
     name = function.rpartition("::")[2]
-    said = ", ".join(text if name == "model" else f"{name} {text}" for name, text in others.items())
-    return f"{said} ({name})" if said and several else said or name
+    levels = ", ".join(text if key == "model" else f"{key} {text}" for key, text in others.items())
+    return f"{levels} ({name})" if levels and several else levels or name
 
 
 def _point(case: Case | Accepted, figures: RatioFigures, accepted: Accepted | None, axis: str) -> Point:

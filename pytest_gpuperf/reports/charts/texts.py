@@ -42,7 +42,7 @@ def fitted(figure: Figure, text: str, room: float, size: float, most: int, weigh
 
 
 def labels(figure: Figure, names: Sequence[str], size: float) -> list[str]:
-    """Shortened; half as much where two would look the same."""
+    """The names shortened; half as much where two would look the same."""
     for longer in (1, 2):
         shown = [fitted(figure, name, longer * LABEL_ROOM, size, longer * LABEL) for name in names]
         if len(set(shown)) == len(names):

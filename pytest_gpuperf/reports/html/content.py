@@ -1,4 +1,4 @@
-"""What the page's script is given: figures and plain text, never markup; the script knows their units and says them.
+"""The data of the page's script: figures and plain text, never markup; the script knows the units and shows them.
 
 A field that has its default is left out, and so is most of what two thousand cases would otherwise repeat.
 """
@@ -62,7 +62,7 @@ class Proof(Content, frozen=True, kw_only=True):
     """What shows which device did the work."""
 
     verdict: str
-    witnesses: tuple[tuple[Text, Text, str], ...] = ()  # name, rating, what was seen
+    witnesses: tuple[tuple[Text, Text, str], ...] = ()  # name, rating, figure
     diagnosis: str | None = None
 
 

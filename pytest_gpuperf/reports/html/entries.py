@@ -1,4 +1,4 @@
-"""One case of a run as the page's script is given it."""
+"""One case of a run, as data for the page's script."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SHOWN = 12  # kernels of a case that did not change
 HEADER = ("kernel", "count", "time")
 GRAVEST_FIRST = ("regressed", "environment", "machine", "waived", "inconclusive", "improved", "reference", "unchanged")
 DIGITS = 5  # of a figure on the page: nothing is shown with more than four
-COMPARED_DIGITS = 9  # of what a change is shown of: rounded twice, it would differ from what other reports show
+COMPARED_DIGITS = 9  # of a figure with its change beside it: rounded twice, it would differ from other reports
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Each text is kept once: two thousand cases have the same witnesses and kernels."""
+    """What all cases of a page share. Each text is kept once: thousands of cases have equal witnesses and kernels."""
 
     sessions: Mapping[tuple[str, bool], int]  # (id, whether of the baseline) -> its place on the page
     parameters: tuple[str, ...]  # their names, in the order people say them
@@ -37,13 +37,13 @@ class Shared:
     invocation: Invocation  # of pytest, which commands to copy repeat
     texts: dict[str, Text] = field(default_factory=dict[str, Text])
 
-    def text(self, said: str) -> Text:
+    def text(self, text: str) -> Text:
         """The place of a text among the page's."""
-        return self.texts.setdefault(visible(said), len(self.texts))
+        return self.texts.setdefault(visible(text), len(self.texts))
 
 
 def causes(explanation: Explanation | None) -> list[str]:
-    """Each cause, or why none can be told."""
+    """Each cause, or why none is known."""
     if explanation is None:
         return []
     return [*sentences(explanation), *([explanation.missing] if explanation.missing else ())]
@@ -62,7 +62,7 @@ def changed_kernels(explanation: Explanation | None, page: Shared) -> Ran | None
 
 
 def profiled(profile: Profile | None, page: Shared) -> Ran | None:
-    """What a call ran, where there is nothing to hold it against."""
+    """What a call ran, where there is nothing to compare it with."""
     if profile is None:
         return None
     return Ran(
@@ -122,7 +122,7 @@ def entry(
         latency=_percentiles(same),
         memory=None if figures.peak_memory is None else rounded(figures.peak_memory),
         energy=rounded(median(energies)) if energies else None,
-        facts=tuple((page.text(name), said) for name, said in _facts(newest, figures)),
+        facts=tuple((page.text(name), text) for name, text in _facts(newest, figures)),
         notes=tuple(page.text(note) for note in _notes(same, findings)),
         proof=_proof(same, page),
         causes=tuple(map(visible, causes(explanation))),
@@ -159,7 +159,7 @@ def _parts(medians: Sequence[float], middle: float) -> tuple[int, ...]:
 def _judgement(finding: Finding, case: Case) -> Judgement:
     verdict = finding.verdict
     tolerance = expm1(log_tolerance(finding.metric, finding.tolerance))
-    told = has_interval(verdict)
+    is_interval_known = has_interval(verdict)
     items = case.measurements[-1].items
     before, now = finding.baseline, finding.current
     if METRICS[finding.metric].higher_is_better:
@@ -173,8 +173,8 @@ def _judgement(finding: Finding, case: Case) -> Judgement:
         before=rounded(finding.baseline, COMPARED_DIGITS),
         now=rounded(finding.current, COMPARED_DIGITS),
         ratio=rounded(verdict.ratio, COMPARED_DIGITS),
-        low=rounded(verdict.low, COMPARED_DIGITS) if told else None,
-        high=rounded(verdict.high, COMPARED_DIGITS) if told else None,
+        low=rounded(verdict.low, COMPARED_DIGITS) if is_interval_known else None,
+        high=rounded(verdict.high, COMPARED_DIGITS) if is_interval_known else None,
         tolerance=rounded(tolerance),
         margin=None if verdict.margin is None else rounded(verdict.margin),
         costs=(rounded(before, COMPARED_DIGITS), rounded(now, COMPARED_DIGITS)),
@@ -208,10 +208,10 @@ def _percentiles(measured: Sequence[Measurement]) -> Percentiles | None:
 
 def _proof(measured: Sequence[Measurement], page: Shared) -> Proof | None:
     """The newest session's evidence, or the first that does not prove it."""
-    told: list[Evidence] = [m.evidence for m in reversed(measured) if m.evidence is not None]
-    if not told:
+    evidence: list[Evidence] = [m.evidence for m in reversed(measured) if m.evidence is not None]
+    if not evidence:
         return None
-    shown = next((e for e in told if e.verdict != "proven"), told[0])
+    shown = next((e for e in evidence if e.verdict != "proven"), evidence[0])
     return Proof(
         verdict=shown.verdict,
         witnesses=tuple((page.text(w.name), page.text(w.rating), visible(w.figure)) for w in shown.witnesses),

@@ -87,7 +87,7 @@ def front_of(subject: Subject) -> Front:
 
 
 def _is_loss(f: Finding, comparison: Comparison) -> bool:
-    """What fails because it costs more; inconclusive is none, even where it fails."""
+    """Whether it fails because it costs more; an inconclusive case is no loss, even where it fails."""
     return f.verdict.word in {"regressed", "environment"} and comparison.is_failure(f)
 
 
@@ -119,20 +119,20 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     regressed = len({f.case for f in failing if f.fails})
     by_software = len({f.case for f in failing if not f.fails})
     undecided = sum(f.verdict.word == "inconclusive" for f in comparison.timed)
-    said = f"{regressed or 'None'} of {total} compared cases regressed"
+    sentence = f"{regressed or 'None'} of {total} compared cases regressed"
     if total == 1:
-        said = f"The one compared case {'regressed' if regressed else 'did not regress'}"
+        sentence = f"The one compared case {'regressed' if regressed else 'did not regress'}"
     if by_software:
-        return f"{said}; {by_software} slower with other versions of software"
+        return f"{sentence}; {by_software} slower with other versions of software"
     if not regressed and comparison.suite is not None and comparison.suite.word == "regressed":
-        return f"The suite as a whole regressed; {said[0].lower()}{said[1:]} by itself"
+        return f"The suite as a whole regressed; {sentence[0].lower()}{sentence[1:]} by itself"
     if not regressed and subject.judged is not None and subject.judged.problems:
-        return f"{said}; {_other_reason(comparison)}"
-    return f"{said}; {undecided} inconclusive, which is not a pass" if undecided and not regressed else said
+        return f"{sentence}; {_other_reason(comparison)}"
+    return f"{sentence}; {undecided} inconclusive, which is not a pass" if undecided and not regressed else sentence
 
 
 def _other_reason(comparison: Comparison) -> str:
-    """What else fails it, in a few words; the sentences stand below."""
+    """Why the run fails otherwise, in a few words; the sentences stand below."""
     if comparison.vanished and not comparison.rules.allow_missing:
         return f"{_many(len(comparison.vanished), 'case')} vanished"
     if comparison.unmeasured and not comparison.rules.allow_missing:

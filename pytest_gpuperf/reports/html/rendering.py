@@ -41,7 +41,7 @@ _IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})  
 
 
 def require_jinja2() -> None:
-    """Better now than after the measuring."""
+    """Refuse before the measuring, not after it, where Jinja is missing."""
     try:
         import_module("jinja2")
     except ImportError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gpuperf.plugin.settings import SETTINGS
+from pytest_gpuperf import settings_of
 
 MODEL = "ViT-B-32"
 BACKENDS = ("torch", "triton-onnx")
@@ -14,7 +14,7 @@ def pytest_generate_tests(metafunc):
     """A test that asks for a `server` runs over the back ends; a small model is another case than the full one."""
     if "server" in metafunc.fixturenames:
         metafunc.parametrize("backend", BACKENDS)
-        metafunc.parametrize("scale", [metafunc.config.stash[SETTINGS].scale])
+        metafunc.parametrize("scale", [settings_of(metafunc.config).scale])
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def compared(project, temporary):
 
     def compare(*arguments, said=None, **asked):
         how = Preparation(
-            arguments=(*ON_CPU, *arguments), **{k: asked.pop(k) for k in ("setup", "tests", "sources") if k in asked}
+            arguments=(*ON_CPU, *arguments),
+            **{k: asked.pop(k) for k in ("setup", "tests", "sources", "also") if k in asked},
         )
         before = project.fingerprint()
         comparing = Comparing(base="base", preparation=how, folder=project.root, **asked)

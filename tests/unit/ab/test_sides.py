@@ -87,6 +87,12 @@ def test_a_setup_that_does_not_do(project, compared, setup, kind, said):
         compared(setup=setup)
 
 
+def test_a_file_of_the_tests_that_is_not_there_is_refused(project, compared):
+    project.two_commits()
+    with pytest.raises(UsageError, match=r"--also data: HEAD \(.*\) has no such file or folder"):
+        compared(also=("data",))
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "said"),
     [

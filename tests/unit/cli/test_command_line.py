@@ -18,6 +18,7 @@ from examples import a_baseline, a_run
 
 from pytest_gpuperf.cli import main
 from pytest_gpuperf.records.files import write_baseline, write_run
+from pytest_gpuperf.reports.formats import FORMATS
 
 
 def test_help_names_every_command(tmp_path):
@@ -25,6 +26,12 @@ def test_help_names_every_command(tmp_path):
     assert done.returncode == 0
     for name in ("compare", "accept", "calibrate", "show", "waive", "doctor"):
         assert f"\n    {name}" in done.stdout
+
+
+def test_every_format_of_a_report_can_be_chosen(tmp_path):
+    """Their names stand in the parser, which loads no report."""
+    for command in ("compare", "merge", "ab"):
+        assert f"--format {{{','.join(FORMATS)}}}" in gpuperf(command, "--help", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("arguments", [("banana",), ("show",), ("show", "x", "--colour")])

@@ -54,6 +54,7 @@ def test_two_servers_are_compared_in_files_of_their_own(tmp_path, capsys):
         (("--backends", "torch,tensorrt"), "'tensorrt' is none of: torch, triton-onnx, triton-torch"),
         (("--batches", "1,x"), "'1,x' are no numbers"),
         (("--rounds", "0"), "0 is less than 1"),
+        (("--requests", "200,100"), "'200,100' are several numbers, and one is wanted"),
         (("--protocol", "grpc"), "'grpc' is none of: binary, json"),
     ],
 )

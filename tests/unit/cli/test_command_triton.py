@@ -87,7 +87,7 @@ def test_on_this_machine_s_device_with_this_machine_s_back_ends(nowhere, tmp_pat
         (["--preferred", "a"], "--preferred: 'a' is no list of whole numbers"),
         (["--device", "tpu"], "devices are cpu or cuda:N, not tpu"),
         (["--precision", "fp12"], "There is no precision 'fp12'"),
-        (["--instances", "0"], "at least 1 of instances"),
+        (["--instances", "0"], "instances=0: it must be at least 1"),
     ],
 )
 def test_what_makes_no_sense_is_an_error(more, says, tmp_path, capsys):

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from pytest_gpuperf.gate.observations import CaseEvidence, Observed, Policy
-from pytest_gpuperf.gate.spread import CARD_SPREAD, DAY_SPREAD, HOUR, Unseen, clusters, day_variance, unseen
+from pytest_gpuperf.gate.spread import (
+    CARD_SPREAD,
+    DAY_SPREAD,
+    HOUR,
+    ExtraVariance,
+    clusters,
+    day_variance,
+    extra_variance,
+)
 from pytest_gpuperf.gate.verdicts import judge_suite
 
 DAY = 24 * HOUR
@@ -22,23 +30,25 @@ def test_sessions_no_more_than_an_hour_apart_are_one_cluster() -> None:
 
 
 def test_until_three_clusters_are_known_another_day_is_believed_to_differ() -> None:
-    assert unseen(at(0.0, 1.0), at(2.0)) == Unseen()
-    assert unseen(at(0.0, 1.0), at(DAY)).always == pytest.approx(2 * DAY_SPREAD**2)
-    assert unseen(at(0.0, DAY), at(2 * DAY)).always == pytest.approx(1.5 * DAY_SPREAD**2)
-    assert unseen([Observed("s", (1.0,))], at(DAY)) == Unseen()
+    assert extra_variance(at(0.0, 1.0), at(2.0)) == ExtraVariance()
+    assert extra_variance(at(0.0, 1.0), at(DAY)).always == pytest.approx(2 * DAY_SPREAD**2)
+    assert extra_variance(at(0.0, DAY), at(2 * DAY)).always == pytest.approx(1.5 * DAY_SPREAD**2)
+    assert extra_variance([Observed("s", (1.0,))], at(DAY)) == ExtraVariance()
 
 
 def test_from_three_clusters_on_the_data_say_how_much_days_differ() -> None:
     nightly = at(0.0, DAY, 2 * DAY)
-    assert unseen(nightly, at(3 * DAY)).days == 0  # each session had its own day: its variance holds that already
-    assert unseen(nightly, at(3 * DAY, 3 * DAY + 1)).days == pytest.approx(0.5)
+    assert (
+        extra_variance(nightly, at(3 * DAY)).days == 0
+    )  # each session had its own day: its variance holds that already
+    assert extra_variance(nightly, at(3 * DAY, 3 * DAY + 1)).days == pytest.approx(0.5)
     twice = at(0.0, 1.0, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1)
-    assert unseen(twice, at(3 * DAY)).days == pytest.approx(1 / 3 - 1 / 6)
+    assert extra_variance(twice, at(3 * DAY)).days == pytest.approx(1 / 3 - 1 / 6)
 
 
 def test_a_card_that_was_never_seen() -> None:
-    assert unseen(at(0.0, card="a"), at(1.0, card="b")).always == CARD_SPREAD**2
-    assert unseen(at(0.0, card="a"), at(1.0, card="a")) == Unseen()
+    assert extra_variance(at(0.0, card="a"), at(1.0, card="b")).always == CARD_SPREAD**2
+    assert extra_variance(at(0.0, card="a"), at(1.0, card="a")) == ExtraVariance()
 
 
 def drawn(rng: np.random.Generator, days: float, cases: int = 60) -> tuple[np.ndarray, ...]:

@@ -35,8 +35,8 @@ def chosen(machine: Machine) -> Chosen:
 def measured(chosen: Chosen, call=work, *, energy: bool = False) -> Measurement:
     truth = Observer.of(chosen)
 
-    def told(measurement: Measurement, health: Health | None) -> Measurement:
-        return truth.told(measurement, call, (call,), health, Memory(), energy=energy)
+    def observe(measurement: Measurement, health: Health | None) -> Measurement:
+        return truth.observe(measurement, call, (call,), health, Memory(), energy=energy)
 
     return measure(
         call,
@@ -46,7 +46,7 @@ def measured(chosen: Chosen, call=work, *, energy: bool = False) -> Measurement:
         memory=chosen.memory,
         session="s",
         watch=truth.watch(),
-        told=told,
+        observe=observe,
     )
 
 

@@ -154,6 +154,8 @@ def test_every_message_says_what_to_do_next(path: Path, tmp_path: Path) -> None:
             'environment.software["a b"]: the key',
         ),
         (lambda raw: raw.replace(b'"version": 3', b'"version": 3, "version": 3'), "the key"),
+        # The strict decoder stops in the first list; a loose one keeps the last, which has no such case.
+        (lambda raw: raw.replace(b'"cases": [', b'"cases": [{"id": 1}], "cases": [], "x": [', 1), "cases[0]"),
         # An escaped colon in a kept value would make up for the colon of a dropped key.
         (
             lambda raw: raw.replace(b'"Tesla T4"', b'"T\\u003a4", "name": "T\\u003a4"'),
@@ -274,3 +276,11 @@ def test_garbage_fails_sooner_than_a_good_file_is_read(path: Path, tmp_path: Pat
     with pytest.raises(FileError):
         read_baseline(garbage)
     assert time.process_time() - start < 5 * good
+
+
+def test_a_command_in_a_message_can_be_pasted_whatever_the_path(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"--into '[^']*/my baseline.json'"):
+        read_baseline(tmp_path / "my baseline.json")
+    (tmp_path / "my baseline.json").write_text("{")
+    with pytest.raises(FileError, match=r"git checkout -- '[^']*/my baseline.json'"):
+        read_baseline(tmp_path / "my baseline.json")

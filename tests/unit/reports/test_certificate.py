@@ -71,7 +71,7 @@ def test_the_gate_s_part_says_what_was_found_and_what_it_cannot_say():
 def test_a_gate_that_sees_nothing_or_cries_wolf_fails_its_rows():
     assert [row.word for row in rows_of_gate(GATE)] == ["holds", "holds"]
     blind = msgspec.structs.replace(GATE, levels=(level(0.0, 4), level(0.1, 1)))
-    assert blind.smallest_seen is None
+    assert blind.detection_limit is None
     first, second = rows_of_gate(blind)
     assert (first.word, first.figure) == ("fails", "4 of 10 (16.8% to 68.7%)")
     assert (second.word, second.figure) == ("fails", "none of those injected")

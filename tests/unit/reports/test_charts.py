@@ -193,7 +193,7 @@ def overlapping(boxes):
 def figure_of(panel, caption="Tesla T4; torch 2.15.0"):
     with mpl.rc_context(dict(drawing.LOOK)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure = drawing._drawn(panel, "light", caption)
+        figure = drawing._draw(panel, "light", caption)
         figure.draw_without_rendering()
     return figure
 

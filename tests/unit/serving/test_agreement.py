@@ -63,7 +63,7 @@ def test_a_remote_server_may_have_other_weights():
 
 
 def test_what_is_not_a_number_does_not_agree():
-    with scripted() as (_, handle), pytest.raises(ServerError, match="off by nan"):
+    with scripted() as (_, handle), pytest.raises(ServerError, match="differs by nan"):
         refuse_wrong_numbers(handle, [np.full((1, WIDTH), np.nan)], [np.ones((1, WIDTH))])
 
 

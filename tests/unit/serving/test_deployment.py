@@ -34,9 +34,9 @@ def test_tensors_travel_in_types_that_clients_have(precision, wire):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"instances": 0}, "at least 1 of instances, not 0"),
-        ({"max_batch": 0}, "at least 1 of max_batch"),
-        ({"threads": 0}, "at least 1 of threads"),
+        ({"instances": 0}, "instances=0: it must be at least 1"),
+        ({"max_batch": 0}, "max_batch=0: it must be at least 1"),
+        ({"threads": 0}, "threads=0: it must be at least 1"),
         ({"runtime": "tf"}, "There is no runtime 'tf'. Choose one of: onnx, torch"),
         ({"precision": "fp12"}, "There is no precision 'fp12'"),
         ({"queue_delay": 10}, "queue_delay is in seconds, from 0 to 1, not 10"),

@@ -190,10 +190,10 @@ def test_metrics_stand_in_for_statistics():
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ([*X, *X], "takes 1 inputs and got 2"),
-        (X[0], "is a list of arrays, one for each input of the model, and not one ndarray"),
+        ([*X, *X], "takes 1 input and got 2"),
+        (X[0], "sends a list of arrays, one for each input of the model, and not one ndarray"),
         ({"input_0": X[0]}, "and not one dict"),
-        (["words"], "The input 'x' of .* takes an array of FP32, and str makes none"),
+        (["words"], "The input 'x' of .* takes an array of FP32, and a str cannot become one"),
     ],
 )
 def test_a_model_that_takes_other_inputs_is_an_error(inputs, said):
@@ -201,7 +201,18 @@ def test_a_model_that_takes_other_inputs_is_an_error(inputs, said):
         load_server(handle, inputs, LoadPlan(**QUICK))
 
 
-@pytest.mark.parametrize("changes", [{"concurrency": 0}, {"requests": 0}, {"batch": 0}, {"rate": 0.0}, {"rate": -1.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"concurrency": 0},
+        {"requests": 0},
+        {"batch": 0},
+        {"rate": 0.0},
+        {"rate": 2e6},
+        {"processes": 0},
+        {"timeout": 0.0},
+    ],
+)
 def test_a_load_of_nothing_is_refused(changes):
     with pytest.raises(UsageError, match=next(iter(changes))):
         LoadPlan(**changes)

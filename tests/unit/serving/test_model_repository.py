@@ -138,7 +138,14 @@ class Whole(SmallNet):
     [
         (SmallNet, Deployment(precision="fp16"), ("python",), MissingError, "computes fp16 in fp32"),
         (SmallNet, Deployment(precision="int8", runtime="torch"), ("python",), MissingError, "int8 with the onnx"),
-        (SmallNet, Deployment(runtime="torch"), ("onnxruntime",), UsageError, "has the back ends onnxruntime; torch"),
+        (SmallNet, Deployment(runtime="torch"), ("onnxruntime",), UsageError, "has only onnxruntime. Take it off PATH"),
+        (
+            SmallNet,
+            Deployment(precision="autocast_fp16", devices=("cuda:0",)),
+            ("python",),
+            MissingError,
+            "no autocast",
+        ),
         (Words, Deployment(), ("python",), UsageError, "this one gives dict"),
         (Whole, Deployment(), ("python",), UsageError, r"output 0 is \[\] of torch.float32 for a batch of 2"),
     ],

@@ -50,9 +50,9 @@ def verdict(expected, after, before=BEFORE):
         ("cuda", replace(BUSY_HOST, kinds=("KIND_GPU",)), "unknown"),
         ("cuda", replace(BUSY_HOST, kinds=("KIND_CPU",)), "contradicted"),
         # Two statements of how it was set up, and nothing that was observed of its work.
-        ("cuda", replace(BUSY_HOST, kinds=("KIND_GPU",), said=(("cuda:0", "torch"),)), "unknown"),
-        ("cuda", replace(TRITON_GPU, said=(("cuda:0", "torch"),)), "proven"),
-        ("cuda", replace(TRITON_GPU, said=(("cuda:0", "a"), ("cpu", "b"))), "contradicted"),
+        ("cuda", replace(BUSY_HOST, kinds=("KIND_GPU",), devices_in_log=(("cuda:0", "torch"),)), "unknown"),
+        ("cuda", replace(TRITON_GPU, devices_in_log=(("cuda:0", "torch"),)), "proven"),
+        ("cuda", replace(TRITON_GPU, devices_in_log=(("cuda:0", "a"), ("cpu", "b"))), "contradicted"),
         ("cuda", replace(IDLE_HOST, kinds=("KIND_AUTO",)), "unknown"),
         ("cuda", Look(), "unknown"),  # a remote server that tells nothing
         ("cpu", BUSY_HOST, "proven"),
@@ -66,7 +66,7 @@ def test_verdicts(expected, after, wanted):
 
 
 def test_what_it_said_at_its_start_is_known_from_the_first_look():
-    started = replace(BEFORE, said=(("cuda:1", "ONNX Runtime 1.2, CUDAExecutionProvider"),))
+    started = replace(BEFORE, devices_in_log=(("cuda:1", "ONNX Runtime 1.2, CUDAExecutionProvider"),))
     evidence = judge("cuda", started, TRITON_GPU, 0.12)
     assert evidence.verdict == "proven"
     assert "serves on cuda:1 (ONNX Runtime 1.2, CUDAExecutionProvider)" in [w.figure for w in evidence.witnesses]

@@ -33,7 +33,7 @@ def test_a_gross_slow_down_is_found_and_the_suite_itself_is_not(tmp_path):
     assert doubled.verdicts == {"regressed": 3}
     assert doubled.failed_suites == 3
     assert itself.verdicts.get("regressed", 0) == 0
-    assert found.smallest_seen == 1.0
+    assert found.detection_limit == 1.0
 
 
 def test_fewer_rounds_than_a_confirmation_needs_are_refused(capsys):
