@@ -59,7 +59,7 @@ def confirm_in_turns(task: Confirming) -> InTurns:
     try:
         repository = Repository.around(task.rootdir)
     except UsageError:
-        raise UsageError("here is no git repository") from None
+        raise UsageError("the tests are in no git repository") from None
     with workplace(repository.root) as place:
         fetched = None
         if not repository.has(task.revision):
@@ -232,7 +232,7 @@ class _Confirmation:
         pair = self.results.judged().get(case, Pair())
         if pair.head and not _alike(pair):
             return f"{base} measures other items, or by another clock"
-        return "its processes did not come to it often enough"
+        return f"fewer than {FEWEST} launches measured it on both sides"
 
     def _absence(self, test: str) -> str | None:
         if test in self.results.out:

@@ -47,7 +47,7 @@ _BRINGS: Mapping[Kind, frozenset[Kind]] = {
 _REASONS: frozenset[Kind] = frozenset({"precision", "shape", "memory format", "setting"})
 _EFFECTS: frozenset[Kind] = frozenset({"one kernel", "machine"})
 _STRUCTURAL = frozenset({"precision", "shape", "repeated", "memory format", "fusion", "copy"})
-NOTHING_KEPT = "not known: neither side keeps kernels of this case (they are kept of calls that run torch)"
+NOTHING_KEPT = "not known: neither side has a profile of this case (only calls that run torch have one)"
 MOVED = frozenset({"regressed", "improved"})
 
 
@@ -122,7 +122,7 @@ def _nothing(pair: ProfilePair) -> Cause:
     what = f"the same {pair.b.unit}s, as often, on the same types" if pair.same_kernels else "no difference that tells"
     return Cause(
         kind="nothing",
-        sentence=f"{what}, and the profiled calls do not show the change: look at caches, memory and neighbours",
+        sentence=f"{what}, and the profiled calls were not slower or faster: look at caches, memory, other work",
     )
 
 
@@ -151,9 +151,9 @@ def _explain_case(before: ProfiledSide, after: ProfiledSide) -> Explanation:
     if before.profile is after.profile is None:
         why = NOTHING_KEPT
     elif before.profile is None:
-        why = "not known: the baseline keeps no kernels of this case (gpuperf calibrate does, where torch runs them)"
+        why = "not known: the baseline has no profile of this case (gpuperf calibrate makes one, where torch runs)"
     elif after.profile is None:
-        why = "not known: this run keeps no kernels of this case (--gpuperf-save does, where torch runs them)"
+        why = "not known: this run has no profile of this case (--gpuperf-save makes one, where torch runs)"
     else:
         return explanation
     return msgspec.structs.replace(explanation, missing=why)

@@ -23,7 +23,7 @@ NAMED = 5  # failed tests named where there are many
 
 def add_rules(parser: ArgumentParser) -> None:
     """Declare what decides the outcome."""
-    parser.add_argument("--strict", action="store_true", help="let an inconclusive verdict fail")
+    parser.add_argument("--strict", action="store_true", help="fail on an inconclusive verdict")
     parser.add_argument(
         "--min-decided", default="80%", metavar="PERCENT", help="share of compared cases that must get a verdict (80%%)"
     )
@@ -168,9 +168,8 @@ def _merge(options: Namespace) -> int:
 
     if options.shards is not None and len(options.runs) != options.shards:
         raise UsageError(
-            f"{options.shards} shards were to be merged, and here {'is' if len(options.runs) == 1 else 'are'} "
-            f"{len(options.runs)}. A missing one's cases would "
-            f"go unjudged. See why its job left no run, and run it again."
+            f"--shards {options.shards}, and {many(len(options.runs), 'run')} given. The cases of a missing shard "
+            f"would go unjudged: see why its job left no run, and run it again."
         )
     _refuse_twice(options.runs)
     merged = joined({path: read_run(path) for path in options.runs})
@@ -179,7 +178,7 @@ def _merge(options: Namespace) -> int:
     print(f"{options.into}: {many(len(merged.cases), 'case')} of {many(len(options.runs), 'shard')}", file=sys.stderr)
     if dirty(merged):
         print(
-            "gpuperf: the checkouts had uncommitted changes: that every shard measured the same is not known",
+            "gpuperf: the shards had uncommitted changes, so they may have measured different code",
             file=sys.stderr,
         )
     if baseline is None:

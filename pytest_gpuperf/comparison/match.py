@@ -142,9 +142,10 @@ def _within(file: str, path: str) -> bool:
 
 def _difference(accepted: Accepted, now: Measurement) -> str | None:
     if accepted.items != now.items:
-        return f"counts {now.items} items a call, its baseline {accepted.items}: accept it anew"
+        return f"counts {now.items} items a call, its baseline {accepted.items}, so it is not compared: accept it anew"
     if accepted.clock != now.clock:
-        return f"is timed by the {now.clock} clock, its baseline by {accepted.clock}: accept it anew"
+        clocks = f"is timed by the {now.clock} clock, its baseline by {accepted.clock}"
+        return f"{clocks}, so it is not compared: accept it anew"
     return None
 
 

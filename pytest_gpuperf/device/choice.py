@@ -132,7 +132,7 @@ def choose_device(request: str) -> Chosen:
     """Resolve ``auto``, ``cuda``, ``cuda:N`` or ``cpu``."""
     if not re.fullmatch(r"auto|cpu|cuda|cuda:\d{1,4}", request):
         raise UsageError(
-            f"{request!r} is no device. Write --gpuperf-device with one of: auto, cuda, cuda:N (N from 0), cpu."
+            f"{request!r} is not a device. Write one of: --gpuperf-device auto, cuda, cuda:N (N from 0), cpu."
         )
     if request == "cpu":
         return _cpu()

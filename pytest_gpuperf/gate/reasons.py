@@ -88,18 +88,18 @@ def _undecided(j: CaseFigures, shown: str) -> str:
     if j.gross:
         return (
             f"{shown}, and {_sessions(j.baseline)} cannot tell a change below {j.gross:.0%} from luck; "
-            f"{_more(5 - j.baseline)} would let less be seen"
+            f"{_more(5 - j.baseline)} would show smaller changes"
         )
     margin = f"{expm1(j.margin) * 100:.3g}%"
     differ = f"{shown}; sessions differ by {expm1(min(j.spread, _MOST)):.1%} here"
     if j.change + j.half < j.margin:
-        return f"{differ}, too much to call that improved, and it is too much to call that unchanged"
+        return f"{differ}: it looks faster, and that is not proven, so it is neither improved nor unchanged"
     if j.further:
-        return f"{differ}; {_more(j.further)} would let {margin} be seen"
+        return f"{differ}; {_more(j.further)} would show a change of {margin}"
     needed = min(ceil(expm1(min(j.change + j.half, 10.0)) * 100), 99)
     return (
-        f"{differ}; no number of sessions would let {margin} be seen: lock the clocks and keep other work off the "
-        f"machine, or let less be seen: @pytest.mark.gpuperf(margin='{needed}%')"
+        f"{differ}; more sessions would not show a change of {margin}: lock the clocks and keep other work off the "
+        f"machine, or give the test a wider margin: @pytest.mark.gpuperf(margin='{needed}%')"
     )
 
 

@@ -275,5 +275,5 @@ def _reason(word: Word, change: float, limit: float, margin: float, spread: floa
         return f"{differ}; {FULL - count} more are needed before anything may be called regressed or improved"
     wanted = count * (limit / margin) ** 2
     if limit > margin and wanted <= 50:
-        return f"{differ}; about {int(wanted) + 1} launches would let {ratio_of(margin) - 1:.1%} be seen"
+        return f"{differ}; about {int(wanted) + 1} launches would show a change of {ratio_of(margin) - 1:.1%}"
     return f"{differ}; lock the clocks and keep other work off the machine, or give the test a wider margin"

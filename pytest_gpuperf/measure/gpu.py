@@ -75,7 +75,8 @@ class Gpu:
         found = self.evidence(fn, *args)
         if found.verdict != "proven":
             raise AssertionError(
-                f"That {self._what(fn)} runs on {self.name} is {found.verdict}:\n{evidence_lines(found)}"
+                f"It is not proven that {self._what(fn)} runs on {self.name} ({found.verdict}):\n"
+                f"{evidence_lines(found)}"
             )
 
     def assert_on_device(self, *things: object) -> None:

@@ -115,4 +115,4 @@ def unvalidated(evidence: Evidence) -> tuple[str, ...]:
         return ()
     figures = "; ".join(f"{w.name}: {w.figure}" for w in evidence.witnesses)
     why = f" Likeliest cause of 0 % utilisation: {evidence.diagnosis}" if evidence.diagnosis else ""
-    return (f"unvalidated: that this device did the work is {evidence.verdict} ({figures}).{why}",)
+    return (f"unvalidated: it is not proven that this device did the work ({evidence.verdict}: {figures}).{why}",)

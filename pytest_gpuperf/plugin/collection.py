@@ -146,7 +146,7 @@ def _capability(item: pytest.Item, text: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion:
-        what = f"{item.nodeid}: @gpu min_capability: {text!r} is not one"
+        what = f"{item.nodeid}: @gpu min_capability: {text!r} is no compute capability"
         raise UsageError(f"{what}. Write it like '8.0'.") from None
 
 

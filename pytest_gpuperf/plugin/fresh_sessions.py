@@ -149,7 +149,7 @@ def looked_at(config: pytest.Config, run: Run, cases: Collection[str], took: flo
     try:
         looked = _fresh(config, tests, took, profiles=True, look=True)
     except SessionError as error:
-        say(config, f"that could not be seen: {str(error).splitlines()[0]}")
+        say(config, f"the cause could not be looked up: {str(error).splitlines()[0]}")
         return run
     profiles = {case.id: case.profile for case in looked.cases if case.id in cases}
     return msgspec.structs.replace(

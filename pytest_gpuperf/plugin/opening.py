@@ -166,9 +166,9 @@ def _refuse_moved_root(config: pytest.Config) -> None:
     if config.rootpath in around.parents and not (config.rootpath / "setup.py").exists():
         raise UsageError(
             f"pytest took {config.rootpath} for the root of this project, since it has no file of pytest's settings "
-            f"and the value of an option looks like a test's path. Cases would be called "
-            f"{around.relative_to(config.rootpath)}/... now, and otherwise the next time. Make an empty pytest.ini "
-            f"here, or write the option with a sign between: --gpuperf-save=FILE."
+            f"and the value of an option looks like a test's path. Cases would be named "
+            f"{around.relative_to(config.rootpath)}/... now, and differently the next time. Make an empty pytest.ini "
+            f"here, or write the option with an equals sign: --gpuperf-save=FILE."
         )
 
 

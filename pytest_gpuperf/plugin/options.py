@@ -24,7 +24,7 @@ def _device(value: str, what: str) -> str:
 def _choice(*choices: str) -> Callable[[str, str], str]:
     def convert(value: str, what: str) -> str:
         if value not in choices:
-            raise UsageError(f"{what}: {value!r} is no choice. Choose one of: {', '.join(choices)}.")
+            raise UsageError(f"{what}: {value!r} is not one of: {', '.join(choices)}.")
         return value
 
     return convert
@@ -77,8 +77,8 @@ OPTIONS = (
         "PERCENT",
     ),
     Option("require-gpu", "flag", "make a missing GPU an error instead of a skip"),
-    Option("require-proof", "flag", "let a result fail whose device is not proven to have done the work"),
-    Option("strict", "flag", "let an inconclusive verdict fail"),
+    Option("require-proof", "flag", "fail a result unless it is proven that its device did the work"),
+    Option("strict", "flag", "fail on an inconclusive verdict"),
     Option("min-decided", "value", "share of compared cases that must get a verdict", parse_share, "80%", "PERCENT"),
     Option("allow-missing", "flag", "let cases of the baseline vanish or go unmeasured"),
     Option("allow-environment", "flag", "let cases be slower by other versions of software, where no code changed"),

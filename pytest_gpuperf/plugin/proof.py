@@ -24,10 +24,11 @@ def refuse_unproven(measurement: Measurement, chosen: Chosen, *, require: bool) 
     shown = evidence_lines(evidence)
     if evidence.verdict == "contradicted":
         raise ContradictedError(
-            f"Another device than {chosen.device.name} ({chosen.device.kind}) did the work, so this is no figure of it:"
-            f"\n{shown}\nMove the model and its inputs there, or measure this elsewhere: --gpuperf-device cpu"
+            f"This is no figure of {chosen.device.name} ({chosen.device.kind}): another device did the work."
+            f"\n{shown}\nMove the model and its inputs to it, or measure on the processor on purpose: "
+            f"--gpuperf-device cpu"
         )
     raise ContradictedError(
-        f"That {chosen.device.name} ({chosen.device.kind}) did the work is not proven (--gpuperf-require-proof):"
+        f"It is not proven that {chosen.device.name} ({chosen.device.kind}) did the work (--gpuperf-require-proof):"
         f"\n{shown}\nSee what is missing: gpuperf doctor"
     )

@@ -181,7 +181,7 @@ def of_test(item: pytest.Item, settings: Settings) -> TestSettings:
     own = one_each(_marked_tolerances(marked.get("tolerance", {}), what), what)
     cache = marked.get("cache", "warm")
     if cache not in CACHES:
-        raise UsageError(f"{what}: cache {cache!r} is no choice. Choose one of: {', '.join(CACHES)}.")
+        raise UsageError(f"{what}: cache {cache!r} is not one of: {', '.join(CACHES)}.")
     energy = marked.get("energy", False)
     if not isinstance(energy, bool):
         raise UsageError(f"{what}: energy is True or False, not {energy!r}.")

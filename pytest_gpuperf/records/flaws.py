@@ -66,7 +66,7 @@ def check_run(run: Run) -> None:
 def _beside_known_cases(run: Run) -> None:
     cases, revisions = {case.id for case in run.cases}, set[str | None]()
     if run.beside and run.confirmation is None:
-        raise Flaw("$.confirmation", "what was learned of suspects stands in beside, and this is missing")
+        raise Flaw("$.confirmation", "it is missing, and what stands in beside was learned by measuring suspects again")
     for i, beside in enumerate(run.beside):
         if beside.revision in revisions:
             raise Flaw(f"$.beside[{i}].revision", f"the revision {shown(beside.revision)} stands twice")

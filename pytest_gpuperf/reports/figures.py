@@ -267,8 +267,8 @@ def published(comparison: Comparison) -> Iterator[str]:
     count = sum(f.verdict.word == "reference" for f in comparison.timed)
     if count:
         yield (
-            f"{many(count, 'case')} at most {PUBLISHED:.0%} slower than a publication says, which tells no more. "
-            f"Measured figures take its place: `gpuperf calibrate "
+            f"{many(count, 'case')} at most {PUBLISHED:.0%} slower than a publication says; smaller changes it cannot "
+            f"show. Measured figures take its place: `gpuperf calibrate "
             f"--into {shlex.quote(comparison.baseline)}{comparison.invocation.tail()}`"
         )
 

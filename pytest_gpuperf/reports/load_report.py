@@ -37,8 +37,9 @@ def doubts(load: Load) -> Iterator[str]:
         assert share is not None
         assert trip is not None
         yield (
-            f"network: the round trip to the server ({format_seconds(trip.median)}, asked of {trip.asked}) is "
-            f"{share:.0%} of the middle latency. Beyond {NETWORK:.0%} it is a figure of the network, not of the model"
+            f"network: the round trip to the server ({format_seconds(trip.median)}, measured on {trip.asked}) is "
+            f"{share:.0%} of the median latency. Beyond {NETWORK:.0%} this measures the network and not the model: "
+            f"load the server from its own machine"
         )
     if load.errors:
         counts = ", ".join(f"{kind} {count}" for kind, count in load.errors.items())
@@ -51,8 +52,8 @@ def _overload(load: Load) -> str:
     return (
         f"overloaded: {format_rate(load.offered)} were due and {format_rate(load.requests_per_second)} answered, "
         f"so the latency from the schedule grows by {format_seconds(load.growth)} every second, without end; its "
-        f"percentiles say how long it was watched. From sending it does not grow, since at most {load.concurrency} are "
-        f"in flight"
+        f"percentiles depend on how long it was measured. The latency from sending does not grow, since at most "
+        f"{load.concurrency} are in flight"
     )
 
 

@@ -39,7 +39,7 @@ def _remarks(found: Ratios) -> Iterator[str]:
     without = [g for g in found.groups if len(g.ratios) > 1 and g.ratios[0].level != found.reference]
     cases = [r.figures.case for g in without for r in g.ratios]
     yield from _lacking(cases, f"no {found.over} {found.reference} to compare with")
-    yield from _lacking(found.alike, "no parameter that tells it from another (an object has no text to keep)")
+    yield from _lacking(found.alike, "the same parameters as another (an object has no text to keep)")
     if found.source:
         yield f"source: {found.source}"
 

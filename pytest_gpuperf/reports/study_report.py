@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 
 from pytest_gpuperf.comparison.serving_winners import BAND, Decision, Figure, decisions, figures, of_situation
+from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
 from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.study import BackendStudy, Visit
 from pytest_gpuperf.records.units import format_bytes, format_rate, format_seconds, significant
@@ -112,13 +113,14 @@ def _figures(studies: Sequence[BackendStudy], found: Sequence[Figure], decided: 
 
 
 def _legend(rounds: int) -> Iterator[str]:
+    needed = ", ".join(f"p{percentile} {count}" for percentile, count in PERCENTILE_NEEDS.items())
     yield (
         f"Medians of {rounds} rounds; in a round every server is started, loaded and stopped, in changing order. "
-        f"The interval (95%) is of the rounds' ratios; how much they vary is told by all figures together."
+        f"The interval (95%) is of the rounds' ratios; how much rounds vary is estimated from all figures together."
     )
     yield (
-        f"tie: the whole interval lies within {BAND:.0%}. A name: the whole interval lies beyond it. Else not decided. "
-        f"Percentiles stand only where enough answers were counted (p50 11, p90 64, p95 130, p99 662)."
+        f"who: a tie where the whole interval lies within {BAND:.0%}, a name where it lies beyond, else not decided. "
+        f"Percentiles stand only where enough answers were counted ({needed})."
     )
 
 

@@ -123,7 +123,7 @@ def _next_step(finding: Finding, comparison: Comparison) -> tuple[str, list[str]
         case "machine":
             return "Keep other work off the machine, and run it again", again
         case _ if finding.turns:
-            return "Keep other work off the machine, and let them take turns again", again
+            return "Keep other work off the machine, and compare the two in turns again", again
         case _:
             return "Record more sessions of the baseline's code", record
 
@@ -182,7 +182,7 @@ def _absent(comparison: Comparison) -> Iterator[str]:
     if comparison.new:
         count = len(comparison.new)
         whom = "it" if count == 1 else "them"
-        yield f"{count} new: {comparison.baseline} does not know {whom}, so nothing was judged."
+        yield f"{count} new: not in {comparison.baseline}, so nothing was judged of {whom}."
 
 
 def _notes(run: Run, names: Names) -> Iterator[str]:

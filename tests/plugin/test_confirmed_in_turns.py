@@ -201,7 +201,7 @@ def test_without_git_fresh_sessions_decide(repository):
     repository.work(1.3)
     result = repository.run(*JUDGED)
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*It took no turns: here is no git repository*"])
+    result.stdout.fnmatch_lines(["*It took no turns: the tests are in no git repository*"])
 
 
 def test_a_shallow_clone_gets_the_one_commit_that_it_lacks_and_stays_as_it_is(repository, pytester, monkeypatch):

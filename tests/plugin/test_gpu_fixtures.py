@@ -44,7 +44,7 @@ def test_gpu_on_the_processor(story):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
-            "E *AssertionError: That sleep runs on * is unknown:",
+            "E *AssertionError: It is not proven that sleep runs on * (unknown):",
             "E *processor time: says nothing - busy for *",
             "E *UnavailableError: the clock's state is not available: * is a processor",
         ]

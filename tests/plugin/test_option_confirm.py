@@ -219,4 +219,4 @@ def test_an_unknown_way_is_refused(story):
     story.suite(ONCE)
     result = story.run("--gpuperf-confirm", "twice")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: --gpuperf-confirm: 'twice' is no choice*process, in-test, off*"])
+    result.stderr.fnmatch_lines(["ERROR: --gpuperf-confirm: 'twice' is not one of: *process, in-test, off*"])

@@ -98,7 +98,9 @@ def test_a_capability_that_is_none_is_refused(story):
     story.suite(GPU.replace("mark.gpu", "mark.gpu(min_capability='Ampere')"))
     result = story.run()
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: *@gpu min_capability: 'Ampere' is not one. Write it like '8.0'."])
+    result.stderr.fnmatch_lines(
+        ["ERROR: *@gpu min_capability: 'Ampere' is no compute capability. Write it like '8.0'."]
+    )
 
 
 @without_cuda

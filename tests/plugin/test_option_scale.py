@@ -50,7 +50,7 @@ def test_a_scale_that_is_asked_for_is_taken():
     ]
     wrong = suite("--gpuperf-scale", "huge")
     assert wrong.returncode == 4
-    assert "--gpuperf-scale: 'huge' is no choice. Choose one of: full, smoke." in wrong.stderr
+    assert "--gpuperf-scale: 'huge' is not one of: full, smoke." in wrong.stderr
 
 
 def test_what_cannot_be_is_a_skip_with_its_reason():

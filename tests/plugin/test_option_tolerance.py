@@ -92,7 +92,7 @@ def test_the_command_line_goes_above_the_marker_and_the_marker_above_the_ini_fil
         ('tolerance={"speed": "3%"}', "*unknown metric 'speed'*"),
         ('margin="wide"', "*'wide' is not a percentage*"),
         ('budget="soon"', "*is not a time. Write it like 10, 10s, 5m or 1h*"),
-        ('cache="lukewarm"', "*cache 'lukewarm' is no choice*"),
+        ('cache="lukewarm"', "*cache 'lukewarm' is not one of: *"),
         ("tolerence=1", "*does not take tolerence. It takes: tolerance, margin, budget, cache*"),
         ("3", "*does not take 3*"),
     ],

@@ -70,7 +70,9 @@ def test_a_result_that_proves_nothing_is_marked_in_the_report(story):
     story.suite(WAITING)
     result = story.run("--gpuperf-save", "run.json")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["note: unvalidated: that this device did the work is unknown (processor*"])
+    result.stdout.fnmatch_lines(
+        ["note: unvalidated: it is not proven that this device did the work (unknown:"]
+    )
     (case,) = read_run(story.path / "run.json").cases
     assert any(note.startswith("unvalidated:") for note in case.measurements[0].notes)
 
@@ -81,7 +83,7 @@ def test_a_result_that_proves_nothing_fails_where_proof_is_asked_for(story):
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "E *ContradictedError: That * (cpu) did the work is not proven (--gpuperf-require-proof):",
+            "E *ContradictedError: It is not proven that * (cpu) did the work (--gpuperf-require-proof):",
             "E *processor time: says nothing - busy for *",
             "E *gpuperf doctor",
         ]
@@ -101,10 +103,10 @@ def test_a_model_left_on_the_processor_is_contradicted_under_gpu(story):
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "E *ContradictedError: Another device than * did the work, so this is no figure of it:",
+            "E *ContradictedError: This is no figure of *: another device did the work.",
             "E *parameters: contradicts - 16.2 KiB on cpu",
             "E *diagnosis: CPU fallback: no kernel ran in a call of *",
-            "E *Move the model and its inputs there, or measure this elsewhere: --gpuperf-device cpu",
+            "E *Move the model and its inputs to it, or measure on the processor on purpose: --gpuperf-device cpu",
         ]
     )
 

@@ -90,8 +90,8 @@ def test_one_line_says_what_a_publication_decides_and_what_takes_its_place(tmp_p
     write_run(tmp_path / "run.json", a_t4_run(1.1))
     done = gpuperf("compare", T4, "run.json", cwd=tmp_path, bare=True, COLUMNS="250")
     assert (
-        "\n5 cases at most 25% slower than a publication says, which tells no more. Measured figures take its place: "
-        f"`gpuperf calibrate --into {T4}`\n"
+        "\n5 cases at most 25% slower than a publication says; smaller changes it cannot show. Measured figures take "
+        f"its place: `gpuperf calibrate --into {T4}`\n"
     ) in done.stdout
     assert "reference:" not in done.stdout  # what it says of each case is in the table
     assert re.search(r"resnet50-fp32-eager-32\] .* \+10\.\d% +reference\n", done.stdout), done.stdout

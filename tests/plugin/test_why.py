@@ -148,7 +148,7 @@ def test_a_case_that_took_turns_is_looked_at_in_a_fresh_process_that_measures_no
     )
     result = story.run("--gpuperf-compare", "base.json", "--gpuperf-confirm-budget", "0.1")
     result.stdout.fnmatch_lines(
-        ["gpuperf: that could not be seen: A fresh pytest process ended with exit code*", "*1 improved*"]
+        ["gpuperf: the cause could not be looked up: A fresh pytest process ended with exit code*", "*1 improved*"]
     )
 
 

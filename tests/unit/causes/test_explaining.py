@@ -35,9 +35,9 @@ def test_an_unchanged_case_is_not_explained() -> None:
 def test_what_is_missing_is_said() -> None:
     run, baseline = profiled_run(a_run(6, level=0.012), SLOW), a_baseline(0, 1)
     (found,) = explanations(run, baseline, [CASE, "gone"]).values()
-    assert "the baseline keeps no kernels of this case (gpuperf calibrate" in str(found.missing)
+    assert "the baseline has no profile of this case (gpuperf calibrate" in str(found.missing)
     (found,) = explanations(a_run(6), profiled_baseline(baseline, SLOW), [CASE]).values()
-    assert "this run keeps no kernels of this case (--gpuperf-save" in str(found.missing)
+    assert "this run has no profile of this case (--gpuperf-save" in str(found.missing)
     (found,) = explanations(a_run(6), baseline, [CASE]).values()
     assert found.missing == NOTHING_KEPT
 

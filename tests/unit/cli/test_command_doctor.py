@@ -33,7 +33,7 @@ def test_a_device_that_is_asked_for(tmp_path):
     assert "(cpu), timed by the host clock" in gpuperf("doctor", "--device", "cpu", cwd=tmp_path).stdout
     done = gpuperf("doctor", "--device", "banana", cwd=tmp_path)
     assert done.returncode == 4
-    assert "'banana' is no device" in done.stdout
+    assert "'banana' is not a device" in done.stdout
 
 
 def test_a_module_of_the_user_s_folder_shadows_nothing(tmp_path):

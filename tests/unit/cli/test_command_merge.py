@@ -65,7 +65,7 @@ def test_what_no_shard_measured_vanished_and_what_failed_in_one_fails(files):
 def test_a_missing_shard_is_told_from_a_small_suite(files):
     done = gpuperf("merge", "shard-1.json", "--into", "all.json", "--shards", "2", cwd=files)
     assert done.returncode == 4
-    assert "2 shards were to be merged, and here is 1" in done.stderr
+    assert "--shards 2, and 1 run given. The cases of a missing shard" in done.stderr
     assert not (files / "all.json").exists()
     assert merge(files, "--shards", "2").returncode == 0
 

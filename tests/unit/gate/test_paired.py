@@ -88,7 +88,7 @@ def test_launches_that_differ_are_inconclusive_and_the_reason_helps():
     wide = [launch(rng, r) for r in (0.95, 0.98, 1.03, 1.07, 1.04)]
     reason = judge_paired(wide, POLICY).reason
     assert "about" in reason
-    assert "launches would let 4.5% be seen" in reason
+    assert "launches would show a change of 4.5%" in reason
     wild = [launch(rng, r) for r in (0.3, 0.7, 1.05, 2.0, 4.0)]
     assert "lock the clocks" in judge_paired(wild, POLICY).reason
 

@@ -80,7 +80,7 @@ def test_what_was_learned_without_how_is_a_flaw(tmp_path):
     took = Confirmation(tests=1, seconds=1.0)
     content = render_run(shard(1, "a", confirmation=took, beside=(Beside(),)))
     file.write_bytes(content.replace(b'  "confirmation": {"tests": 1, "seconds": 1.0},\n', b""))
-    with pytest.raises(FileError, match="confirmation: what was learned of suspects stands in beside"):
+    with pytest.raises(FileError, match="confirmation: it is missing, and what stands in beside"):
         read_run(file)
 
 

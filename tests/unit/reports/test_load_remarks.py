@@ -26,7 +26,7 @@ def test_a_load_that_is_what_it_seems_shows_its_batching():
         ({"verdict": "inconclusive"}, "inconclusive: no three windows in a row agreed within 10%"),
         ({"client": LATE}, "client-limited: the load generator could not keep up (20% late"),
         ({"client": BUSY}, "client-limited: the load generator could not keep up (70% of its time busy"),
-        ({"round_trip": FAR}, "network: the round trip to the server (4.00 ms, asked of /v2/health/live) is 80%"),
+        ({"round_trip": FAR}, "network: the round trip to the server (4.00 ms, measured on /v2/health/live) is 80%"),
         ({"errors": {"status": 3, "timeout": 1}}, "errors: status 3, timeout 1; rate and latency are of the 699 good"),
     ],
 )

@@ -85,7 +85,7 @@ def test_what_cannot_be_told_apart_is_named():
     run = a_run({"precision": "fp32"})
     again = msgspec.structs.replace(run.cases[0], id="tests/x.py::test[b]", test="tests/x.py::test[b]")
     text = " ".join(lines(msgspec.structs.replace(run, cases=(*run.cases, again))))
-    assert "2 cases have no parameter that tells it from another" in text
+    assert "2 cases have the same parameters as another" in text
 
 
 def test_nothing_to_compare_leaves_no_empty_table():

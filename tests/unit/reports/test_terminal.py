@@ -51,7 +51,7 @@ def test_each_case_with_its_change_and_verdict():
     assert "test_d - 10.02 ms - not compared" in lines
     assert lines.count("intervals: 90%") == 1
     assert "regressed: it is regressed by far (test_a)" in lines
-    assert "1 new: baselines/t4.json does not know it, so nothing was judged." in lines
+    assert "1 new: not in baselines/t4.json, so nothing was judged of it." in lines
     assert lines[-1] == "1 unchanged, 1 regressed, 1 new; 2 of 2 decided"
 
 
@@ -104,7 +104,7 @@ def test_notes_the_suite_and_the_environment_are_told():
     assert "note: the card throttled (test_a, test_b)" in text
     assert "changed: torch 2.13.0 -> 2.15.0" in text
     assert "suite regressed, +10.0% [+5.0%, +20.0%]: all 2 cases are 10% slower" in text
-    assert "2 new: baselines/t4.json does not know them" in text
+    assert "2 new: not in baselines/t4.json, so nothing was judged of them" in text
 
 
 def test_unchanged_says_within_what():
@@ -296,7 +296,7 @@ def test_the_message_where_turns_decided():
         ),
         (
             in_turns(A, "inconclusive"),
-            "Keep other work off the machine, and let them take turns again:",
+            "Keep other work off the machine, and compare the two in turns again:",
             "pytest --gpuperf-compare b.json",
         ),
     ],

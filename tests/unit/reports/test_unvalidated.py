@@ -52,6 +52,6 @@ def test_it_is_marked(report: str) -> None:
 def test_the_mark_says_what_was_seen() -> None:
     (note,) = unvalidated(UNKNOWN)
     assert note == (
-        "unvalidated: that this device did the work is unknown (processor time: busy for 1% of a call). "
+        "unvalidated: it is not proven that this device did the work (unknown: processor time: busy for 1% of a call). "
         "Likeliest cause of 0 % utilisation: waiting for the network"
     )

@@ -77,7 +77,7 @@ def test_a_device_that_is_not_there_is_refused(program, monkeypatch):
     with pytest.raises(SessionError, match=r"No device was found: the process .* ended with exit code 0"):
         making._identified("cpu")
     monkeypatch.setattr(making, "PROGRAM", "pytest_gpuperf.instrument")
-    with pytest.raises(DeviceError, match="'banana' is no device"):
+    with pytest.raises(DeviceError, match="'banana' is not a device"):
         making._identified("banana")
 
 
