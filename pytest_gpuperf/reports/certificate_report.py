@@ -99,6 +99,6 @@ FORMATS: Mapping[str, Callable[[Certificate], str]] = {
     "markdown": render_markdown,
     "json": render_json,
     "html": lambda certificate: render_html(
-        certificate, summary(certificate), list(map(left_out, certificate.left_out))
+        certificate, summary(certificate), LIMITS.replace("*", ""), list(map(left_out, certificate.left_out))
     ),
 }

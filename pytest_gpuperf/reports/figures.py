@@ -154,7 +154,7 @@ def origins(finding: Finding) -> tuple[str, str]:
     """Where its two figures come from."""
     if finding.turns:
         return f"{short(finding.turns.base)}, {many(finding.turns.launches, 'launch')} in turns", "here, in the same"
-    return f"{sessions(finding.baseline_sessions)} of the baseline", sessions(finding.current_sessions)
+    return f"{many(finding.baseline_sessions, 'session')} of the baseline", many(finding.current_sessions, "session")
 
 
 def headline(finding: Finding) -> str:
@@ -280,9 +280,9 @@ def margins(comparison: Comparison) -> str:
     return f" within {' to '.join(dict.fromkeys((texts[0], texts[-1])))}" if texts else ""
 
 
-def sessions(count: int) -> str:
-    """``1 session``, ``5 sessions``."""
-    return "1 session" if count == 1 else f"{count} sessions"
+def moved_since(reference: Comparison) -> list[Finding]:
+    """What is slower or faster than a pinned reference, whatever made it so."""
+    return [f for f in reference.findings if f.verdict.word not in {"unchanged", "inconclusive", "reference"}]
 
 
 def counts(comparison: Comparison) -> str:

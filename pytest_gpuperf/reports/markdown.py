@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.comparison.findings import Comparison
 from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.records.model import Device, Run
 from pytest_gpuperf.records.units import many
@@ -18,6 +18,7 @@ from pytest_gpuperf.reports.figures import (
     counts,
     lines,
     metric_name,
+    moved_since,
     published,
     reason,
     rows,
@@ -153,7 +154,8 @@ def escaped(text: str) -> str:
 
     GitHub looks for mentions and issue numbers after it has decoded entities: a character of no width breaks them up.
     """
-    return _WWW.sub("www&#46;", _entities(text)).replace("&#64;", "&#64;&#8203;").replace("&#35;", "&#35;&#8203;")
+    shown = _entities(text).replace("&#58; ", ": ")  # before a space it is neither an emoji's nor an address's
+    return _WWW.sub("www&#46;", shown).replace("&#64;", "&#64;&#8203;").replace("&#35;", "&#35;&#8203;")
 
 
 def code(name: str) -> str:
@@ -245,5 +247,5 @@ def _reference(page: MarkdownPage, reference: Comparison | None) -> None:
     if reference is not None:
         page.say(f"**Since the reference {code(reference.baseline)}**: {escaped(counts(reference))}.")
         page.items(f"- {escaped(what)}" for what in confirmed(reference))
-        moved: list[Finding] = [f for f in reference.findings if f.verdict.word in {"regressed", "environment"}]
-        page.items(f"- {code(f.case)} {metric_name(f)}: {escaped(change_in_words(f))}" for f in moved)
+        moved = moved_since(reference)
+        page.items(f"- {word(f)}: {code(f.case)} {metric_name(f)}: {escaped(change_in_words(f))}" for f in moved)

@@ -8,7 +8,7 @@ from statistics import median
 from pytest_gpuperf.comparison.resolution import Resolution, resolutions, worst_first
 from pytest_gpuperf.gate.observations import LEAST_MARGIN
 from pytest_gpuperf.records.model import Accepted, Baseline, Case, Environment, Run, Session
-from pytest_gpuperf.records.units import by_number, format_bytes, format_rate, format_seconds
+from pytest_gpuperf.records.units import by_number, format_bytes, format_rate, format_seconds, many
 from pytest_gpuperf.reports.figures import NONE, arithmetic, latency, throughput
 from pytest_gpuperf.reports.tables import by_file, prose, table
 
@@ -32,7 +32,7 @@ def run_contents(path: str, run: Run, width: int) -> str:
     header = (*RUN_HEADER, *(("arithmetic",) if counted else ()))
     clocks = {m.clock for c in run.cases for m in c.measurements}
     lines = [
-        f"{path}: a run, {_many(len(run.cases), 'case')}, {_many(len(run.sessions), 'session')}",
+        f"{path}: a run, {many(len(run.cases), 'case')}, {many(len(run.sessions), 'session')}",
         *_where(run.environment, run.sessions, clocks),
         *(f"not measured: {test} ({why})" for test, why in run.scope.unmeasured.items()),
         *(f"unvalidated: {c.id}" for c in run.cases if any(m.unvalidated for m in c.measurements)),
@@ -47,7 +47,7 @@ def baseline_contents(path: str, baseline: Baseline, width: int) -> str:
     cells = by_file((c.id, _baseline_row(c, by_case[c.id])) for c in ordered)
     measured = baseline.sessions if baseline.provenance == "measured" else ()  # a publication need not say when
     source = f", {baseline.source}" if baseline.source else ""
-    sizes = f"{_many(len(baseline.cases), 'case')}, {_many(len(baseline.sessions), 'session')}"
+    sizes = f"{many(len(baseline.cases), 'case')}, {many(len(baseline.sessions), 'session')}"
     lines = [
         f"{path}: a baseline, {baseline.provenance}{source}, {sizes}",
         *_where(baseline.environment, measured, {c.clock for c in ordered}),
@@ -62,7 +62,7 @@ def unsteady_cases(by_case: Mapping[str, Resolution], beyond: float = LEAST_MARG
     """The cases that cannot tell a slow-down of `beyond`, worst first, and what their sessions show."""
     worst = worst_first(by_case, beyond)
     if worst:
-        yield f"{_many(len(worst), 'case')} cannot tell {beyond * 100:.3g}%, worst first:"
+        yield f"{many(len(worst), 'case')} cannot tell {beyond * 100:.3g}%, worst first:"
     for name, margin, why in worst[:WORST]:
         yield f"{name} tells {margin:.1%}: {why.kind}: {why.text}"
     if len(worst) > WORST:
@@ -84,7 +84,7 @@ def _where(environment: Environment, sessions: Sequence[Session], clocks: Iterab
     if sessions:
         times = sorted(s.time for s in sessions)
         cards = {s.card for s in sessions if s.card}
-        yield f"measured: {times[0]} to {times[-1]}" + (f", on {_many(len(cards), 'card')}" if cards else "")
+        yield f"measured: {times[0]} to {times[-1]}" + (f", on {many(len(cards), 'card')}" if cards else "")
         revisions = dict.fromkeys(s.revision for s in sessions if s.revision)
         if revisions:
             yield f"revisions: {', '.join(revisions)}"
@@ -105,7 +105,3 @@ def _baseline_row(case: Accepted, resolution: Resolution) -> tuple[str, ...]:
 
 def _percent(fraction: float | None) -> str:
     return NONE if fraction is None else f"{fraction:.1%}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -24,6 +24,7 @@ from pytest_gpuperf.reports.figures import (
     lines,
     margins,
     metric_name,
+    moved_since,
     origins,
     published,
     reason,
@@ -68,8 +69,7 @@ def render_reference(reference: Comparison, width: int) -> str:
             change(f.verdict),
             _shown(f, reference),
         )
-        for f in reference.findings
-        if f.verdict.word not in {"unchanged", "inconclusive", "reference"}
+        for f in moved_since(reference)
     ]
     summary = prose(f"Since the reference {reference.baseline}: {counts(reference)}", width, hanging="  ")
     summary += _lines(confirmed(reference), width)

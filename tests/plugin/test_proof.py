@@ -70,9 +70,7 @@ def test_a_result_that_proves_nothing_is_marked_in_the_report(story):
     story.suite(WAITING)
     result = story.run("--gpuperf-save", "run.json")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(
-        ["note: unvalidated: it is not proven that this device did the work (unknown:"]
-    )
+    result.stdout.fnmatch_lines(["note: unvalidated: it is not proven that this device did the work (unknown:"])
     (case,) = read_run(story.path / "run.json").cases
     assert any(note.startswith("unvalidated:") for note in case.measurements[0].notes)
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pytest_gpuperf.comparison.findings import Comparison, Finding
 from pytest_gpuperf.records.model import Run
-from pytest_gpuperf.records.units import format_bytes
+from pytest_gpuperf.records.units import format_bytes, many
 from pytest_gpuperf.reports.figures import (
     INTERVALS,
     NONE,
@@ -17,6 +17,7 @@ from pytest_gpuperf.reports.figures import (
     confirmed,
     costs,
     counts,
+    moved_since,
     published,
     reason,
     suite_line,
@@ -112,7 +113,7 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
     comparison = subject.comparison
     if comparison is None:
         why = "no baseline, so nothing was judged" if subject.baseline is None else "nothing was judged"
-        return f"{_many(len(subject.run.cases), 'case')} measured; {why}"
+        return f"{many(len(subject.run.cases), 'case')} measured; {why}"
     total = len(comparison.timed)
     if not total:
         return "Nothing was compared"
@@ -134,9 +135,9 @@ def _headline(subject: Subject, failing: Sequence[Finding]) -> str:
 def _other_reason(comparison: Comparison) -> str:
     """Why the run fails otherwise, in a few words; the sentences stand below."""
     if comparison.vanished and not comparison.rules.allow_missing:
-        return f"{_many(len(comparison.vanished), 'case')} vanished"
+        return f"{many(len(comparison.vanished), 'case')} vanished"
     if comparison.unmeasured and not comparison.rules.allow_missing:
-        return f"{_many(len(comparison.unmeasured), 'case')} not measured"
+        return f"{many(len(comparison.unmeasured), 'case')} not measured"
     if comparison.exit_code == TOO_LITTLE:
         return f"too few verdicts: {comparison.decided} of {len(comparison.timed)}"
     return "it fails for another reason"
@@ -158,12 +159,12 @@ def _remarks(subject: Subject) -> Iterator[str]:
             yield INTERVALS
     unproven = sum(any(m.unvalidated for m in c.measurements) for c in subject.run.cases)
     if unproven:
-        yield f"{_many(unproven, 'case')} unvalidated: which device did the work is not proven"
+        yield f"{many(unproven, 'case')} unvalidated: which device did the work is not proven"
     reference = subject.judged and subject.judged.reference
     if reference is not None:
         yield f"Since the reference {reference.baseline}: {counts(reference)}"
         yield from confirmed(reference)
-        moved = (f for f in reference.findings if word(f) in {"regressed", "environment", "improved"})
+        moved = moved_since(reference)
         yield from (f"{word(f)} since the reference: {f.case}, {change_in_words(f)}" for f in moved)
 
 
@@ -189,8 +190,4 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
 def _when(run: Run) -> str:
     times = sorted(s.time for s in run.sessions)
     first, last = (time.replace("T", " ").replace("Z", " UTC") for time in (times[0], times[-1]))
-    return f"{first}, {_many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{first}, {many(len(times), 'session')}" if first == last else f"{first} to {last}, {len(times)} sessions"

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_gpuperf.records.certificate import Certificate, LeftOut, Level, Selftest, impossible, judged, rows_of_gate
 from pytest_gpuperf.records.model import Device, Environment
-from pytest_gpuperf.reports.certificate_report import FORMATS, summary
+from pytest_gpuperf.reports.certificate_report import FORMATS, LIMITS, summary
 
 
 def level(slowdown: float, regressed: int) -> Level:
@@ -91,6 +91,8 @@ def test_a_page_escapes_what_was_found_and_needs_no_script(gate):
     assert "<script" not in page
     assert "default-src 'none'; style-src 'sha256-" in unescape(page)
     assert ("2 of 10" in page) == (gate is not None)
+    assert ("5.7% to 51.0%" in page) == (gate is not None)
+    assert (LIMITS.replace("*", "") in unescape(page)) == (gate is not None)
 
 
 def test_what_holds_is_said_shortly():
