@@ -150,9 +150,9 @@ def _plot(options: Namespace) -> int:
     from pytest_gpuperf.errors import UsageError
     from pytest_gpuperf.records.files import read_baseline
     from pytest_gpuperf.records.model import Baseline
+    from pytest_gpuperf.records.units import many
     from pytest_gpuperf.reports.charts.drawing import FORMATS, require_matplotlib, write_charts
     from pytest_gpuperf.reports.charts.panels import panels
-    from pytest_gpuperf.reports.figures import sessions
     from pytest_gpuperf.reports.tables import visible
 
     formats = list(dict.fromkeys(options.format.split(",")))
@@ -166,7 +166,7 @@ def _plot(options: Namespace) -> int:
     where = measured.environment
     versions = ", ".join(f"{name} {version}" for name, version in sorted(where.software.items()))
     published = isinstance(measured, Baseline) and measured.provenance == "published"
-    source = "published figures" if published else sessions(len(measured.sessions))
+    source = "published figures" if published else many(len(measured.sessions), "session")
     caption = "; ".join(filter(None, (where.device.name, versions, source)))
     for panel, paths in write_charts(panels(measured, baseline), Path(options.into), formats, caption):
         print(f"<!-- {' '.join(map(visible, map(str, paths)))} -->")

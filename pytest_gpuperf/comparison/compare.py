@@ -25,8 +25,8 @@ from pytest_gpuperf.records.model import (
     Baseline,
     Case,
     Environment,
-    EvidenceKind,
     Measurement,
+    MetricKind,
     Rule,
     Run,
     Series,
@@ -66,7 +66,7 @@ def compare(
     if confirmed is not None:
         spreads = spreads_of(baseline, confirmed.launches)
         verdicts["time"] = confirmed_verdicts(screened["time"], confirmed, policies, spreads)
-    unconfirmed: Mapping[EvidenceKind, Mapping[str, str]] = confirmed.unconfirmed if confirmed is not None else {}
+    unconfirmed: Mapping[MetricKind, Mapping[str, str]] = confirmed.unconfirmed if confirmed is not None else {}
     day = _day(today)
     findings: list[Finding] = []
     for case, (accepted, current) in joined.pairs.items():
@@ -127,7 +127,7 @@ def moved(findings: Iterable[Finding]) -> list[str]:
 
 def suspects_in(
     run: Run, baseline: Baseline, override: Rule | None = None, today: date | None = None
-) -> dict[EvidenceKind, set[str]]:
+) -> dict[MetricKind, set[str]]:
     """The cases that one session does not clear, by what they are suspected of: they are measured again.
 
     A waived case may be slower, so nobody needs to know how much.
@@ -135,7 +135,7 @@ def suspects_in(
     joined = match(run, baseline, override or Rule())
     policy, day = Policy(comparisons=_comparisons(joined)), _day(today)
     waived = {case for case, (accepted, _) in joined.pairs.items() if waiver_of(accepted, day)}
-    found: dict[EvidenceKind, set[str]] = {}
+    found: dict[MetricKind, set[str]] = {}
     for kind, cases in joined.evidence.items():
         canaries = joined.canaries if kind == "time" else None
         found[kind] = (find_suspects(cases, canaries, policy) if cases else set()) - waived
@@ -145,7 +145,7 @@ def suspects_in(
     return found
 
 
-def convicts(run: Run, baseline: Baseline) -> dict[EvidenceKind, set[str]]:
+def convicts(run: Run, baseline: Baseline) -> dict[MetricKind, set[str]]:
     """The cases, and the suite, that these sessions by themselves would call regressed, by the kind of evidence."""
     verdicts = _judge(match(run, baseline, Rule()))
     return {kind: {case for case, v in of.items() if v.word == "regressed"} for kind, of in verdicts.items()}
@@ -180,7 +180,7 @@ def _comparisons(joined: Match) -> int:
     return sum(len(cases) for cases in joined.evidence.values())
 
 
-def _judge(joined: Match) -> Mapping[EvidenceKind, Mapping[str, Verdict]]:
+def _judge(joined: Match) -> Mapping[MetricKind, Mapping[str, Verdict]]:
     """Only time is explained by canaries: they say nothing of memory or energy."""
     policy = Policy(comparisons=_comparisons(joined))
     return {
@@ -195,7 +195,7 @@ def _is_wide(measurements: Sequence[Measurement], margin: float) -> bool:
     return now.ended == "cap" and now.interval > margin / 2
 
 
-def _capped(verdict: Verdict, kind: EvidenceKind, measurements: Sequence[Measurement]) -> Verdict:
+def _capped(verdict: Verdict, kind: MetricKind, measurements: Sequence[Measurement]) -> Verdict:
     """A measurement that ended at its cap, too wide for the margin, cannot acquit; a plain change it still shows."""
     *_, now = measurements
     plain = verdict.word == "regressed" or (verdict.word == "improved" and 1 - verdict.ratio > now.interval)
@@ -211,7 +211,7 @@ def _capped(verdict: Verdict, kind: EvidenceKind, measurements: Sequence[Measure
     return msgspec.structs.replace(verdict, word="inconclusive", reason=reason)
 
 
-def _finding(kind: EvidenceKind, accepted: Accepted, case: Case, verdict: Verdict, override: Rule, day: str) -> Finding:
+def _finding(kind: MetricKind, accepted: Accepted, case: Case, verdict: Verdict, override: Rule, day: str) -> Finding:
     metric, tolerance = stated(merged(case.rule, override), kind)
     now = case.measurements
     *_, newest = now
@@ -247,7 +247,7 @@ def clock_note(series: Sequence[Series], now: Sequence[Measurement]) -> tuple[st
     return (f"SM clock {median(after):.0f} MHz, {median(before):.0f} MHz in the baseline ({format_change(ratio)})",)
 
 
-def _usual(kind: EvidenceKind, accepted: Accepted) -> float:
+def _usual(kind: MetricKind, accepted: Accepted) -> float:
     """What a case usually took, where nothing could be judged."""
     if kind == "time":
         return median(chain.from_iterable(s.medians for s in accepted.series))

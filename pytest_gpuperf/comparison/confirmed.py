@@ -11,7 +11,7 @@ from pytest_gpuperf.gate.inside_suite import SUITE_FROM
 from pytest_gpuperf.gate.observations import Policy
 from pytest_gpuperf.gate.side_by_side import LOOKS, AnyLaunch, judge_paired_suite, judge_paired_whole
 from pytest_gpuperf.gate.suite import SUITE
-from pytest_gpuperf.records.model import Baseline, EvidenceKind, Run, Verdict, Word
+from pytest_gpuperf.records.model import Baseline, MetricKind, Run, Verdict, Word
 from pytest_gpuperf.records.same_device import software_changes
 from pytest_gpuperf.records.units import cost_in_words
 
@@ -30,8 +30,8 @@ class Confirmed:
     same_code: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> revision: no code differs from it
     software: tuple[str, ...] = ()  # versions that changed since: "torch 2.13.0 -> 2.15.0"
     not_in_turns: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why turns could not be run
-    unconfirmed: Mapping[EvidenceKind, Mapping[str, str]] = field(  # case -> why nothing could be measured
-        default_factory=dict[EvidenceKind, Mapping[str, str]]
+    unconfirmed: Mapping[MetricKind, Mapping[str, str]] = field(  # case -> why nothing could be measured
+        default_factory=dict[MetricKind, Mapping[str, str]]
     )
 
 
@@ -44,7 +44,7 @@ def learned(run: Run, baseline: Baseline) -> Confirmed | None:
     held = [(case, beside[at]) for case, at in recorded_at(baseline).items() if at in beside]
     if not held:
         return None
-    unconfirmed: dict[EvidenceKind, dict[str, str]] = {}
+    unconfirmed: dict[MetricKind, dict[str, str]] = {}
     for case, b in held:
         for kind, why in b.unconfirmed.items():
             if case in why:

@@ -6,7 +6,7 @@ import shlex
 
 from pytest_gpuperf.causes.explain import Explanation
 from pytest_gpuperf.records.invocation import Invocation
-from pytest_gpuperf.records.model import Confirmation, Device, EvidenceKind, Record, Verdict, Waiver
+from pytest_gpuperf.records.model import Confirmation, Device, MetricKind, Record, Verdict, Waiver
 from pytest_gpuperf.records.units import many
 
 # "reference": a publication decides no more than that nothing is grossly slower, and that it does decide.
@@ -63,7 +63,7 @@ class Finding(Record, frozen=True, kw_only=True):
     case: str
     test: str
     line: int | None = None
-    evidence: EvidenceKind
+    evidence: MetricKind
     metric: str  # the figure shown for this evidence: "throughput", "peak_memory", "energy"
     baseline: float  # in the metric's unit: what the verdict's ratio is of. In turns, what the other revision took
     current: float

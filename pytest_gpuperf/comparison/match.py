@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import expm1
+from typing import get_args
 
 import msgspec
 
@@ -16,8 +17,8 @@ from pytest_gpuperf.records.model import (
     Baseline,
     Case,
     Environment,
-    EvidenceKind,
     Measurement,
+    MetricKind,
     Rule,
     Run,
     Scope,
@@ -25,9 +26,9 @@ from pytest_gpuperf.records.model import (
     Session,
 )
 from pytest_gpuperf.records.same_device import changed_software
-from pytest_gpuperf.records.units import METRICS, log_tolerance
+from pytest_gpuperf.records.units import KINDS, METRICS, log_tolerance
 
-SHOWN: Mapping[EvidenceKind, str] = {"time": "throughput", "peak_memory": "peak_memory", "energy": "energy"}
+SCALARS: tuple[MetricKind, ...] = tuple(kind for kind in get_args(MetricKind) if kind != "time")  # one figure a session
 
 _CANARIES_RUN_ON = {"cpu": {"numpy"}, "cuda": {"torch", "cuda", "driver"}}
 _LOOP_RUNS_ON = {"python"}  # the host's, on any device
@@ -38,7 +39,7 @@ class Match:
     """A run beside a baseline."""
 
     pairs: Mapping[str, tuple[Accepted, Case]]  # by case id: what both know
-    evidence: Mapping[EvidenceKind, Mapping[str, CaseEvidence]]
+    evidence: Mapping[MetricKind, Mapping[str, CaseEvidence]]
     canaries: Mapping[str, Mapping[str, tuple[float, ...]]]
     new: tuple[str, ...]
     vanished: tuple[str, ...]
@@ -151,8 +152,8 @@ def _difference(accepted: Accepted, now: Measurement) -> str | None:
 
 def merged(rule: Rule, override: Rule) -> Rule:
     """A test's rule under a command line's: what the command line says of an evidence replaces what the test says."""
-    kinds = {METRICS[m].evidence for m in override.tolerance}
-    rest = {m: t for m, t in rule.tolerance.items() if METRICS[m].evidence not in kinds}
+    kinds = {METRICS[m].kind for m in override.tolerance}
+    rest = {m: t for m, t in rule.tolerance.items() if METRICS[m].kind not in kinds}
     return Rule(
         tolerance=rest | override.tolerance,
         margin=rule.margin if override.margin is None else override.margin,
@@ -160,17 +161,17 @@ def merged(rule: Rule, override: Rule) -> Rule:
     )
 
 
-def stated(rule: Rule, kind: EvidenceKind) -> tuple[str, float]:
+def stated(rule: Rule, kind: MetricKind) -> tuple[str, float]:
     """The metric a rule names for an evidence, and its tolerance; the default where it names none."""
     for metric, fraction in rule.tolerance.items():
         if metric == "latency":  # one evidence with throughput, and shown as that: the two clocks are never mixed
             metric, fraction = "throughput", fraction / (1 + fraction)  # noqa: PLW2901 - the same rule in other words
-        if METRICS[metric].evidence == kind:
+        if METRICS[metric].kind == kind:
             return metric, fraction
-    return SHOWN[kind], DEFAULT_TOLERANCE
+    return KINDS[kind].metric, DEFAULT_TOLERANCE
 
 
-def policy_of(rule: Rule, kind: EvidenceKind) -> Policy:
+def policy_of(rule: Rule, kind: MetricKind) -> Policy:
     """How a rule has an evidence judged."""
     metric, fraction = stated(rule, kind)
     cap = MARGIN_CAP if rule.margin_cap is None else rule.margin_cap
@@ -179,8 +180,8 @@ def policy_of(rule: Rule, kind: EvidenceKind) -> Policy:
 
 def _evidence(
     pairs: Mapping[str, tuple[Accepted, Case]], when: _When, override: Rule, device: str, published: bool
-) -> dict[EvidenceKind, dict[str, CaseEvidence]]:
-    found: dict[EvidenceKind, dict[str, CaseEvidence]] = {"time": {}, "peak_memory": {}, "energy": {}}
+) -> dict[MetricKind, dict[str, CaseEvidence]]:
+    found: dict[MetricKind, dict[str, CaseEvidence]] = {kind: {} for kind in get_args(MetricKind)}
     for name, (accepted, case) in pairs.items():
         rule = merged(case.rule, override)
         found["time"][name] = CaseEvidence(
@@ -189,16 +190,16 @@ def _evidence(
             policy=policy_of(rule, "time"),
             published=published,
         )
-        # The resident set of a CPU process wanders by itself: it is judged where a test asks for it.
-        if device == "cuda" or "peak_memory" in rule.tolerance:
-            _add_scalar(found["peak_memory"], "peak_memory", name, accepted, case, rule, when, published=published)
-        _add_scalar(found["energy"], "energy", name, accepted, case, rule, when, published=published)
+        for kind in SCALARS:
+            # The resident set of a CPU process wanders by itself: it is judged where a test asks for it.
+            if kind != "peak_memory" or device == "cuda" or kind in rule.tolerance:
+                _add_scalar(found[kind], kind, name, accepted, case, rule, when, published=published)
     return found
 
 
 def _add_scalar(
     found: dict[str, CaseEvidence],
-    kind: EvidenceKind,
+    kind: MetricKind,
     name: str,
     accepted: Accepted,
     case: Case,
@@ -213,6 +214,7 @@ def _add_scalar(
         found[name] = CaseEvidence(baseline, candidate, policy_of(rule, kind), published, kind)
 
 
-def scalar(record: Series | Measurement, kind: EvidenceKind) -> float | None:
-    """A session's one figure of peak memory or energy."""
-    return record.peak_memory if kind == "peak_memory" else record.energy
+def scalar(record: Series | Measurement, kind: MetricKind) -> float | None:
+    """A session's one figure of a kind; None where it was not measured."""
+    value: float | None = getattr(record, kind)
+    return value

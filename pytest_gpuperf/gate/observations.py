@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_gpuperf.records.model import EvidenceKind
+from pytest_gpuperf.records.model import MetricKind
 
 DEFAULT_TOLERANCE = 0.01
 LEAST_MARGIN = 0.03  # no runner is asked to tell less, unless a margin is given
@@ -53,7 +53,7 @@ class CaseEvidence:
     candidate: Sequence[Observed]
     policy: Policy | None = None
     published: bool = False  # the baseline is a publication's figure: it has no variance
-    kind: EvidenceKind = "time"  # what these are costs of
+    kind: MetricKind = "time"  # what these are costs of
 
 
 Canaries = Mapping[str, Mapping[str, Sequence[float]]]  # session id -> canary -> seconds, in order

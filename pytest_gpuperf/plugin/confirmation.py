@@ -20,7 +20,7 @@ from pytest_gpuperf.gate.side_by_side import figures_of
 from pytest_gpuperf.gate.suite import SUITE
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, arguments_again, measured_again, say
 from pytest_gpuperf.records.merge import beside_each
-from pytest_gpuperf.records.model import Baseline, Beside, Confirmation, EvidenceKind, Run
+from pytest_gpuperf.records.model import Baseline, Beside, Confirmation, MetricKind, Run
 
 if TYPE_CHECKING:
     from pytest_gpuperf.ab.confirm_in_turns import InTurns
@@ -38,7 +38,7 @@ class Suspicion:
     """What one baseline does not clear, by the kind of evidence."""
 
     baseline: Baseline
-    cases: Mapping[EvidenceKind, set[str]]
+    cases: Mapping[MetricKind, set[str]]
 
     def __bool__(self) -> bool:
         return any(self.cases.values())
@@ -189,7 +189,7 @@ class Confirming:
         launches = {c: tuple(map(figures_of, o.launches[c])) for c, o in outcomes.items() if c in o.launches}
         same = {c for c, o in outcomes.items() if o.same}
         rest = timed - launches.keys() - same
-        undone: dict[EvidenceKind, dict[str, str]] = {
+        undone: dict[MetricKind, dict[str, str]] = {
             kind: self._undone(rest if kind == "time" else of) for kind, of in suspicion.cases.items()
         }
         asked = rest - undone["time"].keys() if self.settings.confirm == "turns" else set[str]()

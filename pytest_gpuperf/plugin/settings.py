@@ -161,8 +161,8 @@ def _converted(texts: list[str] | None, what: str) -> dict[str, float]:
 
 def over(upper: Mapping[str, float], lower: Mapping[str, float]) -> dict[str, float]:
     """Tolerances of an upper layer replace a lower layer's of the same evidence."""
-    taken = {METRICS[m].evidence for m in upper}
-    return {m: t for m, t in lower.items() if METRICS[m].evidence not in taken} | dict(upper)
+    taken = {METRICS[m].kind for m in upper}
+    return {m: t for m, t in lower.items() if METRICS[m].kind not in taken} | dict(upper)
 
 
 MARKER_KEYS = ("tolerance", "margin", "budget", "cache", "energy")

@@ -31,7 +31,7 @@ SESSIONS_KEPT = 20  # sessions a baseline keeps of each case
 KERNELS_KEPT = 20  # those that took longest, of each profile
 
 Provenance = Literal["measured", "published"]
-EvidenceKind = Literal["time", "peak_memory", "energy"]
+MetricKind = Literal["time", "peak_memory", "energy"]
 Rating = Literal["proves", "supports", "says nothing", "speaks against", "contradicts"]
 Proof = Literal["proven", "contradicted", "unknown"]
 Word = Literal[
@@ -298,7 +298,7 @@ class Beside(Record, frozen=True, kw_only=True):
     same_code: tuple[Name, ...] = ()  # cases that use nothing which differs from the revision
     launches: dict[Name, tuple[LaunchFigures, ...]] = {}  # case -> in turns with the revision
     not_in_turns: dict[Name, str] = {}  # case -> why turns could not be taken
-    unconfirmed: dict[EvidenceKind, dict[Name, str]] = {}  # case -> why nothing could be measured
+    unconfirmed: dict[MetricKind, dict[Name, str]] = {}  # case -> why nothing could be measured
 
 
 class Confirmation(Record, frozen=True, kw_only=True):

@@ -14,12 +14,26 @@ KiB, MiB, GiB = 1024, 1024**2, 1024**3
 
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 _NUMBERS = re.compile(r"(\d+)")
-_WORDS = {  # evidence: more of it, less of it, at least twice of it, and what stands between that and the other
-    "time": ("slower", "faster", "as slow", "as"),
-    "peak_memory": ("more memory", "less memory", "the memory", "of"),
-    "energy": ("more energy", "less energy", "the energy", "of"),
-}
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A cost that is judged, and its words. All but time are named as the field of `Measurement` that holds them."""
+
+    cost: str
+    metric: str  # that is shown where no rule names one
+    more: str  # "5% slower", "5% more memory"
+    less: str
+    times: str  # "2 times as slow as", "2 times the memory of"
+    than: str
+
+
+KINDS = {
+    "time": Kind("time per call", "throughput", "slower", "faster", "as slow", "as"),
+    "peak_memory": Kind("peak memory", "peak_memory", "more memory", "less memory", "the memory", "of"),
+    "energy": Kind("energy per item", "energy", "more energy", "less energy", "the energy", "of"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Metric:
     name: str
     unit: str
     higher_is_better: bool
-    evidence: str  # the evidence it is judged by: "time" is judged once for several figures
+    kind: str  # the cost that it is judged by: time is judged once for several figures
 
 
 METRICS = {
@@ -130,21 +144,21 @@ def in_words(ratio: float) -> str:
 
 
 def cost_in_words(
-    evidence: str, ratio: float, interval: tuple[float, float] | None = None, beside: str | None = None
+    kind: str, ratio: float, interval: tuple[float, float] | None = None, beside: str | None = None
 ) -> str:
     """A ratio of costs in words: ``12.0% more memory``; with its interval: ``5.1% [4.2%, 6.0%] slower``.
 
     `beside`: what it is compared with: ``5.4% slower than the baseline``, ``2.30 times as slow as the baseline``.
     """
-    more, less, times, as_ = _WORDS[evidence]
-    other = "" if beside is None else f" {as_ if ratio >= 2 else 'than'} {beside}"
+    words = KINDS[kind]
+    other = "" if beside is None else f" {words.than if ratio >= 2 else 'than'} {beside}"
     if ratio >= 2:
         low, high = map(significant, interval or (ratio, ratio))
-        return f"{significant(ratio)} times {f'[{low}, {high}] ' if interval else ''}{times}{other}"
+        return f"{significant(ratio)} times {f'[{low}, {high}] ' if interval else ''}{words.times}{other}"
     ends = interval if ratio >= 1 or interval is None else interval[::-1]
     way = 100 if ratio >= 1 else -100
     shown = "" if ends is None else "[{:.1f}%, {:.1f}%] ".format(*((end - 1) * way + 0.0 for end in ends))
-    return f"{abs(ratio - 1) * 100:.1f}% {shown}{more if ratio >= 1 else less}{other}"
+    return f"{abs(ratio - 1) * 100:.1f}% {shown}{words.more if ratio >= 1 else words.less}{other}"
 
 
 def known_metric(metric: str, what: str) -> str:
@@ -163,16 +177,16 @@ def parse_tolerance(text: str, what: str) -> tuple[str, float]:
 
 
 def one_each(tolerances: Iterable[tuple[str, float]], what: str) -> dict[str, float]:
-    """Throughput, device time and latency are one evidence: naming two of them is naming one thing twice."""
-    by_evidence: dict[str, tuple[str, float]] = {}
+    """Throughput, device time and latency are judged as one: naming two of them is naming one thing twice."""
+    by_kind: dict[str, tuple[str, float]] = {}
     for metric, fraction in tolerances:
-        evidence = METRICS[metric].evidence
-        other = by_evidence.setdefault(evidence, (metric, fraction))
+        kind = METRICS[metric].kind
+        other = by_kind.setdefault(kind, (metric, fraction))
         if other != (metric, fraction):
             raise UsageError(
-                f"{what}: {other[0]} and {metric} are judged as one ({evidence}). Give one tolerance for them."
+                f"{what}: {other[0]} and {metric} are judged as one ({kind}). Give one tolerance for them."
             )
-    return dict(by_evidence.values())
+    return dict(by_kind.values())
 
 
 def parse_margin(text: str, what: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ from pytest_gpuperf.comparison.findings import Comparison, Finding
 from pytest_gpuperf.gate.reasons import PUBLISHED
 from pytest_gpuperf.records.model import Case, Measurement, Run, Verdict
 from pytest_gpuperf.records.units import (
+    KINDS,
     METRICS,
     by_number,
     cost_in_words,
@@ -27,7 +28,6 @@ from pytest_gpuperf.records.units import (
 NONE = "-"
 COMPARED = 4  # digits of figures that stand beside their change: three would not always agree with it
 LEVEL = 0.9  # of every interval that is shown
-COSTS = {"time": "time per call", "peak_memory": "peak memory", "energy": "energy per item"}
 _HEADLINES = {"environment": "is worse with other software", "machine": "is worse on this machine"}
 INTERVALS = f"intervals: {LEVEL:.0%}"
 WORDS = ("unchanged", "improved", "regressed", "environment", "machine", "waived", "inconclusive", "reference")
@@ -160,7 +160,7 @@ def origins(finding: Finding) -> tuple[str, str]:
 def headline(finding: Finding) -> str:
     """``time per call regressed``."""
     word = finding.verdict.word
-    return f"{COSTS[finding.evidence]} {_HEADLINES.get(word, word)}"
+    return f"{KINDS[finding.evidence].cost} {_HEADLINES.get(word, word)}"
 
 
 def tolerance(finding: Finding) -> str:

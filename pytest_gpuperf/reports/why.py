@@ -8,8 +8,8 @@ from pytest_gpuperf.causes.explain import NOTHING_KEPT, Cause, Explanation
 from pytest_gpuperf.causes.kernels import KernelChange
 from pytest_gpuperf.comparison.findings import Comparison, Finding
 from pytest_gpuperf.records.model import Kernel, Profile
-from pytest_gpuperf.records.units import format_bytes, format_change, format_seconds, many
-from pytest_gpuperf.reports.figures import COSTS, NONE, both, change_in_words, origins, verdict_cell
+from pytest_gpuperf.records.units import KINDS, format_bytes, format_change, format_seconds, many
+from pytest_gpuperf.reports.figures import NONE, both, change_in_words, origins, verdict_cell
 from pytest_gpuperf.reports.tables import prose, table
 
 PROFILE_HEADER = ("kernel", "count", "time", "share", "inputs")
@@ -55,7 +55,7 @@ def render_profile(case: str, profile: Profile, width: int) -> str:
 def _verdict(finding: Finding) -> str:
     (before, now), (then, here) = both(finding), origins(finding)
     moved = f"{before} ({then}) -> {now} ({here})"
-    return f"{COSTS[finding.evidence]} {verdict_cell(finding)}: {moved}; {change_in_words(finding)}"
+    return f"{KINDS[finding.evidence].cost} {verdict_cell(finding)}: {moved}; {change_in_words(finding)}"
 
 
 def _row(kernel: Kernel, profile: Profile) -> Sequence[str]:
