@@ -4,33 +4,31 @@ measured or corrected, says how much sessions differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import log1p
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_gpuperf.gate import reasons
 from pytest_gpuperf.gate.arrays import Flags, Floats, Indices
-from pytest_gpuperf.gate.observations import SEEMS_FASTER
+from pytest_gpuperf.gate.observations import LEAST, SEEMS_FASTER, CaseEvidence, Policy
 from pytest_gpuperf.gate.reasons import CaseFigures, Whole
-from pytest_gpuperf.gate.session_cost import tick
+from pytest_gpuperf.gate.session_cost import locations, tick
 from pytest_gpuperf.gate.spread import (
     BOUND,
     POOL_FROM,
+    ExtraVariance,
     Spread,
     common_variance,
     day_variance,
+    extra_variance,
     margin_for_error,
     spread_of,
     student,
 )
 from pytest_gpuperf.records.model import Word
-
-if TYPE_CHECKING:
-    from pytest_gpuperf.gate.suite import Suite
-
 
 Words = list[Word]
 
@@ -40,6 +38,60 @@ _BEYOND_SHARE = 0.5  # of what a shift exceeds all of the baseline's by: the cas
 SUITE_FROM = 4  # cases from which on the suite as a whole has a verdict: fewer speak for themselves
 _COMMON_USUAL = 0.003  # what sessions share, believed before there is any ...
 _COMMON_WEIGHT = 3.0  # ... as much as this many degrees of freedom
+
+
+class SuiteSessions:
+    """All sessions of all cases, one after the other: what each took, whose it is, and on which side it stands."""
+
+    def __init__(self, cases: Mapping[str, CaseEvidence], policy: Policy) -> None:
+        self.cases = cases
+        self.policy = policy
+        self.names = list(cases)
+        every = [s for c in cases.values() for s in (*c.baseline, *c.candidate)]
+        self.raw, self.steps = locations(every)
+        self.before: Indices = np.array([len(c.baseline) for c in cases.values()])
+        self.now: Indices = np.array([len(c.candidate) for c in cases.values()])
+        sizes = self.before + self.now
+        self.starts: Indices = np.cumsum(sizes) - sizes
+        self.index: dict[str, int] = {}  # session id -> its number
+        self.session: Indices = np.array([self.index.setdefault(s.id, len(self.index)) for s in every])
+        self.owner: Indices = np.repeat(np.arange(len(cases)), sizes)
+        self.in_baseline: Flags = np.arange(int(sizes.sum())) - np.repeat(self.starts, sizes) < np.repeat(
+            self.before, sizes
+        )
+        times = [s.time for s in every]
+        self.times: Floats | None = None if None in times else np.array(times, dtype=np.float64)
+        self.alpha = (1 - policy.confidence) / max((policy.comparisons or len(cases)) + 1, LEAST)
+        self.extra_variances = _extra_variances(cases.values())
+        self.shapes = self._shapes()
+
+    @property
+    def few(self) -> int:
+        """How many baseline sessions the cases have."""
+        return int(np.median(self.before))
+
+    def _shapes(self) -> list[tuple[Indices, int, int]]:
+        """Cases with the same numbers of sessions, so that each group is one rectangle of figures."""
+        shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, shape in enumerate(zip(self.before.tolist(), self.now.tolist(), strict=True)):
+            shapes[shape].append(i)
+        return [(np.array(at), *shape) for shape, at in shapes.items()]
+
+
+def _extra_variances(cases: Iterable[CaseEvidence]) -> tuple[Floats, Floats]:
+    """What days and cards add to each case. Cases share their sessions, so each combination is computed once."""
+    by_sessions: dict[tuple[object, ...], ExtraVariance] = {}
+    extras: list[ExtraVariance] = []
+    for case in cases:
+        key = (
+            *((s.id, s.time, s.card) for s in case.baseline),
+            None,
+            *((s.id, s.time, s.card) for s in case.candidate),
+        )
+        if key not in by_sessions:
+            by_sessions[key] = extra_variance(case.baseline, case.candidate)
+        extras.append(by_sessions[key])
+    return np.array([e.days for e in extras]), np.array([e.always for e in extras])
 
 
 class Group:
@@ -170,7 +222,7 @@ class Figures:
 class View:
     """All cases' session figures, and how much they usually differ."""
 
-    def __init__(self, suite: Suite, figures: Figures) -> None:
+    def __init__(self, suite: SuiteSessions, figures: Figures) -> None:
         self.suite = suite
         self.figures = figures
         self.spread = self._spread()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from pytest_gpuperf.gate import reasons
-from pytest_gpuperf.gate.arrays import Flags, Floats, Indices
-from pytest_gpuperf.gate.inside_suite import SUITE_FROM, Figures, View
+from pytest_gpuperf.gate.arrays import Floats
+from pytest_gpuperf.gate.inside_suite import SUITE_FROM, Figures, SuiteSessions, View
 from pytest_gpuperf.gate.machine_shift import believed_shifts, machine_shifts, share_explained
-from pytest_gpuperf.gate.observations import LEAST, Canaries, CaseEvidence, Policy
+from pytest_gpuperf.gate.observations import Canaries, CaseEvidence, Policy
 from pytest_gpuperf.gate.reasons import CaseFigures
-from pytest_gpuperf.gate.session_cost import locations
-from pytest_gpuperf.gate.spread import ExtraVariance, extra_variance
 from pytest_gpuperf.records.model import Verdict
 
 SUITE = "(suite)"  # the key of the whole suite's verdict
@@ -26,29 +23,10 @@ class Suite:
     """All cases' session figures, judged as measured and as corrected."""
 
     def __init__(self, cases: Mapping[str, CaseEvidence], canaries: Canaries | None, policy: Policy) -> None:
-        self.cases = cases
-        self.policy = policy
-        self.names = list(cases)
-        everything = [s for c in cases.values() for s in (*c.baseline, *c.candidate)]
-        self.raw, self.steps = locations(everything)
-        self.before: Indices = np.array([len(c.baseline) for c in cases.values()])
-        self.now: Indices = np.array([len(c.candidate) for c in cases.values()])
-        sizes = self.before + self.now
-        self.starts: Indices = np.cumsum(sizes) - sizes
-        index: dict[str, int] = {}
-        self.session: Indices = np.array([index.setdefault(s.id, len(index)) for s in everything])
-        self.owner: Indices = np.repeat(np.arange(len(cases)), sizes)
-        self.in_baseline: Flags = np.arange(int(sizes.sum())) - np.repeat(self.starts, sizes) < np.repeat(
-            self.before, sizes
-        )
-        times = [s.time for s in everything]
-        self.times: Floats | None = None if None in times else np.array(times, dtype=np.float64)
-        self.alpha = (1 - policy.confidence) / max((policy.comparisons or len(cases)) + 1, LEAST)
-        self.extra_variances = _extra_variances(cases.values())
-        self.shapes = self._shapes()
-        self.measured = View(self, Figures(self.raw))
-        figures = self._corrected(canaries, index)
-        self.corrected = None if figures is None else View(self, figures)
+        self.sessions = SuiteSessions(cases, policy)
+        self.measured = View(self.sessions, Figures(self.sessions.raw))
+        figures = self._corrected(canaries)
+        self.corrected = None if figures is None else View(self.sessions, figures)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -67,10 +45,10 @@ class Suite:
 
     def verdict(self) -> Verdict | None:
         """Of the suite as a whole: the median case, beyond what each case's own policy allows."""
-        if len(self.names) < SUITE_FROM:
+        if len(self.sessions.names) < SUITE_FROM:
             return None
         views = [view.as_one() for view in self.views]
-        return reasons.suite(views[0], views[-1] if len(views) > 1 else None, cases=len(self.names))
+        return reasons.suite(views[0], views[-1] if len(views) > 1 else None, cases=len(self.sessions.names))
 
     def find_suspects(self) -> set[str]:
         """The cases that their sessions do not clear, and typical ones where the suite as a whole is suspicious."""
@@ -79,7 +57,7 @@ class Suite:
 
     def _typical(self, already: Collection[str]) -> set[str]:
         """Where the suite as a whole is suspicious: the most typical cases, beside those that are suspect already."""
-        if len(self.names) < SUITE_FROM or not any(view.is_suspicious for view in self.views):
+        if len(self.sessions.names) < SUITE_FROM or not any(view.is_suspicious for view in self.views):
             return set()
         change = np.concatenate([g.change for g in self.measured.groups])
         names = [name for g in self.measured.groups for name in g.names]
@@ -88,22 +66,11 @@ class Suite:
         ]
         return set([n for n in nearest if n not in already][: max(SUITE_SHOWN_BY - len(already), 0)])
 
-    @property
-    def few(self) -> int:
-        """How many baseline sessions the cases have."""
-        return int(np.median(self.before))
-
-    def _shapes(self) -> list[tuple[Indices, int, int]]:
-        """Cases with the same numbers of sessions, so that each group is one rectangle of figures."""
-        shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for i, shape in enumerate(zip(self.before.tolist(), self.now.tolist(), strict=True)):
-            shapes[shape].append(i)
-        return [(np.array(at), *shape) for shape, at in shapes.items()]
-
-    def _corrected(self, canaries: Canaries | None, index: Mapping[str, int]) -> Figures | None:
+    def _corrected(self, canaries: Canaries | None) -> Figures | None:
         """The figures without what canaries explain of them; None where they show no shift that can be believed."""
-        now = sorted({s.id for c in self.cases.values() for s in c.candidate})
-        then = sorted({s.id for c in self.cases.values() for s in c.baseline})
+        sessions, index = self.sessions, self.sessions.index
+        now = sorted({s.id for c in sessions.cases.values() for s in c.candidate})
+        then = sorted({s.id for c in sessions.cases.values() for s in c.baseline})
         shifts = machine_shifts(canaries, then, now)
         if shifts is None:
             return None
@@ -118,27 +85,11 @@ class Suite:
         share, uncertain = share_explained(
             effects - effects.mean(), shift[which] - shift[which].mean(), shifts.variance
         )
-        of_all = shift[self.session]
+        of_all = shift[sessions.session]
         return Figures(
-            self.raw - share * of_all,
+            sessions.raw - share * of_all,
             shift=of_all,
             share_variance=uncertain,
             shift_variance=share**2 * shifts.variance,
             beyond=shifts.beyond(believed.values()),
         )
-
-
-def _extra_variances(cases: Iterable[CaseEvidence]) -> tuple[Floats, Floats]:
-    """What days and cards add to each case. Cases share their sessions, so each combination is computed once."""
-    by_sessions: dict[tuple[object, ...], ExtraVariance] = {}
-    extras: list[ExtraVariance] = []
-    for case in cases:
-        key = (
-            *((s.id, s.time, s.card) for s in case.baseline),
-            None,
-            *((s.id, s.time, s.card) for s in case.candidate),
-        )
-        if key not in by_sessions:
-            by_sessions[key] = extra_variance(case.baseline, case.candidate)
-        extras.append(by_sessions[key])
-    return np.array([e.days for e in extras]), np.array([e.always for e in extras])

@@ -20,10 +20,10 @@ from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.confirmation import Confirming, Suspicion
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, looked_at
-from pytest_gpuperf.plugin.summary import describe_again
 from pytest_gpuperf.plugin.withheld import Withheld
 from pytest_gpuperf.records.files import read_baseline
 from pytest_gpuperf.records.model import Baseline, Case, Run, Scope
+from pytest_gpuperf.reports.junit import describe_again
 from pytest_gpuperf.reports.terminal import explain
 from pytest_gpuperf.reports.why import why_of
 

@@ -1,9 +1,9 @@
-"""What a session says beside its tests: the terminal's end, report files, and the properties of each test."""
+"""What a session says beside its tests: the terminal's end, and report files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +15,7 @@ from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
 if TYPE_CHECKING:
-    from pytest_gpuperf.comparison.findings import Finding
     from pytest_gpuperf.plugin.session import GpuperfSession
-    from pytest_gpuperf.records.model import Case
 
 
 def write_reports(session: GpuperfSession) -> None:
@@ -42,33 +40,6 @@ def write_annotations(reporter: pytest.TerminalReporter, session: GpuperfSession
         for line in github_annotations(judged, session.config.rootpath):
             reporter.ensure_newline()
             reporter.write_line(line)
-
-
-class _Described(Protocol):
-    user_properties: list[tuple[str, object]]
-
-
-def describe(item: pytest.Item, case: Case, device: str) -> None:
-    """Say what was measured, before the test's reports are made."""
-    from pytest_gpuperf.reports.junit import measured_properties
-
-    _tell(item, measured_properties(case, device))
-
-
-def describe_again(
-    reports: Iterable[pytest.TestReport], cases: Sequence[Case], findings: Sequence[Finding], device: str
-) -> None:
-    """Say what was measured in the end, suspects once more, and what that was judged to be."""
-    from pytest_gpuperf.reports.junit import judged_properties, measured_properties
-
-    properties = [p for case in cases for p in measured_properties(case, device)]
-    for report in reports:  # JUnit reads those of the teardown
-        _tell(report, [*properties, *judged_properties(findings)])
-
-
-def _tell(described: _Described, properties: Sequence[tuple[str, str]]) -> None:
-    names = {name for name, _ in properties}
-    described.user_properties = [*(p for p in described.user_properties if p[0] not in names), *properties]
 
 
 class Summary:

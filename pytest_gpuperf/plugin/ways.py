@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_gpuperf.plugin.proof import refuse_unproven
-from pytest_gpuperf.plugin.summary import describe
 
 if TYPE_CHECKING:
     import pytest
@@ -110,6 +109,8 @@ class Record:
 
     def keep(self, item: pytest.Item, case: Case) -> None:
         """Record it, and say in the test's reports what was measured."""
+        from pytest_gpuperf.reports.junit import describe
+
         self.recorder.keep(case)
         describe(item, case, self.recorder.chosen.device.name)
 

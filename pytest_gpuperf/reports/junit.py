@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
+from typing import Protocol
 
 from pytest_gpuperf.comparison.findings import Finding
 from pytest_gpuperf.records.model import Case
@@ -11,6 +12,31 @@ from pytest_gpuperf.reports.figures import has_interval, reason, word
 
 DIGITS = 6
 Property = tuple[str, str]
+
+
+class Described(Protocol):
+    """A test's item or report, as pytest has them."""
+
+    user_properties: list[tuple[str, object]]
+
+
+def describe(described: Described, case: Case, device: str) -> None:
+    """Say what was measured, before the test's reports are made."""
+    _set(described, measured_properties(case, device))
+
+
+def describe_again(
+    reports: Iterable[Described], cases: Sequence[Case], findings: Sequence[Finding], device: str
+) -> None:
+    """Say what was measured in the end, suspects once more, and what that was judged to be."""
+    properties = [p for case in cases for p in measured_properties(case, device)]
+    for report in reports:  # JUnit reads those of the teardown
+        _set(report, [*properties, *judged_properties(findings)])
+
+
+def _set(described: Described, properties: Sequence[Property]) -> None:
+    names = {name for name, _ in properties}
+    described.user_properties = [*(p for p in described.user_properties if p[0] not in names), *properties]
 
 
 def measured_properties(case: Case, device: str) -> list[Property]:
