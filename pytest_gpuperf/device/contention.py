@@ -16,7 +16,8 @@ from time import monotonic
 from pytest_gpuperf.device.health import Health
 
 THREADS = "OMP_NUM_THREADS"
-_SHARE = 0.1  # of the time: who waits longer is worth a note, and who works longer counts as sharing the work
+_WAITED = 0.1  # of the time: who waits longer is worth a note
+_WORKED = 0.1  # of the time: a thread that works longer shares the work
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class ProcessorWatch:
         seconds, new = max(self._now() - start, 1e-9), _Thread()
         now = {name: (t, before.get(name, new)) for name, t in self._look().items()}
         waited = max(((t.waited - b.waited) / seconds for t, b in now.values()), default=0.0)
-        working = sum(t.ran - b.ran > _SHARE * seconds for t, b in now.values())
-        if waited <= _SHARE:
+        working = sum(t.ran - b.ran > _WORKED * seconds for t, b in now.values())
+        if waited <= _WAITED:
             return Health(state=state)
         return Health(state=state, notes=(_note(int(waited * 10) / 10, working),))  # tenths: so that cases share a line
 

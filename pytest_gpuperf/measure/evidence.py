@@ -19,7 +19,6 @@ from pytest_gpuperf.records.model import Evidence, Proof, Rating, Witness
 from pytest_gpuperf.records.units import format_bytes, format_seconds, many
 from pytest_gpuperf.traces.capture import Capture
 
-_HOST_IS_BUSY = 0.25
 _IDLE_GPU = 0.2  # share of a call in which kernels run: below it, most samples of the utilisation find none
 _BUSY_HOST = 0.25  # share of a call in which the processor worked for this process: low, since others take turns
 _MOST_OF_IT = 0.5
@@ -38,12 +37,12 @@ def diagnose(seconds: float, host_share: float, capture: Capture | None, *, work
             f"of the utilisation. Believe the kernels."
         )
     if busy > 0:
-        waiting = "the host" if host_share >= _HOST_IS_BUSY else "the network or another process"
+        waiting = "the host" if host_share >= _BUSY_HOST else "the network or another process"
         return (
             f"waiting for {waiting}: kernels ran for {busy:.1%} of a call of {format_seconds(seconds)}, and {host}. "
             f"Time the parts of the call apart: the GPU is not what limits it."
         )
-    if host_share >= _HOST_IS_BUSY:
+    if host_share >= _BUSY_HOST:
         doubt = "" if works else " (the profiler sees no kernels on this machine, so that is not certain)"
         return (
             f"CPU fallback: no kernel ran in a call of {format_seconds(seconds)}, and {host}{doubt}. "
@@ -87,7 +86,7 @@ def diagnose_server(request: Request) -> str:
     if request.host_share is None:
         return f"unknown: {whole}, and nobody here can see what the server's processors did. Look on its own machine."
     host = f"the server's processors were busy for {request.host_share:.0%} of that"
-    if request.host_share >= _HOST_IS_BUSY:
+    if request.host_share >= _BUSY_HOST:
         return (
             f"CPU fallback: {whole}, and {host}. A host that spins while a GPU works looks the same: the server's "
             f"start-up log, and the provider or instance kind it was given, decide."

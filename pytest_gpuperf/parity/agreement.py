@@ -4,7 +4,6 @@
 
 in each of three norms (k = 2, and 3 for a single element); docs/parity.md says where the figures come from.
 """
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 

@@ -18,10 +18,9 @@ from pytest_gpuperf.serving.faults import Fault
 from pytest_gpuperf.serving.server import Server
 
 LONGEST_HEAD = 1 << 16
-SHOWN = 500  # bytes of a server's message
+SHOWN = 500  # bytes or characters of a server's message
 _SHAPES = re.compile(rb'"shape"\s*:\s*\[([\d,\s]*)\]')
 _TYPES = re.compile(rb'"datatype"\s*:\s*"(\w+)"')
-_SHOWN = 500  # characters of a server's message
 
 
 class Expected(Struct, frozen=True):
@@ -167,7 +166,7 @@ def accepted(reply: Reply) -> Reply:
     if reply.status != HTTPStatus.OK:
         from tritonclient.utils import InferenceServerException  # noqa: PLC0415 - an extra
 
-        raise InferenceServerException(reply.content.decode(errors="replace")[:_SHOWN], status=str(reply.status))
+        raise InferenceServerException(reply.content.decode(errors="replace")[:SHOWN], status=str(reply.status))
     return reply
 
 
