@@ -1,4 +1,4 @@
-"""`gpuperf ab`: two revisions in turns, launch after launch, until every case is decided or has had its launches."""
+"""`gpuperf ab`: two revisions in turns, launch after launch, until no case is open or no more may follow."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.model import Rule
 
 HEAD = "HEAD"
+LIMIT = 600.0  # seconds
 Progress = Callable[[str], None]
 
 
@@ -35,19 +36,19 @@ class Comparing:
     base: str
     head: str = HEAD
     preparation: Preparation = field(default_factory=Preparation)
-    invocation: Invocation = field(default_factory=Invocation)  # of pytest, to look at the same again
+    invocation: Invocation = field(default_factory=Invocation)  # how pytest is started, to look at the same again
     folder: Path = field(default_factory=Path.cwd)
     allow_same: bool = False
-    apart: bool = False  # one side after the other: both do not fit into the device's memory
-    budget: float | None = None  # seconds in which cases that are open after the usual launches get more
-    limit: float = 600.0  # seconds a process may say nothing
+    apart: bool = False  # one side after the other, where both do not fit into the device's memory
+    budget: float | None = None  # seconds in all; only in these, cases still open after the usual launches get more
+    limit: float = LIMIT  # seconds a process may say nothing
     rules: Rules = field(default_factory=Rules)
-    override: Rule = field(default_factory=Rule)
+    override: Rule = field(default_factory=Rule)  # the command line's, above what each test carries
     progress: Progress = _silent
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What `gpuperf ab` needs to look at the same again."""
+        """What is typed after `gpuperf ab BASE` to look at the same again."""
         how = self.preparation
         return (
             *(() if self.head == HEAD else (self.head,)),
@@ -57,11 +58,13 @@ class Comparing:
             *chain.from_iterable(("--also", path) for path in how.also),
             *(("--allow-same",) if self.allow_same else ()),
             *(("--apart",) if self.apart else ()),
+            *(() if self.budget is None else ("--budget", f"{self.budget:g}")),
+            *(() if self.limit == LIMIT else ("--limit", f"{self.limit:g}")),
         )
 
 
 def compare_revisions(task: Comparing) -> JudgedRun:
-    """Check out, measure in turns, judge; nothing is left behind."""
+    """Check both revisions out, measure them in turns, and judge them; nothing is left behind."""
     repository = Repository.around(task.folder)
     with workplace(repository.root) as place:
         base, head, suite = prepare(repository, task.base, task.head, task.folder, place, task.preparation)
@@ -69,7 +72,7 @@ def compare_revisions(task: Comparing) -> JudgedRun:
 
 
 class _Comparison:
-    """One comparison under way."""
+    """One comparison, while it goes on."""
 
     def __init__(self, task: Comparing, place: Path, sides: Mapping[Name, Side], suite: SuiteFiles) -> None:
         self.task = task
@@ -82,8 +85,9 @@ class _Comparison:
         self.imported: tuple[str, ...] = ()
 
     def run(self) -> JudgedRun:
-        """Launch until nothing is open."""
+        """Launch until no test is open, or no more launches may be made; then judge."""
         for number in range(1, LOOKS[-1] + 1):
+            # None: all tests. Before the first launch nobody knows which there are.
             todo = self.results.open() if self.results.collected else None
             if (todo is not None and not todo) or not self._may_launch(number):
                 break
@@ -103,15 +107,15 @@ class _Comparison:
         )
 
     def _verify(self) -> None:
-        if self.results.tests:
+        if self.results.tests:  # those of both sides, which are refused if they measured the same code
             files, allow_same = self.launches.files, self.task.allow_same
-            shared = self.suite if self.task.preparation.tests == "head" else ()
-            self.imported = imports.verified(self.sides, files, shared, allow_same=allow_same)
+            shared_tests = self.suite if self.task.preparation.tests == "head" else ()
+            self.imported = imports.verified(self.sides, files, shared_tests, allow_same=allow_same)
             for sentence in self.imported:
                 self.task.progress(sentence)
 
     def _may_launch(self, number: int) -> bool:
-        """The usual launches are always made; further ones while there is time for another."""
+        """Whether another launch may be made: the usual ones always, further ones while the budget has time for one."""
         if number <= FULL or self.task.budget is None:
             return number <= FULL
         spent = time.monotonic() - self.started

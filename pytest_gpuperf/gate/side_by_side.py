@@ -1,4 +1,4 @@
-"""The verdict on two sides that ran interleaved: what the machine did to one, it did to the other."""
+"""The verdict on two sides that measured in turns: what the machine did to one, it did to the other."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from pytest_gpuperf.gate.spread import BOUND, margin_for_error, middle_of_varian
 from pytest_gpuperf.records.model import LaunchFigures, Verdict, Word
 from pytest_gpuperf.records.units import in_words, many
 
-FULL = 5  # launches before anything may be called regressed
-LOOKS = (FULL, 8, 12, 20)  # launches at which a case is judged; the later ones where time allows them
-FEWEST = 2  # ... or decided at all
-TRIM_FROM = 4  # launches beyond which the slowest and the fastest of them are left out
-LOWEST = 3  # rounds, the least disturbed ones, that a launch's figure rests on
-USUAL = 0.004  # standard deviation between launches of the same code, believed before there is any ...
-USUAL_WEIGHT = 4.0  # ... as much as this many degrees of freedom ...
-OTHERS = 0.75  # ... until the suite's other cases show more: the quantile of theirs
-ALIKE = 2.5  # times what a case's own launches show: others that differ by more are not like it
-ODD = 3.0  # a launch farther from the others than so many times what they span is odd: it does not tell their spread
-MANY = 8  # launches from which on a fifth of them is trimmed at each end
-TRIMMED = 0.2
-_TRIMMED = 1.07  # the standard error of a mean without its extremes, in those of a mean
+FULL = 5  # launches before a case may be called regressed or improved
+LOOKS = (FULL, 8, 12, 20)  # numbers of launches at which a case is judged; the later ones where time allows them
+FEWEST = 2  # launches before a case is decided at all
+TRIM_FROM = 4  # of more launches than this, the slowest and the fastest are left out
+LOWEST = 3  # rounds that a launch's figure rests on: the least disturbed ones
+USUAL = 0.004  # standard deviation between launches of the same code, believed before any launch shows it ...
+USUAL_WEIGHT = 4.0  # ... and worth this many degrees of freedom ...
+OTHERS = 0.75  # ... until the suite's other cases show more: this quantile of their standard deviations ...
+ALIKE = 2.5  # ... but at most so many times the case's own: others that differ by more are not like it
+ODD = 3.0  # a launch is odd, and left out of the spread, if its gap to the others is so many times what they span
+MANY = 8  # from so many launches on, a share of them is trimmed at each end ...
+TRIMMED = 0.2  # ... this one
+_TRIM_ERROR = 1.07  # the standard error of a mean that leaves out both extremes, over that of the mean of all
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Both sides of one launch of two fresh processes: a block of samples for every round. `b` is the candidate."""
+    """Two fresh processes that measured in turns: a block of samples a round from each. `b` is the candidate."""
 
     a: Sequence[Sequence[float]]
     b: Sequence[Sequence[float]]
@@ -43,18 +43,18 @@ AnyLaunch = Launch | LaunchFigures  # as it was measured, or as a run keeps it
 
 
 def figures_of(launch: Launch) -> LaunchFigures:
-    """What a verdict reads off a launch; both sides have samples."""
+    """What a verdict reads off a launch. Both sides must have samples."""
     a, b = (np.array([s for block in side for s in block]) for side in (launch.a, launch.b))
-    before = _lowest(_blocks(launch.a))
+    log_before = _lowest(_block_medians(launch.a))
     step = coarse_step(np.concatenate([a, b]))
-    change = change_between_steps(a, b, step) if step else _lowest(_blocks(launch.b)) - before
-    return LaunchFigures(before=float(np.exp(before)), ratio=ratio_of(change))
+    change = change_between_steps(a, b, step) if step else _lowest(_block_medians(launch.b)) - log_before
+    return LaunchFigures(before=float(np.exp(log_before)), ratio=ratio_of(change))
 
 
 def judge_paired(launches: Sequence[AnyLaunch], policy: Policy, usual: float = USUAL) -> Verdict:
-    """One case's verdict; the launch is the unit of replication, since processes of the same code differ.
+    """One case's verdict. The launch is the unit of replication, since processes of the same code differ.
 
-    `usual`: by how much launches differ here, as believed before these.
+    `usual`: the standard deviation between launches that is believed before these show theirs.
     """
     figures = _figures(launches)
     changes = _changes(figures)
@@ -77,9 +77,9 @@ def judge_paired_suite(
     policies: Mapping[str, Policy] | None = None,
     known: Mapping[str, float] | None = None,
 ) -> dict[str, Verdict]:
-    """Every case's verdict, at the confidence of all of them together; `policies` are the cases' own.
+    """Every case's verdict. The confidence is that of all the verdicts together; `policies` are the cases' own.
 
-    `known`: by how much sessions of a case differed before, where that is known.
+    `known`: the standard deviation between earlier sessions of a case, where that is known.
     """
     comparisons = policy.comparisons or max(len(cases), 1)
     usual = usual_spreads(cases, known)
@@ -90,7 +90,7 @@ def judge_paired_suite(
 
 
 def judge_paired_whole(cases: Mapping[str, Sequence[AnyLaunch]], policy: Policy) -> Verdict | None:
-    """These cases as one: in each launch the change of the middle one. None where too few launches had them all."""
+    """The verdict on these cases as one: each launch gives their median change. None if too few launches had all."""
     changes = [_changes(launches) for launches in cases.values()]
     count = min((c.size for c in changes), default=0)
     if count < FEWEST:
@@ -102,12 +102,13 @@ def judge_paired_whole(cases: Mapping[str, Sequence[AnyLaunch]], policy: Policy)
 def usual_spreads(
     cases: Mapping[str, Sequence[AnyLaunch]], known: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """By how much launches of each case may be expected to differ: as much as the third quartile of the other cases.
+    """The standard deviation to expect between launches of each case: the third quartile of what the others show.
 
-    The median would not do: a case that is noisier than most, and by chance was calm five times, would be believed. It
-    is never less than two of the case's own sessions differed before (`known`), and never more than a few times what
-    its own launches show: a wild case must not blind the steady ones. Where nothing else is known of the machine, its
-    own launches alone are believed, and not that the machine is as steady as most.
+    The median would not do: a case that is noisier than most would pass for a calm one if by chance it was calm five
+    times. Where two of the case's own sessions differed by more before (`known`), that is expected instead. In any
+    case it is no more than a few times what the case's own launches show: a wild case must not blind the steady ones.
+    Where neither other cases nor earlier sessions are known, its own launches are believed. `USUAL` alone would take
+    the machine to be as steady as most.
     """
     spreads: dict[str, float] = {}
     for name, launches in cases.items():
@@ -118,10 +119,10 @@ def usual_spreads(
     usual: dict[str, float] = {}
     for name in cases:
         others = [s for other, s in spreads.items() if other != name]
-        before = 2**0.5 * (known or {}).get(name, 0.0)  # a launch is the difference of two processes
-        beside = float(np.quantile(others, OTHERS)) if others else 0.0 if before else spreads.get(name, 0.0)
-        theirs = max(beside, before)
-        usual[name] = max(USUAL, min(theirs, ALIKE * spreads[name]) if name in spreads else theirs)
+        of_sessions = 2**0.5 * (known or {}).get(name, 0.0)  # a launch is the difference of two processes
+        of_others = float(np.quantile(others, OTHERS)) if others else 0.0 if of_sessions else spreads.get(name, 0.0)
+        expected = max(of_others, of_sessions)
+        usual[name] = max(USUAL, min(expected, ALIKE * spreads[name]) if name in spreads else expected)
     return usual
 
 
@@ -132,7 +133,7 @@ def wanting_launches(
     *,
     extended: bool,
 ) -> set[str]:
-    """The cases that another launch may still decide: up to five, and where time allows up to the next look."""
+    """The cases that another launch may still decide: up to five launches; `extended`, up to the next look."""
     usual = usual_spreads(cases, known)
     return {n for n, launches in cases.items() if _wants_launch(launches, policies[n], usual[n], extended=extended)}
 
@@ -140,10 +141,10 @@ def wanting_launches(
 def needs_more_launches(
     launches: Sequence[AnyLaunch], policy: Policy, max_launches: int = FULL, usual: float = USUAL
 ) -> bool:
-    """Whether another launch could still change the word: only what is plainly unchanged stops early.
+    """Whether another launch could still change the word: only a case that is plainly unchanged stops early.
 
-    A change below the margin is not plain enough: only all launches together find a loss, or a gain, between the
-    tolerance and the margin. Nor is one below a margin wider than the least: more launches may narrow the margin.
+    A change below the margin must be small beside the tolerance too: only all launches together find a loss, or a gain,
+    between the tolerance and the margin. And the margin must be the least one: more launches may narrow a wider one.
     """
     verdict = judge_paired(launches, policy, usual)
     alike = 1 / (1 + policy.tolerance) < verdict.ratio < 1 + policy.tolerance / 2
@@ -151,7 +152,7 @@ def needs_more_launches(
 
 
 def is_plain(verdict: Verdict, policy: Policy) -> bool:
-    """Whether it is decided as sharply as it may be asked."""
+    """Whether the case is decided as sharply as anybody may ask: *unchanged* counts only with the least margin."""
     if verdict.word == "unchanged":
         return verdict.margin is not None and verdict.margin <= policy.margins[0] * (1 + 1e-9)
     return verdict.word != "inconclusive"
@@ -163,11 +164,12 @@ def _wants_launch(launches: Sequence[AnyLaunch], policy: Policy, usual: float, *
         return needs_more_launches(launches, policy, usual=usual)
     if not extended or count >= LOOKS[-1]:
         return False
+    # Between two looks it goes on to the next one: from the first look on, cases are judged at looks only.
     return count not in LOOKS or not is_plain(judge_paired(launches, policy, usual), policy)
 
 
 def _figures(launches: Sequence[AnyLaunch]) -> list[LaunchFigures]:
-    """Of those that measured anything."""
+    """The figures of the launches that measured anything on both sides."""
     found: list[LaunchFigures] = []
     for launch in launches:
         if isinstance(launch, LaunchFigures):
@@ -181,24 +183,24 @@ def _changes(launches: Sequence[AnyLaunch]) -> Floats:
     return np.log(np.array([f.ratio for f in _figures(launches)]))
 
 
-def _blocks(side: Sequence[Sequence[float]]) -> Floats:
+def _block_medians(side: Sequence[Sequence[float]]) -> Floats:
     return np.array([float(np.median(block)) for block in side if len(block)])
 
 
 def _lowest(blocks: Floats) -> float:
-    """The log of what the least disturbed rounds took."""
+    """The logarithm of the mean of the least disturbed rounds."""
     kept = np.sort(blocks)[:LOWEST]
     least = float(kept[0])
     return float(np.log(least) + np.log((kept / least).mean()))
 
 
 def _variance_between(ordered: Floats) -> tuple[float, int]:
-    """The variance of launches, without the one that is odd, and its degrees of freedom."""
+    """The variance between launches, without one that is odd, and its degrees of freedom."""
     if ordered.size > TRIM_FROM:
-        below, above = ordered[1] - ordered[0], ordered[-1] - ordered[-2]
-        if above > ODD * max(float(ordered[-2] - ordered[0]), USUAL):
+        gap_below, gap_above = ordered[1] - ordered[0], ordered[-1] - ordered[-2]
+        if gap_above > ODD * max(float(ordered[-2] - ordered[0]), USUAL):
             ordered = ordered[:-1]
-        elif below > ODD * max(float(ordered[-1] - ordered[1]), USUAL):
+        elif gap_below > ODD * max(float(ordered[-1] - ordered[1]), USUAL):
             ordered = ordered[1:]
     return float(ordered.var(ddof=1)), ordered.size - 1
 
@@ -209,39 +211,39 @@ class _Middle:
 
     change: float
     error: float  # standard error of the change
-    freedom: float
+    freedom: float  # degrees of freedom of the error
     spread: float  # standard deviation between launches
 
 
 def _middle(ordered: Floats, usual: float) -> _Middle:
-    """A trimmed mean: few launches lose one at each end, many a fifth; what is trimmed does not make it surer."""
+    """A trimmed mean: few launches lose one at each end, many lose a fifth there. Trimming does not make it surer."""
     count = ordered.size
     if count < MANY:
         trimmed = count > TRIM_FROM
-        variance, own = _variance_between(ordered)
-        freedom = USUAL_WEIGHT + own
-        spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * variance) / freedom))
+        variance, own_freedom = _variance_between(ordered)
+        freedom = USUAL_WEIGHT + own_freedom
+        spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own_freedom * variance) / freedom))
         kept = ordered[1:-1] if trimmed else ordered
-        return _Middle(float(kept.mean()), (_TRIMMED if trimmed else 1.0) * spread / count**0.5, freedom, spread)
+        return _Middle(float(kept.mean()), (_TRIM_ERROR if trimmed else 1.0) * spread / count**0.5, freedom, spread)
     cut = int(TRIMMED * count)
     kept = ordered[cut : count - cut]
-    share = kept.size / count
-    own = kept.size - 1
+    kept_share = kept.size / count
+    own_freedom = kept.size - 1
     winsorised = np.clip(ordered, kept[0], kept[-1])
-    variance = float(winsorised.var(ddof=1)) / share**2
-    freedom = USUAL_WEIGHT + own
-    spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own * variance) / freedom))
+    variance = float(winsorised.var(ddof=1)) / kept_share**2
+    freedom = USUAL_WEIGHT + own_freedom
+    spread = float(np.sqrt((USUAL_WEIGHT * usual**2 + own_freedom * variance) / freedom))
     return _Middle(float(kept.mean()), spread / count**0.5, freedom, spread)
 
 
 def _verdict(changes: Floats, before: float | None, policy: Policy, usual: float) -> Verdict:
     ordered = np.sort(changes)
-    count, spared = ordered.size, max(1, int(TRIMMED * ordered.size))  # launches that may be outliers
+    count, spared = ordered.size, max(1, int(TRIMMED * ordered.size))  # so many at one end may be outliers
     middle = _middle(ordered, usual)
     change = middle.change
     alpha = (1 - policy.confidence) / max(policy.comparisons or 1, LEAST)
     limit = max(float(student(1 - alpha, middle.freedom)) * middle.error, log1p(policy.tolerance))
-    half = float(student(BOUND, middle.freedom)) * middle.error
+    half_width = float(student(BOUND, middle.freedom)) * middle.error
     least, most = policy.margins
     margin = float(margin_for_error(np.asarray(middle.error), middle.freedom, log1p(least), log1p(most)))
     word: Word = "inconclusive"
@@ -249,13 +251,13 @@ def _verdict(changes: Floats, before: float | None, policy: Policy, usual: float
         word = "regressed"
     elif count >= FULL and -change > limit and float(ordered[-1 - spared]) < 0:
         word = "improved"
-    elif change > -SEEMS_FASTER * margin and change + half < margin:
+    elif change > -SEEMS_FASTER * margin and change + half_width < margin:
         word = "unchanged"
     return Verdict(
         word=word,
         ratio=ratio_of(change),
-        low=ratio_of(change - half),
-        high=ratio_of(change + half),
+        low=ratio_of(change - half_width),
+        high=ratio_of(change + half_width),
         reason=_reason(word, change, limit, margin, middle.spread, count),
         before=before,
         margin=ratio_of(margin) - 1,

@@ -21,17 +21,17 @@ from pytest_gpuperf.measure.quiet import collector_off
 from pytest_gpuperf.measure.warmup import WarmUp, sustain, warm_up
 from pytest_gpuperf.records.model import Measurement
 
-_ASK_AGAIN = 1.05
+_COMPUTE_AGAIN = 1.05  # times as many samples as when their interval was last computed
 
 
 @dataclass
 class Patience:
-    """The waits of one measurement. When they are used up, the slow-down is the state that it is measured in."""
+    """The waits for a slow-down to pass, in one measurement. When they are used up, it is measured in that state."""
 
-    waits: tuple[float, ...]  # seconds, one after the other
+    waits: tuple[float, ...]  # seconds of the first wait, of the second, ...
     sleep: Callable[[float], None] = sleep
     again: int = 0  # blocks that were discarded
-    states: set[str] = field(default_factory=set[str])  # of the blocks that were kept
+    states: set[str] = field(default_factory=set[str])  # slow-downs of the blocks that were kept
     all_states: set[str] = field(default_factory=set[str])  # ... and of those that were discarded
 
     def discards(self, state: str | None) -> bool:
@@ -48,12 +48,12 @@ class Patience:
 
     @property
     def state(self) -> str | None:
-        """The state that persisted."""
+        """The slow-down that persisted; None where none did."""
         return " and ".join(sorted(self.states)) or None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What became of the blocks."""
+        """What a reader must know of the blocks that were discarded."""
         if not self.again:
             return ()
         what = " and ".join(sorted(self.all_states))
@@ -65,15 +65,15 @@ class Patience:
 
 @dataclass(slots=True)
 class _Timed:
-    """What the blocks have brought so far."""
+    """What has been timed so far."""
 
-    calls: int  # a span
+    calls: int  # in each span
     blocks: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
     walls: list[float] = field(default_factory=list[float])
     latencies: list[float] = field(default_factory=list[float])
     samples: list[float] = field(default_factory=list[float])
-    unproven: int = 0  # blocks
-    asked: int = 0  # samples there were when their interval was last computed
+    unproven: int = 0  # blocks that the host's clock timed, because the device's could not be believed
+    computed_at: int = 0  # how many samples there were when their interval was last computed
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -102,12 +102,13 @@ def measure(
     on_samples: Callable[[Sequence[float]], None] | None = None,
     observe: Callable[[Measurement, Health | None], Measurement] | None = None,
 ) -> Measurement:
-    """Measure one call; `pace` is called between blocks, where other code may run, and may say that they are enough.
+    """Measure one call.
 
-    `on_samples` gets the samples so far after each block, outside of what is timed.
-    `watch` looks at the device around each block; `observe` calls once more, untimed, and adds what that shows.
+    `pace` is called between blocks: other code may run there, and it may say that there are enough blocks.
+    `on_samples` is called between blocks too, with all samples so far: nothing is timed meanwhile.
+    `watch` looks at the device around each block; `observe` calls again, untimed, and adds what that shows.
     """
-    __tracebackhide__ = True  # what a workload raises is the workload's
+    __tracebackhide__ = True  # of what a workload raises, only its own frames are shown
     if items < 1:
         raise UsageError(
             f"items={items}: a call handles at least one item. Leave it out where there is nothing to count."
@@ -134,7 +135,7 @@ def measure(
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            # What the workload's frames and cycles hold would stay held for as long as the report is kept.
+            # A report keeps the error, and so it would keep what the workload's frames and cycles hold.
             clear_frames(error.__traceback__)
             gc.collect()
             memory.release()
@@ -148,7 +149,7 @@ def measure(
 
 @dataclass(kw_only=True)
 class Sampler:
-    """One measurement while it goes on: the call, what times it, and what looks on."""
+    """One measurement while it goes on: the call, what times it, and what watches."""
 
     workload: PreparedCall
     plan: Plan
@@ -167,7 +168,7 @@ class Sampler:
         self.clock, note = self.clock.fitted(call)
         self.memory.reset()
         calls = 1 if before_span is not None else calls_per_span(call, self.plan, self.clock, warm.call_seconds)
-        spans, sustained = self._sustain(calls, warm)
+        sustain_spans, sustain_seconds = self._sustain(calls, warm)
         timed = _Timed(calls)
         ended = self.sample(timed)
         return Measurement(
@@ -181,15 +182,15 @@ class Sampler:
             walls=tuple(timed.walls),
             latencies=tuple(timed.latencies),
             first_call=first_call,
-            warmup_calls=warm.calls + spans * calls,
-            warmup_seconds=warm.seconds + sustained,
+            warmup_calls=warm.calls + sustain_spans * calls,
+            warmup_seconds=warm.seconds + sustain_seconds,
             peak_memory=self.memory.peak(),
             memory_source=self.memory.source,
             notes=(*(() if note is None else (note,)), *timed.notes, *self.patience.notes),
         )
 
     def _sustain(self, calls: int, warm: WarmUp) -> tuple[int, float]:
-        """Until the card's clock stands still under what will be timed: spans, as they will be."""
+        """Run spans as they will be timed, until the card's clock stands still. Gives their count and seconds."""
         if self.watch is None:
             return 0, 0.0
         call, before_span = self.workload
@@ -200,20 +201,21 @@ class Sampler:
         )
 
     def sample(self, timed: _Timed) -> Literal["steady", "cap"]:
-        """Block after block, until the median is known."""
+        """Time block after block, until the median is known; says why it ended."""
         __tracebackhide__ = True
         call, before_span = self.workload
         plan, clock, watch = self.plan, self.clock, self.watch
-        start = clock.now()
+        sampling_began = clock.now()
         spans = 1
-        seconds = 0.0
+        seconds = 0.0  # of all blocks that were kept
         while True:
             if watch is not None:
                 watch.before_block()
             calls = timed.calls
-            began = clock.now()
+            block_began = clock.now()
             block = clock.block(call, spans, calls, before_span)
-            took = clock.now() - began  # not the samples' sum: a GPU that waits for its host works a tenth of the time
+            # By the host's clock: while a GPU waits for its host, the samples add up to a tenth of this.
+            took = clock.now() - block_began
             if watch is not None and self.patience.discards(watch.after_block()):
                 continue
             if before_span is None and self._outgrown(timed, block):
@@ -222,15 +224,15 @@ class Sampler:
             timed.add(block)
             seconds += took
             span = seconds / len(timed.samples)
-            if calls == 1 and clock.name == "host":  # a span is one synchronised call already
+            if calls == 1 and clock.name == "host":  # then each sample is one synchronised call already
                 timed.latencies.extend(block.samples)
             else:
-                single = plan.latencies_per_block(span * spans, block.wall or span / calls)
-                timed.latencies.extend(clock.latencies(call, single, before_span))
-            gc.collect(1)  # cycles that the workload leaves: young objects only, or it would cost more than a block
+                count = plan.latencies_per_block(span * spans, block.wall or span / calls)
+                timed.latencies.extend(clock.latencies(call, count, before_span))
+            gc.collect(1)  # cycles that the workload left; of young objects only, or it would cost more than a block
             if _enough(timed, seconds, span, plan):
                 return "steady"
-            if clock.now() - start + span > plan.budget:
+            if clock.now() - sampling_began + span > plan.budget:
                 return "cap"
             spans = plan.spans_per_block(span)
             if self.on_samples is not None:
@@ -239,9 +241,9 @@ class Sampler:
                 return "steady"
 
     def _outgrown(self, timed: _Timed, block: Block) -> bool:
-        """Whether the calls have become so fast that spans are too short: then all before was warm-up, and is dropped.
+        """Whether calls have become so fast that spans are too short. If so, all samples so far are dropped as warm-up.
 
-        It happens where another process holds the core on which a library's second thread was started.
+        Calls are slow at first where another process holds the core on which a library's second thread was started.
         """
         estimate = median(block.samples)
         if estimate * timed.calls >= self.plan.span_seconds / 2:
@@ -249,14 +251,14 @@ class Sampler:
         calls = calls_per_span(self.workload.call, self.plan, self.clock, estimate)
         outgrown = calls > timed.calls
         if outgrown:
-            timed.calls, timed.asked, timed.unproven = calls, 0, 0
-            for kept in (timed.blocks, timed.walls, timed.latencies, timed.samples):
-                kept.clear()
+            timed.calls, timed.computed_at, timed.unproven = calls, 0, 0
+            for dropped in (timed.blocks, timed.walls, timed.latencies, timed.samples):
+                dropped.clear()
         return outgrown
 
 
 def calls_per_span(call: Call, plan: Plan, clock: Clock, estimate: float) -> int:
-    """Enough calls that a span lasts as long as the plan wants, by the clock that will time them."""
+    """How many calls fill the span that the plan wants, by the clock that will time it. The estimate is of one call."""
     if estimate > plan.span_seconds:
         return 1 if estimate > 10 * plan.span_seconds else _grown(call, plan, clock, 1)
     return _grown(call, plan, clock, max(1, int(0.5 * plan.span_seconds / estimate)))
@@ -267,14 +269,14 @@ def _grown(call: Call, plan: Plan, clock: Clock, calls: int) -> int:
         span = min(clock.block(call, 3, calls).samples) * calls
         if span >= plan.span_seconds:
             return calls
-        # At most tenfold a step: a tick of a coarse clock may have passed for a span.
+        # At most tenfold a step: of a coarse clock, a single tick may have been taken for the whole span.
         calls = max(calls + 1, min(10 * calls, int(1.05 * calls * plan.span_seconds / span)))
 
 
 def _enough(timed: _Timed, seconds: float, span: float, plan: Plan) -> bool:
     count = len(timed.samples)
-    # Computed again only after a few percent more samples: it costs more, the more there are.
-    if count < max(plan.enough(span), timed.asked * _ASK_AGAIN) or seconds < plan.least_timed:
+    # The more samples there are, the more their interval costs: it waits until there are a few percent more.
+    if count < max(plan.enough(span), timed.computed_at * _COMPUTE_AGAIN) or seconds < plan.least_timed:
         return False
-    timed.asked = count
+    timed.computed_at = count
     return median_half_width(timed.samples) <= plan.precision

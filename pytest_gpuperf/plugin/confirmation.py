@@ -27,15 +27,16 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.settings import Settings
 
 T = TypeVar("T")
-MOST_REVISIONS = 2  # that turns are taken with in one session: each has to be checked out, and built
+MOST_REVISIONS = 2  # that one session takes turns with, at most: each has to be checked out, and built
 DIRTY = "+dirty"
-_LONGEST_SILENCE = 600.0  # seconds
-_IN_OUR_WORDS = {"--setup": "--gpuperf-setup", "Start gpuperf ab": "Start pytest"}  # of messages to `gpuperf ab`
+_LONGEST_SILENCE = 600.0  # seconds, at most, that a process may say nothing
+# Some messages were written for `gpuperf ab`: what they name there, and what it is called here.
+_IN_OUR_WORDS = {"--setup": "--gpuperf-setup", "Start gpuperf ab": "Start pytest"}
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """What one baseline does not clear, by the kind of evidence."""
+    """The cases that one baseline does not clear, by the kind of cost that is suspected."""
 
     baseline: Baseline
     cases: Mapping[MetricKind, set[str]]
@@ -46,29 +47,29 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class Revision:
-    """What a case was recorded at."""
+    """The revision that a case was recorded at, where turns can be taken with it."""
 
-    commit: str | None
-    why: str = ""  # turns cannot be taken with it
+    commit: str | None  # None: no turns can be taken ...
+    why: str = ""  # ... for this reason
 
 
 @dataclass
 class Confirming:
-    """One session's suspects being measured again."""
+    """The confirmation of one session's suspects, while it goes on."""
 
     config: pytest.Config
     settings: Settings
     run: Run  # with the fresh sessions, as they come
-    suspicions: Sequence[Suspicion]  # against the baseline, then against the pinned reference
-    known: set[str]  # the baseline's cases
-    durations: Mapping[str, float]  # test -> seconds it took in this session
+    suspicions: Sequence[Suspicion]  # beside the baseline, then beside the pinned reference if there is one
+    known: set[str]  # the baseline's cases: a few that are not suspect are measured beside the suspects
+    durations: Mapping[str, float]  # test -> seconds that it took in this session
     started: float = field(default_factory=time.monotonic)
-    in_turns: dict[str, InTurns] = field(default_factory=dict[str, "InTurns"])  # commit -> what came of it
-    refused: dict[str, str] = field(default_factory=dict[str, str])  # commit -> why it took no turns
-    failure: str | None = None  # of the fresh sessions
-    stopped: KeyboardInterrupt | None = None
+    in_turns: dict[str, InTurns] = field(default_factory=dict[str, "InTurns"])  # commit -> what came of turns with it
+    refused: dict[str, str] = field(default_factory=dict[str, str])  # commit -> why no turns were taken with it
+    failure: str | None = None  # why fresh sessions failed, if they did
+    stopped: KeyboardInterrupt | None = None  # Ctrl-C, where it ended or prevented this
     fresh: set[str] = field(default_factory=set[str])  # cases that fresh sessions were started for
-    failed: set[str] = field(default_factory=set[str])  # ... and that those did not measure
+    failed: set[str] = field(default_factory=set[str])  # the cases of fresh sessions that failed
 
     def __post_init__(self) -> None:
         self.tests = {case.id: case.test for case in self.run.cases}
@@ -76,7 +77,7 @@ class Confirming:
         self.revisions = [_revisions(suspicion) for suspicion in self.suspicions]
 
     def confirm(self) -> None:
-        """Take turns, then start fresh sessions for what turns could not tell. Ctrl-C ends it, and not the judging."""
+        """Take turns, then start fresh sessions for what turns could not tell. Ctrl-C ends this, not the judging."""
         try:
             if self.settings.confirm == "turns":
                 self._take_turns()
@@ -86,29 +87,30 @@ class Confirming:
 
     def learned(self) -> Run:
         """The run, with everything that was learned."""
-        each = zip(self.suspicions, self.revisions, strict=True)
-        beside = beside_each(chain.from_iterable(self._beside(*one) for one in each))
+        pairs = zip(self.suspicions, self.revisions, strict=True)
+        beside = beside_each(chain.from_iterable(self._beside(*pair) for pair in pairs))
         return msgspec.structs.replace(self.run, confirmation=self._record(), beside=beside)
 
     def _take_turns(self) -> None:
-        wanted = Counter(r.commit for known in self.revisions for r in known.values() if r.commit is not None)
-        common = [commit for commit, _ in wanted.most_common(MOST_REVISIONS)]
-        for number, commit in enumerate(common):
+        wanted = Counter(r.commit for revisions in self.revisions for r in revisions.values() if r.commit is not None)
+        chosen = [commit for commit, _ in wanted.most_common(MOST_REVISIONS)]
+        for done, commit in enumerate(chosen):
             spent = time.monotonic() - self.started
-            self._measure(commit, max(self.settings.confirm_budget - spent, 0.0) / (len(common) - number))
+            # Every revision that is still to come may spend an equal part of what is left.
+            self._take_turns_with(commit, max(self.settings.confirm_budget - spent, 0.0) / (len(chosen) - done))
 
-    def _measure(self, commit: str, budget: float) -> None:
+    def _take_turns_with(self, commit: str, budget: float) -> None:
         from pytest_gpuperf.ab import confirm_in_turns
 
         config, settings = self.config, self.settings
-        cases = {c: self.tests[c] for known in self.revisions for c, r in known.items() if r.commit == commit}
+        cases = {c: self.tests[c] for revisions in self.revisions for c, r in revisions.items() if r.commit == commit}
         reports = (settings.markdown, settings.csv, config.getoption("xmlpath", None))
         try:
             self.in_turns[commit] = confirm_in_turns.confirm_in_turns(
                 confirm_in_turns.Confirming(
                     revision=commit,
                     cases=cases,
-                    spreads={n: s for of in self.suspicions for n, s in spreads_of(of.baseline, cases).items()},
+                    spreads={c: spread for s in self.suspicions for c, spread in spreads_of(s.baseline, cases).items()},
                     folder=config.invocation_params.dir,
                     rootdir=config.rootpath,
                     arguments=lambda tests, scratch: arguments_again(config, tests, scratch),
@@ -127,21 +129,25 @@ class Confirming:
             say(config, f"no turns were taken with {shown(commit)}: {why}")
 
     def _start_fresh_sessions(self) -> None:
-        """For suspects of more than time, or that took no turns; where no code changed, as far as the budget goes."""
+        """Measure afresh what turns did not tell; then, once more, what would fail by that.
+
+        These are the suspects of memory or energy, and those of time that took no turns. Suspects whose code did not
+        change are measured as far as the budget goes.
+        """
         wanted: set[str] = set()
-        unchanged: set[str] = set()
+        same_code: set[str] = set()
         for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True):
             for case, revision in revisions.items():
                 outcome = self.in_turns.get(revision.commit or "")
                 if outcome is None or (not outcome.same and case not in outcome.launches):
                     wanted.add(case)
                 elif outcome.same:
-                    unchanged.add(case)
+                    same_code.add(case)
             wanted |= set(chain.from_iterable(cases for kind, cases in suspicion.cases.items() if kind != "time"))
-        self.fresh = wanted | self._affordable(unchanged - wanted)
+        self.fresh = wanted | self._affordable(same_code - wanted)
         if self.fresh:
             self._measure_again(self.fresh, would_fail=False)
-            failing = self._convicts() if self.failure is None else None
+            failing = self._would_fail() if self.failure is None else None
             if failing:
                 self._measure_again(failing, would_fail=True)
 
@@ -151,71 +157,77 @@ class Confirming:
         if self.failure is not None:
             self.failed = cases
 
-    def _convicts(self) -> set[str]:
-        """What would fail by its fresh sessions.
+    def _would_fail(self) -> set[str]:
+        """The cases that would fail by their fresh sessions: they are measured once more before they do.
 
-        Where every fifth process of a test is a slow one, one of many tests soon meets three in a row.
+        Where every fifth process of a test is a slow one, one of many tests soon meets three slow ones in a row.
         """
         found: set[str] = set()
         for suspicion, revisions in zip(self.suspicions, self.revisions, strict=True):
             failing = convicts(self.run, suspicion.baseline)
             if SUITE in failing["time"]:
-                failing["time"] |= self.fresh
+                failing["time"] |= self.fresh  # the suite as a whole fails by all of them
             outcomes = self._outcomes(revisions)
-            turned = {c for c, o in outcomes.items() if c in o.launches}
-            same = {c for c, o in outcomes.items() if o.same}
-            excused = set[str]() if software_beside(self.run, suspicion.baseline, same) else same
-            found |= failing["energy"] | (failing["time"] - turned - excused)
+            took_turns = {c for c, o in outcomes.items() if c in o.launches}
+            same_code = {c for c, o in outcomes.items() if o.same}
+            excused = set[str]() if software_beside(self.run, suspicion.baseline, same_code) else same_code
+            found |= failing["energy"] | (failing["time"] - took_turns - excused)
         return found & self.fresh
 
     def _outcomes(self, revisions: Mapping[str, Revision]) -> dict[str, InTurns]:
-        """What came of the turns with each case's revision, where any were asked for."""
+        """What came of the turns with each case's revision, where turns were taken with it."""
         return {c: self.in_turns[r.commit] for c, r in revisions.items() if r.commit in self.in_turns}
 
     def _affordable(self, cases: Iterable[str]) -> set[str]:
-        """Those that fresh sessions have time for."""
+        """Those that fresh sessions have time for, in the order of their names."""
         left = self.settings.confirm_budget - (time.monotonic() - self.started)
-        seconds: dict[str, float] = {}
+        affordable: set[str] = set()
+        tests: set[str] = set()
         for case in sorted(cases):
-            seconds[case] = FRESH_SESSIONS * self.durations.get(self.tests[case], 0.0)
-            if sum(seconds.values()) > left:
-                break
-        return set(seconds)
+            test = self.tests[case]
+            if test not in tests:  # cases of one test are measured together
+                left -= FRESH_SESSIONS * self.durations.get(test, 0.0)
+                if left < 0:
+                    break
+            tests.add(test)
+            affordable.add(case)
+        return affordable
 
     def _beside(self, suspicion: Suspicion, revisions: Mapping[str, Revision]) -> Iterator[Beside]:
-        """What was learned of one baseline's suspects, by the revisions that they were recorded at."""
-        timed = suspicion.cases["time"]
+        """What was learned of one baseline's suspects: one `Beside` for each revision that they were recorded at."""
+        suspects_of_time = suspicion.cases["time"]
         outcomes = self._outcomes(revisions)
         launches = {c: tuple(map(figures_of, o.launches[c])) for c, o in outcomes.items() if c in o.launches}
-        same = {c for c, o in outcomes.items() if o.same}
-        rest = timed - launches.keys() - same
-        undone: dict[MetricKind, dict[str, str]] = {
-            kind: self._undone(rest if kind == "time" else of) for kind, of in suspicion.cases.items()
+        same_code = {c for c, o in outcomes.items() if o.same}
+        undecided = suspects_of_time - launches.keys() - same_code  # turns told nothing of these
+        unconfirmed: dict[MetricKind, dict[str, str]] = {
+            kind: self._unconfirmed(undecided if kind == "time" else suspects)
+            for kind, suspects in suspicion.cases.items()
         }
-        asked = rest - undone["time"].keys() if self.settings.confirm == "turns" else set[str]()
-        missed = {c: self._why_not(c, revisions[c]) for c in asked}
-        at = recorded_at(suspicion.baseline)
-        cases: dict[str | None, set[str]] = defaultdict(set)
+        without_turns = undecided - unconfirmed["time"].keys() if self.settings.confirm == "turns" else set[str]()
+        not_in_turns = {c: self._why_no_turns(c, revisions[c]) for c in without_turns}
+        revision_of = recorded_at(suspicion.baseline)
+        by_revision: dict[str | None, set[str]] = defaultdict(set)
         for case in chain(*suspicion.cases.values()):
-            cases[at[case]].add(case)
-        for recorded, here in cases.items():
+            by_revision[revision_of[case]].add(case)
+        for revision, cases in by_revision.items():
             yield Beside(
-                revision=recorded,
-                same_code=tuple(sorted(same & here)),
-                launches=_of(launches, here),
-                not_in_turns=_of(missed, here),
-                unconfirmed={kind: _of(of, here) for kind, of in undone.items() if here & of.keys()},
+                revision=revision,
+                same_code=tuple(sorted(same_code & cases)),
+                launches=_only(launches, cases),
+                not_in_turns=_only(not_in_turns, cases),
+                unconfirmed={kind: _only(why, cases) for kind, why in unconfirmed.items() if cases & why.keys()},
             )
 
-    def _undone(self, cases: set[str]) -> dict[str, str]:
-        """Those of these suspects that nothing could be learned of, and why."""
+    def _unconfirmed(self, cases: set[str]) -> dict[str, str]:
+        """Those of these suspects that could not be measured again, and why."""
         if self.failure is not None:
             return dict.fromkeys(cases & self.failed, self.failure.splitlines()[0])
         if self.stopped is not None:
             return dict.fromkeys(cases, "the session was interrupted before it was measured again")
         return {}
 
-    def _why_not(self, case: str, revision: Revision) -> str:
+    def _why_no_turns(self, case: str, revision: Revision) -> str:
         """Why a suspect took no turns."""
         if revision.commit is None:
             return revision.why
@@ -229,9 +241,9 @@ class Confirming:
         )
 
     def _record(self) -> Confirmation:
-        turned = {self.tests[case] for outcome in self.in_turns.values() for case in outcome.launches}
+        tests_in_turns = {self.tests[case] for outcome in self.in_turns.values() for case in outcome.launches}
         return Confirmation(
-            tests=len(turned | {self.tests[case] for case in self.fresh}),
+            tests=len(tests_in_turns | {self.tests[case] for case in self.fresh}),
             seconds=time.monotonic() - self.started,
             launches=sum(outcome.count for outcome in self.in_turns.values()),
             sessions=len(self.run.sessions) - self.sessions_before,
@@ -239,14 +251,14 @@ class Confirming:
         )
 
 
-def _of(found: Mapping[str, T], cases: Collection[str]) -> dict[str, T]:
-    return {case: what for case, what in sorted(found.items()) if case in cases}
+def _only(by_case: Mapping[str, T], cases: Collection[str]) -> dict[str, T]:
+    return {case: what for case, what in sorted(by_case.items()) if case in cases}
 
 
 def _revisions(suspicion: Suspicion) -> dict[str, Revision]:
-    """What each case was recorded at; of those that may have become slower."""
-    at = recorded_at(suspicion.baseline)
-    return {case: _revision(at[case]) for case in sorted(suspicion.cases["time"])}
+    """The revision that each suspect of time was recorded at: turns tell of time alone."""
+    revision_of = recorded_at(suspicion.baseline)
+    return {case: _revision(revision_of[case]) for case in sorted(suspicion.cases["time"])}
 
 
 def _revision(recorded: str | None) -> Revision:

@@ -147,7 +147,17 @@ class InDocker:
         """By the `docker` command, which hands our signal on."""
         own = ["--network=host", "--shm-size=2g", f"--volume={repository}:{repository}:ro"]
         devices = ["--gpus=all"] if self.gpus else []
-        command = ["docker", "run", "--rm", "--init", f"--name=gpuperf-{ports[0]}", *own, *devices, self.image]
+        command = [
+            "docker",
+            "run",
+            "--pull=never",
+            "--rm",
+            "--init",
+            f"--name=gpuperf-{ports[0]}",
+            *own,
+            *devices,
+            self.image,
+        ]
         # Its shared memory is the container's, and goes with it.
         flags = _flags(repository, ports, _regions(ports))
         whole = [*command, "tritonserver", *flags, *extra]

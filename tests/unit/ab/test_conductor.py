@@ -129,10 +129,10 @@ def test_what_the_tests_themselves_hold_is_measured_by_each_sides_own(project, c
         project.git("branch", "-f", "base") if branch == "base" else None
     with pytest.raises(UsageError, match="Where the tests themselves hold what is measured: --tests each"):
         compared()
-    judged = compared(tests="each")
+    judged = compared(tests="each", limit=60.0)
     assert words(judged) == {"test_spin": "regressed"}
     assert judged.comparison.sides.imported[-1] == "of 1 imported files 1 differ: test_perf.py"
-    assert judged.comparison.sides.options == ("--tests", "each")
+    assert judged.comparison.sides.options == ("--tests", "each", "--limit", "60")
 
 
 def test_both_sides_of_a_launch_hash_alike_and_the_next_launch_otherwise(project, compared, monkeypatch):

@@ -80,7 +80,7 @@ def test_an_image_of_one_s_choice(machine, monkeypatch):
 def test_how_each_is_started(machine):
     repository = Path("/models")
     docker = InDocker("image:1", gpus=True).launch(repository, "m", (8000, 8002), ["--log-verbose=1"])
-    assert list(docker.command[:5]) == ["docker", "run", "--rm", "--init", "--name=gpuperf-8000"]
+    assert list(docker.command[:6]) == ["docker", "run", "--pull=never", "--rm", "--init", "--name=gpuperf-8000"]
     assert "--gpus=all" in docker.command
     assert "--volume=/models:/models:ro" in docker.command
     assert docker.command[-1] == "--log-verbose=1"
