@@ -65,4 +65,4 @@ def test_nothing_to_explain(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_run_without_kernels_says_what_to_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["why", "bare.json", "--baseline", "base.json"]) == 0
-    assert "--gpuperf-save does" in capsys.readouterr().out
+    assert "--gpuperf-save makes one" in capsys.readouterr().out

@@ -39,8 +39,8 @@ def findings(draw: st.DrawFn) -> Finding:
     metric = METRICS[draw(st.sampled_from(sorted(METRICS)))]
     ratio = draw(st.floats(0.02, 50) | st.floats(0.9, 1.1))
     word = draw(st.sampled_from(["regressed", "improved", "inconclusive", "environment", "machine"]))
-    before = USUAL[metric.evidence] * draw(st.floats(1e-3, 1e3))
-    return finding(CASE, evidence=metric.evidence, metric=metric.name, verdict=a_verdict(word, ratio, before=before))
+    before = USUAL[metric.kind] * draw(st.floats(1e-3, 1e3))
+    return finding(CASE, evidence=metric.kind, metric=metric.name, verdict=a_verdict(word, ratio, before=before))
 
 
 def read(number: str, unit: str) -> float:
