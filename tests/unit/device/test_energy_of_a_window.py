@@ -94,6 +94,11 @@ def test_the_counter_alone_is_enough() -> None:
     assert energy.above_idle == NO_WATTS
 
 
+def test_a_card_that_took_nothing_has_a_peak_of_nothing() -> None:
+    read = steady()
+    assert account(replace(read, watts=[(t, 0.0) for t, _ in read.watts])).peak_watts == 0.0
+
+
 def test_a_reset_is_bridged_by_sampled_watts() -> None:
     read = steady()
     reset = read.start + 3.0
