@@ -16,9 +16,9 @@ from pytest_gpuperf.ab.launches import Launches
 from pytest_gpuperf.ab.results import SIDES, Pair, Results
 from pytest_gpuperf.ab.workplace import VARIABLE, workplace
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.gate.side_by_side import FEWEST, FULL, LOOKS, Launch
+from pytest_gpuperf.gate.side_by_side import FEWEST, FULL, LOOKS
 from pytest_gpuperf.records.codec import kind_of
-from pytest_gpuperf.records.model import Rule
+from pytest_gpuperf.records.model import LaunchFigures, Rule
 
 _LARGEST = 2**26  # bytes of a file that is looked into, whether it is one of ours
 
@@ -45,7 +45,9 @@ class InTurns:
     """What came of it."""
 
     same: bool = False  # no code differs from it, so that turns can tell nothing
-    launches: Mapping[str, Sequence[Launch]] = field(default_factory=dict[str, Sequence[Launch]])  # by case
+    launches: Mapping[str, tuple[LaunchFigures, ...]] = field(
+        default_factory=dict[str, tuple[LaunchFigures, ...]]
+    )  # by case
     missing: Mapping[str, str] = field(default_factory=dict[str, str])  # case -> why it has no launches
     count: int = 0  # launches made
     remarks: tuple[str, ...] = ()
@@ -213,9 +215,9 @@ class _Confirmation:
     def _label(self, name: Name) -> str:
         return self.sides[name].revision.label
 
-    def _launches(self) -> dict[str, list[Launch]]:
+    def _launches(self) -> dict[str, tuple[LaunchFigures, ...]]:
         pairs = self.results.judged()
-        return {case: pair.launches for case, pair in pairs.items() if len(pair.head) >= FEWEST and _alike(pair)}
+        return {case: tuple(pair.launches) for case, pair in pairs.items() if len(pair.head) >= FEWEST and _alike(pair)}
 
     def _missing(self) -> dict[str, str]:
         there = self._launches()

@@ -15,9 +15,9 @@ from pytest_gpuperf.comparison.findings import Comparison, Finding, Rules, Sides
 from pytest_gpuperf.comparison.judged import JudgedRun
 from pytest_gpuperf.comparison.match import merged, policy_of, stated
 from pytest_gpuperf.gate.observations import Policy
-from pytest_gpuperf.gate.side_by_side import FULL, LOOKS, Launch, judge_paired_suite, wanting_launches
+from pytest_gpuperf.gate.side_by_side import FULL, LOOKS, Launch, figures_of, judge_paired_suite, wanting_launches
 from pytest_gpuperf.records.invocation import Invocation
-from pytest_gpuperf.records.model import Case, Measurement, Rule, Run, Session, Verdict
+from pytest_gpuperf.records.model import Case, LaunchFigures, Measurement, Rule, Run, Session, Verdict
 from pytest_gpuperf.records.units import METRICS, format_bytes, format_change
 
 SIDES: tuple[Name, Name] = ("base", "head")
@@ -41,10 +41,10 @@ class Pair:
     head: tuple[Case, ...] = ()
 
     @property
-    def launches(self) -> list[Launch]:
-        """Both sides' blocks."""
+    def launches(self) -> list[LaunchFigures]:
+        """What a verdict reads off both sides' blocks."""
         return [
-            Launch(a.measurements[0].blocks, b.measurements[0].blocks)
+            figures_of(Launch(a.measurements[0].blocks, b.measurements[0].blocks))
             for a, b in zip(self.base, self.head, strict=True)
         ]
 

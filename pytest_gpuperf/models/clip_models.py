@@ -26,8 +26,10 @@ def vit_b_32(scale: Scale, pretrained: bool) -> Built:
     if scale == "full":
         root = logging.getLogger()
         root.addFilter(_speaks_of_more_than_weights)
-        whole: Any = open_clip.create_model("ViT-B-32", pretrained=_TRAINED_ON if pretrained else None)
-        root.removeFilter(_speaks_of_more_than_weights)
+        try:
+            whole: Any = open_clip.create_model("ViT-B-32", pretrained=_TRAINED_ON if pretrained else None)
+        finally:
+            root.removeFilter(_speaks_of_more_than_weights)
         tower: Module = whole.visual
         return Built(tower if pretrained else awaken(tower, images(224)), images(224))
     narrow = VisionTransformer(image_size=64, patch_size=8, width=192, layers=3, heads=3, mlp_ratio=4.0, output_dim=128)

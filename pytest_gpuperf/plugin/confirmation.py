@@ -16,7 +16,6 @@ import pytest
 from pytest_gpuperf.comparison.compare import convicts, spreads_of
 from pytest_gpuperf.comparison.confirmed import recorded_at, shown, software_beside
 from pytest_gpuperf.errors import GpuPerfError
-from pytest_gpuperf.gate.side_by_side import figures_of
 from pytest_gpuperf.gate.suite import SUITE
 from pytest_gpuperf.plugin.fresh_sessions import FRESH_SESSIONS, PATIENCE, SLACK, arguments_again, measured_again, say
 from pytest_gpuperf.records.merge import beside_each
@@ -197,7 +196,7 @@ class Confirming:
         """What was learned of one baseline's suspects: one `Beside` for each revision that they were recorded at."""
         suspects_of_time = suspicion.cases["time"]
         outcomes = self._outcomes(revisions)
-        launches = {c: tuple(map(figures_of, o.launches[c])) for c, o in outcomes.items() if c in o.launches}
+        launches = {c: o.launches[c] for c, o in outcomes.items() if c in o.launches}
         same_code = {c for c, o in outcomes.items() if o.same}
         undecided = suspects_of_time - launches.keys() - same_code  # turns told nothing of these
         unconfirmed: dict[MetricKind, dict[str, str]] = {

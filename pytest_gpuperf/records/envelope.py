@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from pytest_gpuperf.records.fields import Record
 from pytest_gpuperf.records.model import Baseline, Run
 
 VERSION = 3  # written; 1 and 2 lack fields that may be missing, so they are read as they stand
@@ -18,14 +19,7 @@ class RunFile(Run, frozen=True, kw_only=True):
     version: Literal[1, 2, 3]
 
     def content(self) -> Run:
-        return Run(
-            environment=self.environment,
-            sessions=self.sessions,
-            scope=self.scope,
-            confirmation=self.confirmation,
-            beside=self.beside,
-            cases=self.cases,
-        )
+        return Run(**_fields_of(self, Run))
 
 
 class BaselineFile(Baseline, frozen=True, kw_only=True):
@@ -35,10 +29,9 @@ class BaselineFile(Baseline, frozen=True, kw_only=True):
     version: Literal[1, 2, 3]
 
     def content(self) -> Baseline:
-        return Baseline(
-            provenance=self.provenance,
-            source=self.source,
-            environment=self.environment,
-            sessions=self.sessions,
-            cases=self.cases,
-        )
+        return Baseline(**_fields_of(self, Baseline))
+
+
+def _fields_of(file: Record, record: type[Record]) -> dict[str, Any]:
+    """Those of the record: all but the file's own two."""
+    return {name: getattr(file, name) for name in record.__struct_fields__}

@@ -145,19 +145,7 @@ class InDocker:
 
     def launch(self, repository: Path, model: str, ports: tuple[int, int], extra: Sequence[str]) -> ServerCommand:
         """By the `docker` command, which hands our signal on."""
-        own = ["--network=host", "--shm-size=2g", f"--volume={repository}:{repository}:ro"]
-        devices = ["--gpus=all"] if self.gpus else []
-        command = [
-            "docker",
-            "run",
-            "--pull=never",
-            "--rm",
-            "--init",
-            f"--name=gpuperf-{ports[0]}",
-            *own,
-            *devices,
-            self.image,
-        ]
+        command = self._container(repository, "--pull=never", "--rm", "--init", f"--name=gpuperf-{ports[0]}")
         # Its shared memory is the container's, and goes with it.
         flags = _flags(repository, ports, _regions(ports))
         whole = [*command, "tritonserver", *flags, *extra]
@@ -166,9 +154,13 @@ class InDocker:
     def by_hand(self, repository: Path) -> str:
         """In a container that sees the repository."""
         where = repository.absolute()
+        return f"{join(self._container(where, '--rm', '--init'))} {by_name(where)}"
+
+    def _container(self, repository: Path, *options: str) -> list[str]:
+        """A container that shares this machine's network and cards, and may read the repository."""
         devices = ["--gpus=all"] if self.gpus else []
-        shared = ["--network=host", "--shm-size=2g", f"--volume={where}:{where}:ro"]
-        return f"{join(['docker', 'run', '--rm', '--init', *shared, *devices, self.image])} {by_name(where)}"
+        shared = ["--network=host", "--shm-size=2g", f"--volume={repository}:{repository}:ro", *devices]
+        return ["docker", "run", *options, *shared, self.image]
 
 
 def _image() -> str | None:
