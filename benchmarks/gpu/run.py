@@ -34,6 +34,9 @@ STEPS: dict[str, int] = {  # step -> the seconds it may take; in order of worth,
     "revisions": 110,
     "compiled": 140,
     "server": 70,
+    "onnx": 90,
+    "full": 60,
+    "causes": 40,
     "parity": 100,
 }
 ASKED_FOR = {"baseline": 260, "profiler": 50, "readings": 40, "waking": 30, "spin": 50}  # only with --only
@@ -118,12 +121,13 @@ def last(log: Path) -> str:
 
 def step(name: str, device: str, into: Path) -> int:
     """One step, in this process. Its rows are kept as they come: a step that is stopped has shown something."""
+    import causes
     import clocks
     import instrument
     import sessions
 
     rows: list[Row] = []
-    of_step = next(getattr(room, name) for room in (clocks, instrument, sessions) if hasattr(room, name))
+    of_step = next(getattr(room, name) for room in (causes, clocks, instrument, sessions) if hasattr(room, name))
     for row in of_step(device, into):
         rows.append(row)
         save(into / f"{name}.json", rows)

@@ -86,6 +86,33 @@ def compiled(device: str, into: Path) -> Iterator[Row]:
     yield from _suite("compiled", arguments, into)
 
 
+def onnx(device: str, into: Path) -> Iterator[Row]:
+    """ONNX Runtime, one image at a time: which clock its calls get, and where its operators ran."""
+    arguments = ["-k", "onnxruntime and not ViT and -1", "tests/perf", f"--gpuperf-device={device}"]
+    yield from _suite("onnx", [*arguments, "--gpuperf-budget=2", "-q"], into)
+
+
+def full(device: str, into: Path) -> Iterator[Row]:
+    """A card whose memory is full: whatever a library says then is understood, and the next test can allocate."""
+    for library in ("torch", "cublas", "cudnn", "onnx"):
+        folder, xml = _planted("test_full.py"), into / f"full-{library}.xml"
+        command = [*PYTEST, "-k", f"{library} or afterwards", f"--gpuperf-device={device}", f"--junit-xml={xml}", "-q"]
+        code, _, took = told(command, cwd=folder)
+        ended = list(ET.parse(xml).iter("testcase")) if xml.exists() else []
+        for case in ended:
+            failed, skipped = case.find("failure"), case.find("skipped")
+            said = " ".join((failed.get("message") or "").split())[:400] if failed is not None else "passes"
+            if skipped is not None:
+                yield impossible(f"{library}: {case.get('name')}", skipped.get("message") or "skipped")
+            elif case.get("name") == "test_afterwards":
+                yield judged(f"{library}: the next test", said, "passes", holds=failed is None)
+            else:
+                holds = "OutOfMemoryError" in said
+                yield judged(f"{library}: memory runs out", said, "an OutOfMemoryError", holds=holds)
+        if not ended:
+            yield Row(library, f"exit code {code} after {took:.0f} s", word="fails")
+
+
 def _suite(name: str, arguments: Sequence[str], into: Path) -> Iterator[Row]:
     from pytest_gpuperf.records.files import read_run
 
