@@ -13,7 +13,7 @@ from typing import Any, cast
 from pytest_gpuperf.device import caches
 from pytest_gpuperf.device.choice import Chosen
 from pytest_gpuperf.device.clocks import Call, Clock
-from pytest_gpuperf.instrument.repeats import held, repeats, span_calls, warm
+from pytest_gpuperf.instrument.repeats import held, pause_between_calls, repeats, span_calls, warm
 from pytest_gpuperf.records.certificate import Row, impossible
 from pytest_gpuperf.records.units import format_seconds, many
 from pytest_gpuperf.traces.capture import capture
@@ -128,11 +128,12 @@ def _clock_row(what: str, call: Call, chosen: Chosen, wanted: str) -> tuple[Cloc
 
 
 def _beside_the_profiler(what: str, call: Call, calls: int) -> Row:
-    """Event to event, and the first kernel's start to the last one's end, of the same calls."""
+    """Event to event, and the kernels of the same calls, with one pause more: each call has one before it."""
     import torch  # noqa: PLC0415
 
     events: list[float] = []
     spans: list[float] = []
+    pauses: list[float] = []
     kernels = 0
     name = f"{what}: events beside the kernels"
     for _ in range(_RUNS):
@@ -146,14 +147,19 @@ def _beside_the_profiler(what: str, call: Call, calls: int) -> Row:
             end.record()
 
         trace = capture(once, torch.cuda.synchronize, cuda=True)
-        work = [k for k in (*trace.kernels, *trace.copies) if "spin" not in k.name.lower()]
+        seen = (k for k in (*trace.kernels, *trace.copies) if "spin" not in k.name.lower())
+        work = sorted(seen, key=lambda kernel: kernel.start)
         if not work:
             return impossible("timing", name, "the profiler sees no kernels on this machine")
         kernels = len(work)
-        spans.append(max(k.start + k.seconds for k in work) - min(k.start for k in work))
+        pauses.append(pause_between_calls([(k.start, k.start + k.seconds) for k in work], calls))
+        spans.append(max(k.start + k.seconds for k in work) - work[0].start + pauses[-1])
         events.append(start.elapsed_time(end) * 1e-3)
     bias, span = median(e - s for e, s in zip(events, spans, strict=True)), median(spans)
-    figure = f"{bias * 1e6:+.2f} us on a span of {format_seconds(span)} ({many(kernels, 'kernel')})"
+    figure = (
+        f"{bias * 1e6:+.2f} us on a span of {format_seconds(span)} ({many(kernels, 'kernel')}, "
+        f"{median(pauses) * 1e6:.2f} us between calls)"
+    )
     return held(name, figure, "1 us or 1%", holds=abs(bias) <= max(_BIAS_SECONDS, _BIAS * span))
 
 

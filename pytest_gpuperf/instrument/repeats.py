@@ -50,6 +50,17 @@ def span_calls(call: Call, clock: Clock) -> int:
     return calls_per_span(call, Plan(), clock, median(clock.block(call, 5, 1).samples))
 
 
+def pause_between_calls(kernels: Sequence[tuple[float, float]], calls: int) -> float:
+    """The device's pause between two calls, from the start and end of every kernel, in order; 0 where none is seen.
+
+    The kernels of a graph's replay come 5 us after the ones before: a call that follows another takes that long more.
+    """
+    each, rest = divmod(len(kernels), calls)
+    if calls == 1 or rest:
+        return 0.0
+    return median(kernels[i][0] - kernels[i - 1][1] for i in range(each, len(kernels), each))
+
+
 def warm(call: Call, synchronize: Callable[[], None], seconds: float = _WARM) -> None:
     """Call it for a while."""
     end = perf_counter() + seconds

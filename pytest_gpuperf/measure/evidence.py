@@ -175,9 +175,10 @@ def _kernels(observations: Observations) -> Witness:
     if capture is None:
         return _witness("kernels", "says nothing", "no call was profiled")
     if capture.kernels:
+        gaps = f", gaps {format_seconds(capture.gaps)}" if capture.gaps > 0 else ""
         figure = (
-            f"{len(capture.kernels)} kernels, {format_seconds(max(capture.busy, 1e-9))} in all, "
-            f"gaps {format_seconds(max(capture.gaps, 1e-9))}; longest: {', '.join(capture.longest())}"
+            f"{many(len(capture.kernels), 'kernel')}, {format_seconds(max(capture.busy, 1e-9))} in all{gaps}; "
+            f"longest: {', '.join(capture.longest())}"
         )
         return _witness("kernels", "proves", figure)
     within = [copy for copy in capture.copies if _WITHIN in copy.name]
@@ -186,7 +187,7 @@ def _kernels(observations: Observations) -> Witness:
         return _witness("kernels", "supports", f"none; {many(len(within), 'copy')} within the GPU, {seconds} in all")
     if not observations.profiler_works:
         return _witness("kernels", "says nothing", "the profiler sees no kernels on this machine")
-    on_host = f"{len(capture.operators)} operators ran on the host"
+    on_host = f"{many(len(capture.operators), 'operator')} ran on the host"
     # The workload may run in another process: only work that this process did on the host contradicts.
     if capture.operators and observations.host_share >= _BUSY_HOST and "cuda" not in observations.outputs:
         return _witness(
