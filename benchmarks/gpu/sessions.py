@@ -157,9 +157,7 @@ def parity(device: str, into: Path) -> Iterator[Row]:
     """Every back end and precision of one model computes what the model computes."""
     xml = into / "parity.xml"
     which = "resnet50 and not tensorrt and (not compile or compile-fp32)"  # a compiled pair takes half a minute
-    code, said, took = told(
-        [*PYTEST, *AS_USERS_DO, "tests/correctness", "-k", which, "-q", "-rA", f"--junit-xml={xml}"]
-    )
+    code, said, took = told([*PYTEST, *AS_USERS_DO, "tests/correctness", "-k", which, "-v", f"--junit-xml={xml}"])
     summary = said.strip().splitlines()[-1] if said.strip() else ""
     yield judged("tests/correctness, resnet50", f"{summary} (exit code {code}, {took:.0f} s)", "0", holds=code == 0)
     yield from _failures(xml)

@@ -95,11 +95,15 @@ class Observer:
 def charged(measurement: Measurement, allocated: int | None, before: Memory, held: tuple[object, ...]) -> Measurement:
     """The measurement with a peak that does not depend on what ran before; `allocated` is what tensors hold now.
 
-    A model that a fixture made before the test began counts in full, because the call uses it.
+    A model that a fixture made before the test began counts in full, because the call uses it. What ONNX Runtime
+    takes on a card is not torch's to count: of a network of 97 MiB an H200's allocator saw 0.3.
     """
     if measurement.peak_memory is None or allocated is None or before.allocated_before is None:
         return measurement
     reached = find_tensors(*held)
+    if reached.placement is not None:
+        unknown = f"peak memory is not known: {reached.placement.wanted} takes its own, beside torch's allocator"
+        return structs.replace(measurement, peak_memory=None, notes=(*measurement.notes, unknown))
     used = reached.parameters.get("cuda", 0) + reached.tensors.get("cuda", 0)
     others = max(0, min(before.allocated_before, allocated - used))
     return structs.replace(

@@ -14,6 +14,7 @@ from pytest_gpuperf.device.choice import choose_device
 from pytest_gpuperf.device.clocks import HostClock
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.instrument import evidence_rows, memory_rows, power_rows, timing_rows
+from pytest_gpuperf.instrument.repeats import pause_between_calls
 from pytest_gpuperf.instrument.steps import ON_CPU, ON_GPU, affordable, steps_of
 from pytest_gpuperf.measure.plan import Plan
 from pytest_gpuperf.records.units import MiB
@@ -27,6 +28,14 @@ def words(rows):
 def chosen(monkeypatch):
     monkeypatch.setattr("pytest_gpuperf.instrument.repeats._PLAN", Plan(budget=0.1))
     return choose_device("cpu")
+
+
+def test_a_pause_between_calls_is_seen_where_each_has_as_many_kernels():
+    graph = [(0, 2), (3, 5), (10, 12), (13, 15), (20, 22), (23, 25)]  # three replays of two kernels
+    assert pause_between_calls(graph, 3) == 5
+    assert pause_between_calls(graph, 6) == 1  # single kernels: 1, 5, 1, 5, 1
+    assert pause_between_calls(graph, 1) == 0.0
+    assert pause_between_calls(graph, 4) == 0.0
 
 
 def test_a_clock_that_runs_five_percent_fast_is_found_out(chosen):

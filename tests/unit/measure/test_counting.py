@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 import torch
 
@@ -44,8 +45,17 @@ def test_a_device_without_a_ceiling_refuses_nothing():
 
 
 def test_more_than_the_device_can_do_is_refused():
+    by_events = msgspec.structs.replace(MEASURED, clock="cuda-event")
     with pytest.raises(MeasurementError, match="125% of what a large matrix product reaches"):
-        counted(MEASURED, Counting(500, [40_000.0] * 5))
+        counted(by_events, Counting(500, [40_000.0] * 5))
+    with pytest.raises(MeasurementError, match="250% of what a large matrix product reaches"):
+        counted(MEASURED, Counting(500, [20_000.0] * 5))
+
+
+def test_by_the_hosts_clock_a_little_more_is_a_ceiling_that_neighbours_held_down():
+    known = counted(MEASURED, Counting(500, [40_000.0] * 5))
+    assert (known.ceiling, known.flops) == (None, 500)
+    assert known.notes[-1].startswith("the ceiling is not known: this does 125% of what a large matrix product reached")
 
 
 def test_a_machine_that_was_busy_is_asked_again():

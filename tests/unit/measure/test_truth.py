@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -148,6 +149,20 @@ def test_what_the_case_captured_for_itself_is_its_own() -> None:
     measured = a_measurement(0, peak_memory=70 + 500 + 200)
     known = charged(measured, 70 + 500 + 200, Memory(allocated_before=70), (OnCard(500),))
     assert (known.peak_memory, known.peak_allocated) == (700, 770)
+
+
+def test_the_peak_of_what_takes_its_memory_beside_torch_is_not_known() -> None:
+    class Placed:
+        wanted = "CUDAExecutionProvider"
+        operators: Mapping[str, Mapping[str, int]] = {}
+        elsewhere: Mapping[str, int] = {}
+
+    class Network:
+        placement = Placed()
+
+    known = charged(a_measurement(0, peak_memory=70), 60, Memory(allocated_before=60), (Network(),))
+    assert known.peak_memory is None
+    assert known.notes[-1].startswith("peak memory is not known: CUDAExecutionProvider takes its own")
 
 
 @pytest.mark.parametrize(("peak", "allocated", "before"), [(None, 1, 1), (9, None, 1), (9, 1, None)])
