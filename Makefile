@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 $(INSTALLED): pyproject.toml constraints.txt
 	test -f $@ || rm -rf .venv  # what a stopped installation left cannot be built upon
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[suite,onnx,serving,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[suite,onnx,serving,text,test]"
 	touch $@
 
 perf: $(INSTALLED)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.settings import Settings, settings_of
+    from pytest_gpuperf.plugin.text import GpuPerfText
+    from pytest_gpuperf.records.generation import Generation, PromptFigures
     from pytest_gpuperf.records.latency import Latency
     from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
     from pytest_gpuperf.records.served_load import Load
@@ -44,11 +46,13 @@ __all__ = [
     "DeviceLostError",
     "Evidence",
     "FileError",
+    "Generation",
     "GiB",
     "Gpu",
     "GpuPerf",
     "GpuPerfError",
     "GpuPerfLoad",
+    "GpuPerfText",
     "GpuPower",
     "KiB",
     "Latency",
@@ -61,6 +65,7 @@ __all__ = [
     "Parity",
     "ParityCheck",
     "PowerWindow",
+    "PromptFigures",
     "Server",
     "ServerError",
     "ServerFactory",
@@ -82,9 +87,11 @@ __getattr__ = deferred(
         "CudaTimer": "pytest_gpuperf.measure.timer",
         "Device": "pytest_gpuperf.records.model",
         "Evidence": "pytest_gpuperf.records.model",
+        "Generation": "pytest_gpuperf.records.generation",
         "Gpu": "pytest_gpuperf.measure.gpu",
         "GpuPerf": "pytest_gpuperf.plugin.fixtures",
         "GpuPerfLoad": "pytest_gpuperf.plugin.load",
+        "GpuPerfText": "pytest_gpuperf.plugin.text",
         "GpuPower": "pytest_gpuperf.device.power",
         "Latency": "pytest_gpuperf.records.latency",
         "Load": "pytest_gpuperf.records.served_load",
@@ -92,6 +99,7 @@ __getattr__ = deferred(
         "Parity": "pytest_gpuperf.parity.agreement",
         "ParityCheck": "pytest_gpuperf.plugin.fixtures",
         "PowerWindow": "pytest_gpuperf.device.power",
+        "PromptFigures": "pytest_gpuperf.records.generation",
         "Server": "pytest_gpuperf.serving.server",
         "ServerFactory": "pytest_gpuperf.plugin.servers",
         "Settings": "pytest_gpuperf.plugin.settings",

@@ -39,7 +39,7 @@ STEPS: dict[str, int] = {  # step -> the seconds it may take; in order of worth,
     "causes": 40,
     "parity": 100,
 }
-ASKED_FOR = {"baseline": 260, "profiler": 50, "readings": 40, "waking": 30, "spin": 50}  # only with --only
+ASKED_FOR = {"baseline": 300, "text": 150, "profiler": 50, "readings": 40, "waking": 30, "spin": 50}  # only with --only
 
 
 def main() -> int:

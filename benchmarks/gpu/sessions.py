@@ -133,10 +133,10 @@ def _suite(name: str, arguments: Sequence[str], into: Path) -> Iterator[Row]:
         found = case.measurements[-1]
         evidence = found.evidence
         verdict = "unknown" if evidence is None else evidence.verdict
-        samples = sorted(found.samples)
+        samples, first = sorted(found.samples), found.first_call or 0.0
         shown = (
             f"{samples[len(samples) // 2] * 1e3:.3f} ms, {found.throughput:.0f}/s, {found.clock}, ended {found.ended}, "
-            f"+-{found.interval:.2%}, {len(found.samples)} spans of {found.span_calls}, first {found.first_call:.1f} s,"
+            f"+-{found.interval:.2%}, {len(found.samples)} spans of {found.span_calls}, first {first:.1f} s,"
             f" SM {found.sm_clock} MHz, {verdict}; {'; '.join(found.notes)}"
         )
         yield judged(case.id.rpartition("::")[2], shown, "proven, steady", holds=verdict == "proven")
@@ -151,6 +151,30 @@ def _failures(xml: Path) -> Iterator[Row]:
                 yield Row(f"{case.get('name')}: {kind}", (found.get("message") or found.text or "")[:400], word="fails")
         for found in case.iter("skipped"):
             yield Row(f"{case.get('name')}: skipped", (found.get("message") or "")[:200])
+
+
+def text(device: str, into: Path) -> Iterator[Row]:
+    """phi-2 generates, one prompt at a time; then beside a loop written by hand."""
+    which = "fp16 and eager and 32in-64out-1" if device == "cuda" else "eager and 32in-16out-1"
+    arguments = ["-k", which, "tests/perf/text", f"--gpuperf-device={device}", "--gpuperf-budget=5", "-q"]
+    yield from _suite("text", arguments, into)
+    path = into / "run-text.json"
+    if path.exists():
+        told([*GPUPERF, "show", str(path)])
+        for case in json.loads(path.read_text())["cases"]:
+            found = case["measurements"][0].get("generation")
+            if found:
+                prefill, ttft, tpot = (found[name]["mean"] * 1e3 for name in ("prefill", "ttft", "tpot"))
+                rate = found["generated_tokens"] / found["seconds"]
+                figure = f"{rate:.1f} tokens/s, prefill {prefill:.2f} ms, TTFT {ttft:.2f} ms, TPOT {tpot:.2f} ms"
+                yield Row("generated", f"{figure}, {found.get('energy', 'unknown')} J a token")
+    size = ["--device", "cuda", "--scale", "full", "--precision", "fp16"] if device == "cuda" else []
+    _, said, _ = told([sys.executable, str(HERE.parent / "text_loop.py"), "--rounds", "5", *size])
+    for line in said.splitlines():
+        if line.count("|") == 5 and line[2].isalpha() and not line.startswith("| figure"):
+            yield Row(
+                f"beside a loop by hand: {line.split('|')[1].strip()}", line.rpartition("|")[0].rpartition("|")[2]
+            )
 
 
 def parity(device: str, into: Path) -> Iterator[Row]:

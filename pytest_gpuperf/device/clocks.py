@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
 if TYPE_CHECKING:
     from types import FunctionType
+
+    from pytest_gpuperf.records.model import Measurement
 
 Call = Callable[[], object]
 F = TypeVar("F", bound=Callable[..., object])
@@ -72,6 +74,24 @@ class Clock(Protocol):
     def span(self) -> Callable[[], float]:
         """Begin a span around any code; what is returned ends it and says how many seconds it took."""
         ...
+
+
+@runtime_checkable
+class TimesItself(Protocol):
+    """A call that knows itself when what was asked of it came: each token that it generates, for instance."""
+
+    def gpuperf_clock(self, host: Clock) -> Clock:
+        """What reads its figure off each call, where the session's clock would time all of it."""
+        ...
+
+    def gpuperf_figures(self, measured: Measurement) -> Measurement:
+        """What was measured of it by that clock, with what only the call itself knows."""
+        ...
+
+
+def clock_of(fn: object, clock: Clock) -> Clock:
+    """What a call is to be timed by: the session's clock, or its own."""
+    return fn.gpuperf_clock(clock) if isinstance(fn, TimesItself) else clock
 
 
 def _nothing() -> None:

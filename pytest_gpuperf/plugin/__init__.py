@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
+    from pytest_gpuperf.plugin.text import GpuPerfText
 
 GPU_MARKER = (
     "gpu(min_memory=BYTES, min_capability='8.0', count=1, cuda_only=False): "
@@ -89,6 +90,16 @@ def gpuperf_load(request: pytest.FixtureRequest) -> Generator[GpuPerfLoad]:
     from pytest_gpuperf.plugin.load import GpuPerfLoad
 
     yield GpuPerfLoad(request.node, session_of(request))
+    refuse_silence(request)
+
+
+@pytest.fixture
+def gpuperf_text(request: pytest.FixtureRequest) -> Generator[GpuPerfText]:
+    """Generate text: ``gpuperf_text("text:phi-2", prompts=4, max_new_tokens=64) -> Generation``."""
+    from pytest_gpuperf.plugin.fixtures import refuse_silence, session_of
+    from pytest_gpuperf.plugin.text import GpuPerfText
+
+    yield GpuPerfText(request.node, session_of(request))
     refuse_silence(request)
 
 

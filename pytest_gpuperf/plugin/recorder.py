@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gpuperf.device.canaries import Canaries
+from pytest_gpuperf.device.clocks import TimesItself, clock_of
 from pytest_gpuperf.device.memory import lost
 from pytest_gpuperf.instrument.slowdown import slowed
 from pytest_gpuperf.measure.cache import workload_call
@@ -141,7 +142,7 @@ class Recorder:
                 workload,
                 items=items,
                 plan=plan,
-                clock=self.chosen.clock,
+                clock=clock_of(fn, self.chosen.clock),
                 memory=self.chosen.memory,
                 session=self.name_of(repeat),
                 pace=None if paced is None else paced(workload.call),
@@ -149,6 +150,8 @@ class Recorder:
                 on_samples=self.on_samples,
                 observe=add_observations,
             )
+        if isinstance(fn, TimesItself):
+            return fn.gpuperf_figures(measured)
         return counted(measured, fn)
 
     def explained(

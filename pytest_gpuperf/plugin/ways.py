@@ -33,6 +33,7 @@ class Request:
     items: int  # handled by a call
     name: str | None
     settings: TestSettings
+    known: Measurement | None = None  # where another measurement of the test has shown it already
 
 
 class Way(Protocol):
@@ -83,6 +84,8 @@ class Record:
 
         def measure(repeat: int) -> Measurement:
             __tracebackhide__ = True
+            if repeat == 0 and request.known is not None:
+                return request.known
             return recorder.measure(request.fn, request.arguments, request.items, request.settings, repeat)
 
         case = self.case_of(request.item, request.name, request.settings, measure)

@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from pytest_gpuperf.records.fields import Block, Bytes, Count, Fraction, Joules, Name, Rate, Record, Seconds, Time
+from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.latency import Latency, latency_of
 from pytest_gpuperf.records.served_load import Load
@@ -154,6 +155,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     flops: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None  # of one call, counted on the eager model
     ceiling: Ceiling | None = None
     load: Load | None = None  # of a server, where that was measured
+    generation: Generation | None = None  # of a language model that generated
     notes: tuple[str, ...] = ()
 
     @property

@@ -35,6 +35,35 @@ def test_spin(gpuperf, extra):
 def test_calm(gpuperf):
     gpuperf(work.calm)
 """
+TIMES_ITSELF = """
+from time import perf_counter
+import work
+from pytest_gpuperf.text.stream import Stream, StreamClock
+
+class Generating:
+    figure, timed = "decode", {}
+
+    def __call__(self):
+        start = perf_counter()
+        work.calm()
+        first = perf_counter()
+        work.spin()
+        self.last = Stream(start, start, (first, perf_counter()), (0,))
+
+    def gpuperf_clock(self, host):
+        return StreamClock(self, host)
+
+    def gpuperf_figures(self, measured):
+        return measured
+
+def test_spin(gpuperf):
+    gpuperf(Generating())
+
+def test_calm(gpuperf):
+    call = Generating()
+    call.figure = "ttft"
+    gpuperf(call)
+"""
 LACKING = """
 import work
 
@@ -71,6 +100,16 @@ def cells_of(table, about=float):
     """Its figures are of nine digits where a kept run was read, and otherwise of all that was measured."""
     cells = [cell for row in csv.reader(table.read_text().splitlines()) for cell in row]
     return [about(float(c)) if re.fullmatch(r"[\d.e+-]*\d", c) else c for c in cells]
+
+
+def test_a_part_of_a_call_that_times_itself_is_convicted_alone(repository):
+    repository.write("tests/test_perf.py", TIMES_ITSELF)
+    commit = repository.recorded()
+    repository.work(1.3)
+    result = repository.run(*JUDGED, "-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines([f"gpuperf: 1 test in turns with {commit[:10]}, *"])
+    result.stdout.fnmatch_lines(["*regressed: tests/test_perf.py::test_spin*"])
 
 
 def test_a_slower_package_is_convicted_and_the_failure_names_the_revision(repository, temporary):

@@ -1,0 +1,33 @@
+"""What the text suite runs over."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_gpuperf import settings_of
+
+WAYS = {  # at full scale; a processor is slower in half precision, and compiles for half a minute
+    "cuda": (("fp16", "eager"), ("fp16", "static"), ("fp16", "compile"), ("bf16", "eager")),
+    "cpu": (("fp32", "eager"), ("fp32", "static")),
+}
+SHAPES = {"full": ((32, 64), (512, 64), (32, 256)), "smoke": ((32, 16), (128, 16))}  # tokens in, tokens out
+BATCHES = {"full": (1, 8), "smoke": (1, 4)}
+
+
+def pytest_generate_tests(metafunc):
+    """Precisions and back ends, shapes, and how many prompts are answered together."""
+    if "shape" in metafunc.fixturenames:
+        settings = settings_of(metafunc.config)
+        device = "cpu" if settings.device == "cpu" else "cuda"
+        scale = settings.scale
+        metafunc.parametrize(("precision", "backend"), WAYS[device])
+        metafunc.parametrize("shape", SHAPES[scale], ids=[f"{i}in-{o}out" for i, o in SHAPES[scale]])
+        metafunc.parametrize("batch", BATCHES[scale])
+        metafunc.parametrize("scale", [scale])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cores(request):
+    """Small models on a processor run on one core."""
+    if settings_of(request.config).scale == "smoke":
+        request.getfixturevalue("one_core")
