@@ -4,7 +4,8 @@
     python benchmarks/text_loop.py --rounds 15 --device cuda --scale full --precision fp16
 
 The loop is what people write: `model.generate` with a streamer that notes the time, medians of its calls. It is run
-with Python's collector off, as ours is, and on, where some calls free what others left. All use one model; a round measures each for a second, and who begins changes. A ratio is the median of the rounds' ratios.
+with Python's collector off, as ours is, and on, where some calls free what others left. All use one model; a round
+measures each for a second, and who begins changes. A ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
