@@ -25,6 +25,7 @@ from pytest_gpuperf.records.units import GiB, KiB, MiB
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower, PowerWindow
     from pytest_gpuperf.measure.gpu import Gpu
+    from pytest_gpuperf.measure.stages import Held, Stage, Stages
     from pytest_gpuperf.measure.timer import CudaTimer, Span
     from pytest_gpuperf.parity.agreement import Parity
     from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
@@ -54,6 +55,7 @@ __all__ = [
     "GpuPerfLoad",
     "GpuPerfText",
     "GpuPower",
+    "Held",
     "KiB",
     "Latency",
     "Load",
@@ -72,6 +74,8 @@ __all__ = [
     "SessionError",
     "Settings",
     "Span",
+    "Stage",
+    "Stages",
     "Summary",
     "UnavailableError",
     "UsageError",
@@ -93,6 +97,7 @@ __getattr__ = deferred(
         "GpuPerfLoad": "pytest_gpuperf.plugin.load",
         "GpuPerfText": "pytest_gpuperf.plugin.text",
         "GpuPower": "pytest_gpuperf.device.power",
+        "Held": "pytest_gpuperf.measure.stages",
         "Latency": "pytest_gpuperf.records.latency",
         "Load": "pytest_gpuperf.records.served_load",
         "Measurement": "pytest_gpuperf.records.model",
@@ -104,6 +109,8 @@ __getattr__ = deferred(
         "ServerFactory": "pytest_gpuperf.plugin.servers",
         "Settings": "pytest_gpuperf.plugin.settings",
         "Span": "pytest_gpuperf.measure.timer",
+        "Stage": "pytest_gpuperf.measure.stages",
+        "Stages": "pytest_gpuperf.measure.stages",
         "Summary": "pytest_gpuperf.records.model",
         "Witness": "pytest_gpuperf.records.model",
         "settings_of": "pytest_gpuperf.plugin.settings",

@@ -158,6 +158,14 @@ def text(device: str, into: Path) -> Iterator[Row]:
     which = "fp16 and eager and 32in-64out-1" if device == "cuda" else "eager and 32in-16out-1"
     arguments = ["-k", which, "tests/perf/text", f"--gpuperf-device={device}", "--gpuperf-budget=5", "-q"]
     yield from _suite("text", arguments, into)
+    xml = into / "stages.xml"
+    command = [*PYTEST, *AS_USERS_DO, "tests/perf/text/test_stages.py", f"--gpuperf-device={device}", "-q"]
+    code, _, took = told([*command, f"--junit-xml={xml}"])
+    yield judged("its life in stages", f"exit code {code} after {took:.0f} s", "0", holds=code == 0)
+    yield from _failures(xml)
+    for shown in ET.parse(xml).iter("property") if xml.exists() else ():
+        if shown.get("name") == "stages":
+            yield from (Row("stage", line) for line in (shown.get("value") or "").splitlines())
     path = into / "run-text.json"
     if path.exists():
         told([*GPUPERF, "show", str(path)])

@@ -13,6 +13,7 @@ from pytest_gpuperf.device.readings import Missing, Reading, T
 from pytest_gpuperf.errors import UnavailableError
 from pytest_gpuperf.measure.find_evidence import Prover
 from pytest_gpuperf.measure.find_tensors import find_tensors
+from pytest_gpuperf.measure.stages import LIBRARIES, Life, M, Stages, evidence_lines, held_on
 from pytest_gpuperf.records.model import Evidence
 from pytest_gpuperf.records.units import MiB, format_bytes
 
@@ -27,10 +28,6 @@ _RISE_SECONDS = 1.0  # of work whose watts are sampled
 _RISE = 1.1  # times idle, and
 _RISE_WATTS = 3.0
 _FEWEST_SAMPLES = 5
-_KEPT_BY_LIBRARIES = (
-    "This is kept by libraries, not by tensors: workspaces, kernels that their first use loads, what ONNX Runtime "
-    "allocates. If this is a first use, call it once in a module's fixture, or tolerate more: libraries=BYTES."
-)
 
 
 class Gpu:
@@ -41,7 +38,7 @@ class Gpu:
         self._prover = Prover(chosen.device.kind, chosen.index, chosen.clock, chosen.sensors)
         self._release()
         chosen.memory.reset()
-        self._memory_at_start = chosen.sensors.memory_in_use()
+        self._held_at_start = held_on(chosen)
         self._before = self._prover.memory_before(chosen.memory)
         self._limits_at_start = self._limits()
 
@@ -107,7 +104,7 @@ class Gpu:
                 f"{format_bytes(limit)}{held}."
             )
 
-    def assert_memory_released(self, tolerance: int = 64 * MiB, *, libraries: int = 512 * MiB) -> None:
+    def assert_memory_released(self, tolerance: int = 64 * MiB, *, libraries: int = LIBRARIES) -> None:
         """No more memory is in use than when the test began, but for the tolerance.
 
         On a GPU what tensors hold and what libraries keep beside them are judged apart: memory that torch had cached
@@ -116,26 +113,22 @@ class Gpu:
         """
         __tracebackhide__ = True
         self._release()
-        held_before, held = self._before.allocated_before, self._chosen.memory.allocated()
-        tensors = 0
-        if held_before is not None and held is not None:
-            tensors = held - held_before
-            if tensors > tolerance:
-                raise AssertionError(
-                    f"{format_bytes(tensors)} of tensors were not released: tensors held {format_bytes(held_before)} "
-                    f"when the test began, and hold {format_bytes(held)} now; {format_bytes(tolerance)} are tolerated."
-                )
-        before = _needed("memory in use", self._memory_at_start)
-        after = self.memory_in_use
-        kept = after - before - max(0, tensors)
-        tolerated = tolerance if held is None else max(tolerance, libraries)
-        if kept > tolerated:
-            by_whom = "" if held is None else f" {_KEPT_BY_LIBRARIES}"
-            by_tensors = f" ({format_bytes(tensors)} more by tensors)" if tensors > 0 else ""
-            raise AssertionError(
-                f"{format_bytes(kept)} were not released: {format_bytes(before)} in use when the test began, "
-                f"{format_bytes(after)} now{by_tensors}; {format_bytes(tolerated)} are tolerated.{by_whom}"
-            )
+        before, now = self._held_at_start, held_on(self._chosen)
+        message = now.unreleased(before, "when the test began", tolerance, libraries)
+        if message is not None:
+            raise AssertionError(message)
+        if now.ours is None or before.ours is None:
+            _needed("memory in use", self._chosen.sensors.memory_in_use())
+            raise UnavailableError("memory in use was not available when the test began")
+
+    def stages(self, load: Callable[[], M], use: Callable[[M], object], *, seconds: float = 1.0) -> Stages:
+        """A model's life: idle, load, loaded, inference, clean-up, with memory, power and evidence.
+
+        `load` makes the model and is the only one to know it, so that it is gone when the stages are over; `use` calls
+        it, for so many seconds.
+        """
+        __tracebackhide__ = True
+        return Life(self._chosen, self._prover, load, use).lived(seconds)
 
     def _release(self) -> None:
         """Leave nothing in use but what something still refers to."""
@@ -202,12 +195,6 @@ class Gpu:
 
     def _what(self, fn: object) -> str:
         return getattr(fn, "__qualname__", type(fn).__name__)
-
-
-def evidence_lines(evidence: Evidence) -> str:
-    """Every witness on a line of its own."""
-    lines = [f"  {w.name}: {w.rating} - {w.figure}" for w in evidence.witnesses]
-    return "\n".join(lines + ([f"  diagnosis: {evidence.diagnosis}"] if evidence.diagnosis else []))
 
 
 def _needed(what: str, reading: Reading[T]) -> T:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def refuse_unproven(measurement: Measurement, chosen: Chosen, *, require: bool) -> None:
     """Raise where another device did the work; where it is unknown which did, only with --gpuperf-require-proof."""
-    from pytest_gpuperf.measure.gpu import evidence_lines
+    from pytest_gpuperf.measure.stages import evidence_lines
 
     evidence = measurement.evidence
     if evidence is None or evidence.verdict == "proven" or (evidence.verdict == "unknown" and not require):

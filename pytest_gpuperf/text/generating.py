@@ -228,7 +228,7 @@ def opened_text(
         raise UsageError(f"Text is not generated in {precision} here. Take fp32, tf32, fp16, bf16 or autocast.")
     where = torch.device(device)
     with arithmetic(level):
-        model = load_text(name, scale, where, level.weights, pretrained=pretrained)
+        model = load_text(name, scale, device=where, dtype=level.weights, pretrained=pretrained)
         ids = ids_of(prompts, prompt_tokens, model)
         refuse_too_long(ids, max_new_tokens, model)
         if backend == "compile":

@@ -93,9 +93,15 @@ def lacking() -> str | None:
 
 
 def load_text(
-    name: str, scale: Scale, device: torch.device, dtype: torch.dtype, *, pretrained: bool = False
+    name: str,
+    scale: Scale = "full",
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    pretrained: bool = False,
 ) -> TextModel:
     """Build ``text:NAME``: phi-2, a name of the model hub, or a folder with a ``config.json``."""
+    where = torch.device(device)
     reason = lacking()
     if reason is not None:
         raise MissingError(f"{name}: {reason}")
@@ -109,10 +115,10 @@ def load_text(
     bare = name.removeprefix(PREFIX)
     published, given = _KNOWN.get(bare, (bare, None))
     if pretrained:
-        module = _fetched(name, published, dtype).to(device)
+        module = _fetched(name, published, dtype).to(where)
     else:
         config = _configuration(name, published, given)
-        module = _random(narrow(config) if scale == "smoke" else config, device, dtype)
+        module = _random(narrow(config) if scale == "smoke" else config, where, dtype)
     return TextModel(name, scale, module.eval(), published, pretrained)
 
 

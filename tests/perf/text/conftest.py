@@ -16,13 +16,13 @@ BATCHES = {"full": (1, 8), "smoke": (1, 4)}
 
 def pytest_generate_tests(metafunc):
     """Precisions and back ends, shapes, and how many prompts are answered together."""
+    settings = settings_of(metafunc.config)
+    device, scale = "cpu" if settings.device == "cpu" else "cuda", settings.scale
     if "shape" in metafunc.fixturenames:
-        settings = settings_of(metafunc.config)
-        device = "cpu" if settings.device == "cpu" else "cuda"
-        scale = settings.scale
         metafunc.parametrize(("precision", "backend"), WAYS[device])
         metafunc.parametrize("shape", SHAPES[scale], ids=[f"{i}in-{o}out" for i, o in SHAPES[scale]])
         metafunc.parametrize("batch", BATCHES[scale])
+    if "scale" in metafunc.fixturenames:
         metafunc.parametrize("scale", [scale])
 
 

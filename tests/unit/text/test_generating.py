@@ -137,7 +137,7 @@ def test_precisions(precision, kind):
 
 
 def test_weights_are_those_of_a_seed():
-    one, other = (load_text("text:phi-2", "smoke", torch.device("cpu"), torch.float32) for _ in range(2))
+    one, other = (load_text("text:phi-2", "smoke") for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.module.parameters(), other.module.parameters(), strict=True))
     assert one.context == 2048
 
@@ -151,7 +151,7 @@ def test_phi_2_is_as_large_as_it_is_published():
 
 
 def test_a_narrow_twin_keeps_how_many_queries_share_a_key(folder):
-    made = load_text(f"text:{folder}", "smoke", torch.device("cpu"), torch.float32)
+    made = load_text(f"text:{folder}", "smoke", device="cpu")
     config = made.module.config
     assert (config.num_attention_heads, config.num_key_value_heads, config.hidden_size) == (4, 2, 128)
     assert config.eos_token_id == 511
