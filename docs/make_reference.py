@@ -16,7 +16,16 @@ import pytest_gpuperf
 PAGE = Path(__file__).with_name("reference.md")
 FIXTURES = Path(__file__).with_name("fixtures.md").read_text(encoding="utf-8")
 GROUPS = {
-    "What a fixture gives": ("GpuPerf", "GpuPerfLoad", "CudaTimer", "Gpu", "GpuPower", "ParityCheck", "ServerFactory"),
+    "What a fixture gives": (
+        "GpuPerf",
+        "GpuPerfLoad",
+        "GpuPerfText",
+        "CudaTimer",
+        "Gpu",
+        "GpuPower",
+        "ParityCheck",
+        "ServerFactory",
+    ),
     "What is measured": (
         "Measurement",
         "Latency",
@@ -27,6 +36,11 @@ GROUPS = {
         "PowerWindow",
         "Parity",
         "Load",
+        "Generation",
+        "PromptFigures",
+        "Stages",
+        "Stage",
+        "Held",
     ),
     "The rest": ("Server", "Device"),
 }
