@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
@@ -31,7 +30,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Look at the instrument; judge the gate by the tests after ``--``, or by built-in workloads."""
     from pytest_gpuperf.errors import FileError
-    from pytest_gpuperf.instrument import workloads
     from pytest_gpuperf.records.units import parse_seconds
     from pytest_gpuperf.reports.certificate_report import FORMATS
     from pytest_gpuperf.sessions.certify import certify, keep
@@ -43,8 +41,7 @@ def run(options: Namespace) -> int:
         options.device,
         budget=budget,
         rounds=options.rounds,
-        arguments=options.pytest_arguments
-        or ["-p", "no:cacheprovider", "--gpuperf-device", options.device, str(Path(workloads.__file__))],
+        arguments=options.pytest_arguments,
         progress=_progress,
     )
     print(FORMATS[options.format](found))

@@ -21,11 +21,12 @@ import msgspec
 from pytest_gpuperf.device.identity import software
 from pytest_gpuperf.device.processes import family_folder
 from pytest_gpuperf.errors import DeviceError, SessionError
+from pytest_gpuperf.instrument import workloads
 from pytest_gpuperf.instrument.messages import DeviceFound, Message, Refused, StepBegins, decode
 from pytest_gpuperf.instrument.steps import Step, affordable, steps_of
-from pytest_gpuperf.records.certificate import Certificate, LeftOut, Part, Row, judged, rows_of_gate
+from pytest_gpuperf.records.certificate import Certificate, LeftOut, Part, Row, Selftest, judged, rows_of_gate
 from pytest_gpuperf.records.files import write_report
-from pytest_gpuperf.scratch import cache_folder
+from pytest_gpuperf.scratch import cache_folder, scratch_folder
 from pytest_gpuperf.sessions.die_with_parent import on_leash
 from pytest_gpuperf.sessions.error_rates import BASELINE_SESSIONS, CONFIRMATIONS, SLOWDOWNS, check_rounds, selftest
 
@@ -49,7 +50,10 @@ def certify(
     arguments: Sequence[str],
     progress: Progress,
 ) -> Certificate:
-    """Look at those parts of the instrument, as far as the budget goes; the gate by the tests that `arguments` name."""
+    """Look at those parts of the instrument, as far as the budget goes.
+
+    The gate is judged by the tests that `arguments` name, or by built-in workloads.
+    """
     if "gate" in parts:
         check_rounds(rounds)
     started = time.monotonic()
@@ -66,7 +70,7 @@ def certify(
         left = None if budget is None else budget - (time.monotonic() - started)
         rounds = rounds if left is None else min(rounds, int((left - _GATE) / _ROUND))
         if rounds > CONFIRMATIONS:
-            gate = selftest(rounds, arguments, progress=_of_gate(progress))
+            gate = _judged(rounds, arguments, device, _of_gate(progress))
             rows += rows_of_gate(gate)
         else:
             left_out.append(LeftOut("gate", "error rates", _GATE + (CONFIRMATIONS + 1) * _ROUND))
@@ -80,6 +84,17 @@ def certify(
         left_out=tuple(left_out),
         gate=gate,
     )
+
+
+def _judged(
+    rounds: int, arguments: Sequence[str], device: str, progress: Callable[[int, int, float], None]
+) -> Selftest:
+    if arguments:
+        return selftest(rounds, arguments, progress=progress)
+    ours = ["-p", "no:cacheprovider", "--gpuperf-device", device, str(Path(workloads.__file__))]
+    # pytest would take a copy of this package that lies where it was started (a clone) for the one that is installed.
+    with scratch_folder("selftest") as folder:
+        return selftest(rounds, ours, directory=folder, progress=progress)
 
 
 def _of_gate(progress: Progress) -> Callable[[int, int, float], None]:

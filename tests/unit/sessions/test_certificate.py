@@ -16,6 +16,7 @@ from pytest_gpuperf.records.certificate import Certificate, judged
 from pytest_gpuperf.records.model import Device, Environment
 from pytest_gpuperf.sessions import certify as making
 from pytest_gpuperf.sessions.certify import certify, keep, kept, kept_at
+from pytest_gpuperf.sessions.process import run_session
 
 MEMORY = [step for step in ON_CPU if step.part == "memory"]
 
@@ -118,6 +119,24 @@ def test_the_gate_is_judged_by_the_tests_that_are_named(tmp_path, monkeypatch):
     assert found.gate is not None
     assert found.gate.rounds == 3
     assert any(text.startswith("gate: session 11 of 11") for text in said)
+
+
+def test_the_built_in_workloads_are_those_that_are_installed(tmp_path, monkeypatch):
+    """Not those of a clone in which the command is started."""
+    clone = tmp_path / "pytest_gpuperf"
+    clone.mkdir()
+    (clone / "__init__.py").write_text("raise ImportError('the copy of a clone')\n")
+    monkeypatch.chdir(tmp_path)
+    recorded = []
+
+    def one_session(rounds, arguments, *, directory, progress):
+        recorded.append(run_session([*arguments, "--gpuperf-budget=0.2"], directory=directory))
+        raise SessionError("enough")
+
+    monkeypatch.setattr(making, "selftest", one_session)
+    with pytest.raises(SessionError, match="enough"):
+        certify(["gate"], "cpu", budget=None, rounds=3, arguments=[], progress=lambda _: None)
+    assert len(recorded[0].cases) == 3
 
 
 def test_the_command_prints_a_certificate_and_keeps_it(cache, capsys, monkeypatch):
