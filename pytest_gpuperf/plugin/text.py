@@ -60,6 +60,7 @@ class GpuPerfText:
             settings = of_test(self._item, session.settings)
             if energy is not None:
                 settings = replace(settings, energy=energy)
+            _refuse_where_packages_are_missing(model)
             from pytest_gpuperf.text.generating import opened_text
 
             chosen = session.recorder.chosen
@@ -105,3 +106,10 @@ class GpuPerfText:
 
 def _named(name: str | None, part: str) -> str:
     return part if name is None else f"{name}-{part}"
+
+
+def _refuse_where_packages_are_missing(model: str) -> None:
+    from pytest_gpuperf.text import lacking
+
+    if (reason := lacking()) is not None:
+        raise MissingError(f"{model}: {reason}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 
 from pytest_gpuperf.errors import MissingError, UsageError
 from pytest_gpuperf.models import Scale
+from pytest_gpuperf.text import lacking
 
 PREFIX = "text:"
 _KNOWN: dict[str, tuple[str, dict[str, Any]]] = {  # our name -> where it is published, and its configuration
@@ -83,13 +83,6 @@ class TextModel:
             ) from error
         known = self.vocabulary  # of a narrow twin it is smaller than its tokeniser's
         return [[token % known for token in tokenizer(text)["input_ids"]] for text in texts]
-
-
-def lacking() -> str | None:
-    """What text generation needs and does not find here, with the command that installs it."""
-    if util.find_spec("transformers") is not None:
-        return None
-    return "Text generation needs transformers, which is not installed. Install it with: pip install transformers"
 
 
 def load_text(

@@ -10,7 +10,6 @@ import torch
 import transformers.models.phi.modeling_phi  # noqa: F401 - pytester forgets imports, and this takes seconds
 
 from pytest_gpuperf.records.files import read_run
-from pytest_gpuperf.text import model as text_model
 
 assert numpy.linalg
 assert torch
@@ -132,10 +131,10 @@ def test_wrong_use_is_one_message(chat, call, message):
 
 
 def test_without_transformers_it_is_skipped_and_fails_where_it_is_required(chat, monkeypatch):
-    monkeypatch.setattr(text_model.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("pytest_gpuperf.text.util.find_spec", lambda _: None)
     result = chat.run("-rs")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*needs transformers, which is not installed*"])
+    result.stdout.fnmatch_lines(["*needs torch and transformers, not installed here*"])
     chat.run("--gpuperf-require-backend").assert_outcomes(failed=1)
 
 

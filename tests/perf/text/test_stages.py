@@ -8,9 +8,11 @@ pytestmark = pytest.mark.gpu
 
 
 def test_the_device_does_the_work_and_gets_its_memory_back(gpu, scale, record_property):
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("transformers", reason="language models need it: pip install 'pytest-gpuperf[text]'")
-    from pytest_gpuperf.text import load_text
+    from pytest_gpuperf.text import lacking, load_text
+
+    if (reason := lacking()) is not None:
+        pytest.skip(reason)
+    import torch
 
     on_card = gpu.device.kind == "cuda"
     dtype = torch.float16 if on_card else torch.float32

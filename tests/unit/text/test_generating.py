@@ -248,8 +248,8 @@ def test_what_is_not_here_is_said(how, words):
 
 
 def test_without_transformers_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(text_model.util, "find_spec", lambda _: None)
-    with refused(MissingError, "pip install transformers"), opened():
+    monkeypatch.setattr("pytest_gpuperf.text.util.find_spec", lambda _: None)
+    with refused(MissingError, "needs torch and transformers", "pytest-gpuperf[text]"), opened():
         pass
 
 
