@@ -17,6 +17,7 @@ from statistics import median
 from time import perf_counter
 
 import torch
+from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from pytest_gpuperf.device.choice import choose_device
@@ -52,6 +53,7 @@ def by_hand(generate: Generate) -> tuple[float, float, float]:
 
 def loop(generate: Generate, between: Callable[[], object]) -> tuple[float, float, float]:
     model, batch, new = generate.model.module, generate.batches[0], generate.max_new_tokens
+    config = GenerationConfig(max_new_tokens=new, min_new_tokens=new, do_sample=False, pad_token_id=0)
     rates: list[float] = []
     firsts: list[float] = []
     others: list[float] = []
@@ -62,15 +64,7 @@ def loop(generate: Generate, between: Callable[[], object]) -> tuple[float, floa
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         start = perf_counter()
-        model.generate(
-            batch.ids,
-            attention_mask=batch.mask,
-            streamer=stamps,
-            max_new_tokens=new,
-            min_new_tokens=new,
-            do_sample=False,
-            pad_token_id=0,
-        )
+        model.generate(batch.ids, attention_mask=batch.mask, streamer=stamps, generation_config=config)
         first, *_, last = stamps.times[1:]
         rates.append(new * len(batch.numbers) / (last - start))
         firsts.append(first - start)

@@ -122,15 +122,7 @@ def _of_callable(thing: Any) -> Iterable[object]:
         cells = [_content(cell) for cell in getattr(thing, "__closure__", None) or ()]
         names = [thing.__globals__.get(name) for name in code.co_names]
         return [*cells, *(value for value in names if callable(value) or is_tensor(value))]
-    kept = list(getattr(thing, "__dict__", {}).values())
-    slots = [name for kind in type(thing).__mro__ for name in _names_of_slots(kind)]
-    return [*kept, *(getattr(thing, name, None) for name in slots)]
-
-
-def _names_of_slots(kind: type) -> Iterable[str]:
-    """Of a class that keeps its attributes in slots, and is no part of Python: those have nothing of ours."""
-    slots: str | Iterable[str] = () if kind.__module__ == "builtins" else kind.__dict__.get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else [name for name in slots if name not in {"__dict__", "__weakref__"}]
+    return list(getattr(thing, "__dict__", {}).values())
 
 
 def _content(cell: Any) -> object:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.errors import MissingError, UsageError
+from pytest_gpuperf.device.memory import is_out_of_memory
+from pytest_gpuperf.errors import MissingError, OutOfMemoryError, UsageError
 from pytest_gpuperf.plugin.fixtures import take_name
 from pytest_gpuperf.plugin.progress import phase_named
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
@@ -87,6 +88,12 @@ class GpuPerfText:
             pytest.skip(str(error))
         except UsageError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            too_large = f"{model} does not fit on {session.recorder.chosen.device.name} in {precision}: {error}"
+        session.recorder.chosen.memory.release()  # what had been built of it is gone with the error
+        raise OutOfMemoryError(f"{too_large}. Take a smaller model, or a precision of fewer bytes.")
 
     def _measured(self, generate: Generate, name: str | None, settings: TestSettings) -> Generation:
         __tracebackhide__ = True

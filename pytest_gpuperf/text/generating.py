@@ -93,7 +93,10 @@ class Generate:
     @property
     def items(self) -> int:
         """What a call's figure counts: generated tokens; prompts, until the first came."""
-        steps = {"end_to_end": self.max_new_tokens, "ttft": 1, "decode": self.max_new_tokens - 1}[self.figure]
+        return self._items_of(self.figure)
+
+    def _items_of(self, figure: Figure) -> int:
+        steps = {"end_to_end": self.max_new_tokens, "ttft": 1, "decode": self.max_new_tokens - 1}[figure]
         return steps * len(self.batches[0].numbers)
 
     def gpuperf_clock(self, host: Clock) -> StreamClock:
@@ -127,11 +130,14 @@ class Generate:
 
     def read_off(self, measured: Measurement, figure: Figure) -> Measurement:
         """Another figure of the calls that were just measured."""
-        return read_off(measured, self.spans, figure, self.of(figure).items)
+        return read_off(measured, self.spans, figure, self._items_of(figure))
 
     def __call__(self) -> Any:
         """Generate once, and keep when the tokens came."""
-        batch = next(self._turns)
+        return self.answer(next(self._turns))
+
+    def answer(self, batch: Batch) -> Any:
+        """Generate for these prompts, out of their turn."""
         watch = _Watch(self.synchronize, first_only=self.figure == "ttft")
         answer = None
         kind = self.precision.autocast
@@ -237,12 +243,18 @@ def opened_text(
         try:
             with torch.no_grad():
                 if backend == "compile":
-                    for _ in range(_WARM_CALLS):
-                        generate()
+                    _compile(generate)
                 yield generate
         finally:
             if backend == "compile":
                 torch.compiler.reset()
+
+
+def _compile(generate: Generate) -> None:
+    """Answer a batch of every length: each is compiled for itself."""
+    for batch in {batch.ids.shape: batch for batch in generate.batches}.values():
+        for _ in range(_WARM_CALLS):
+            generate.answer(batch)
 
 
 def ids_of(

@@ -46,7 +46,7 @@ _NARROW: dict[str, int] = {  # by the names that transformers' configurations us
 _SEED = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: evidence looks for parameters in what an object holds
 class TextModel:
     """A causal language model where it is to run, and what is needed to ask it something."""
 

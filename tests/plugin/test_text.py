@@ -168,3 +168,38 @@ def test_memory_that_runs_out_in_the_prompt_is_a_message_and_the_next_test_runs(
     result = chat.run()
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*OutOfMemoryError: The workload needs more memory than the device has: CUDA out of*"])
+
+
+def test_a_model_that_does_not_fit_is_a_message(chat):
+    chat.suite(
+        """
+        import torch
+        from transformers import PhiForCausalLM
+
+        def test_large(gpuperf_text, monkeypatch):
+            def full(self, *args, **more):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            monkeypatch.setattr(PhiForCausalLM, "__init__", full)
+            gpuperf_text("text:phi-2", prompts=1)
+        """
+    )
+    result = chat.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*OutOfMemoryError: text:phi-2 does not fit on * in fp32: CUDA out of memory. *"])
+
+
+def test_what_else_fails_while_a_model_is_built_is_shown_as_it_is(chat):
+    chat.suite(
+        """
+        from transformers import PhiForCausalLM
+
+        def test_broken(gpuperf_text, monkeypatch):
+            def broken(self, *args, **more):
+                raise RuntimeError("no such kernel")
+            monkeypatch.setattr(PhiForCausalLM, "__init__", broken)
+            gpuperf_text("text:phi-2", prompts=1)
+        """
+    )
+    result = chat.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*RuntimeError: no such kernel"])

@@ -127,23 +127,3 @@ class Wrapping:
 
 def test_what_says_what_it_runs_is_believed() -> None:
     assert find_tensors(Wrapping()).parameters == {"cpu": 80}
-
-
-@dataclass(frozen=True, slots=True)
-class Slotted:
-    """Keeps what it has in slots, as records do."""
-
-    module: object
-
-
-class Single:
-    __slots__ = "module"  # noqa: PLC0205 - people write it
-
-    def __init__(self, module: object) -> None:
-        self.module = module
-
-
-def test_a_model_in_a_slot_is_found() -> None:
-    assert find_tensors(Slotted(MODEL)).parameters == {"cpu": 80}
-    assert find_tensors(Single(MODEL)).parameters == {"cpu": 80}
-    assert find_tensors(object.__new__(Single)).parameters == {}
