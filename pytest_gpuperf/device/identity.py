@@ -16,6 +16,7 @@ _LIBRARIES = {
     "torch": "torch",
     "torchvision": "torchvision",
     "timm": "timm",
+    "transformers": "transformers",
     "onnxruntime": "onnxruntime",
     "onnxruntime-gpu": "onnxruntime-gpu",
 }

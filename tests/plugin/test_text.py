@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from xml.etree import ElementTree as ET
 
 import numpy.linalg
@@ -66,7 +67,9 @@ def test_a_generation_is_three_cases(chat):
     result = chat.run("--gpuperf-save", "run.json", "--junitxml", "junit.xml")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["  test_chat *", "  test_chat#decode *", "  test_chat#ttft *"])
-    whole, ttft, decode = (case.measurements[0] for case in read_run(chat.path / "run.json").cases)
+    run = read_run(chat.path / "run.json")
+    assert run.environment.software["transformers"] == metadata.version("transformers")
+    whole, ttft, decode = (case.measurements[0] for case in run.cases)
     assert (whole.items, ttft.items, decode.items) == (4, 1, 3)
     assert len(whole.samples) == len(ttft.samples) == len(decode.samples) == whole.generation.calls
     for all_of_it, first, rest in zip(whole.samples, ttft.samples, decode.samples, strict=True):
