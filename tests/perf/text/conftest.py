@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pytest_gpuperf import settings_of
 
 WAYS = {  # at full scale; a processor is slower in half precision, and compiles for half a minute
@@ -24,10 +22,3 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("batch", BATCHES[scale])
     if "scale" in metafunc.fixturenames:
         metafunc.parametrize("scale", [scale])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cores(request):
-    """Small models on a processor run on one core."""
-    if settings_of(request.config).scale == "smoke":
-        request.getfixturevalue("one_core")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pytest_gpuperf.errors import MissingError, UsageError
+from pytest_gpuperf.measure.find_tensors import find_tensors
 from pytest_gpuperf.text import model as text_model
 from pytest_gpuperf.text.generating import batches_of, drawn, opened_text
 from pytest_gpuperf.text.model import load_text, narrow
@@ -132,6 +133,21 @@ def test_precisions(precision, kind):
     with opened(precision=precision) as generate:
         assert generate().shape == (1, 11)
         assert next(generate.model.module.parameters()).dtype == kind
+
+
+def test_a_small_model_has_one_thread_of_a_processor():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with opened():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_its_parameters_are_found_as_evidence():
+    assert find_tensors(load_text("text:phi-2", "smoke")).parameters["cpu"] >= 4 * 527_872  # and a buffer of angles
 
 
 def test_weights_are_those_of_a_seed():
