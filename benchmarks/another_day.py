@@ -3,7 +3,7 @@
     python benchmarks/another_day.py THEN.json NOW.json --shares 0 0.02 0.03 0.05
 
 The code is the same, so every conviction is false; a share makes one case slower by arithmetic, in all of its
-sessions, each case in its turn. A suspect is measured again: the next two sessions stand for those.
+sessions, each case in its turn. What a suspect would be measured again in are the sessions that follow.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from gate_corpus import POLICY
+from gate_corpus import Session, suite
 
-from pytest_gpuperf.gate import CaseEvidence, Observed, find_suspects, judge_suite
+from pytest_gpuperf.comparison.match import epoch
 from pytest_gpuperf.records.files import read_baseline
-from pytest_gpuperf.records.model import Accepted, Baseline
-
-AGAIN = 2  # sessions in which suspects are measured again
+from pytest_gpuperf.records.model import Baseline
 
 
 def main() -> None:
@@ -46,20 +43,30 @@ def shown(words: Counter[str]) -> str:
 
 
 def judged(baseline: Baseline, other: Baseline, slowed: str, share: float) -> Iterator[dict[str, str]]:
-    """The verdicts of each session of the other."""
-    runs = {case.id: observed(case, 1 + share if case.id == slowed else 1) for case in other.cases}
-    stored = {case.id: observed(case, 1) for case in baseline.cases}
-    for first in range(min(len(sessions) for sessions in runs.values())):
-        once = {name: CaseEvidence(stored[name], runs[name][first : first + 1]) for name in runs}
-        again = find_suspects(once, None, POLICY)
-        for name in again:
-            turned = runs[name][first:] + runs[name][:first]
-            once[name] = CaseEvidence(stored[name], turned[: 1 + AGAIN])
-        yield {name: judgment.word for name, judgment in judge_suite(once, None, POLICY).items() if name in runs}
+    """The verdicts of each session of the other; those after it are what suspects are measured again in."""
+    stored = sessions_of(baseline)
+    runs = sessions_of(other, slowed, share)
+    for first in range(len(other.sessions)):
+        turned = {name: sessions[first:] + sessions[:first] for name, sessions in runs.items()}
+        words = suite({name: (stored[name], sessions) for name, sessions in turned.items()}, None, None)
+        yield {name: word for name, word in words.items() if name in runs}
 
 
-def observed(case: Accepted, factor: float) -> list[Observed]:
-    return [Observed(series.session, np.array(series.medians) * factor) for series in case.series]
+def sessions_of(baseline: Baseline, slowed: str = "", share: float = 0.0) -> dict[str, list[Session]]:
+    """By case, as `gate_corpus` takes them."""
+    headers = {header.id: header for header in baseline.sessions}
+    return {
+        case.id: [
+            {
+                "id": series.session,
+                "time": epoch(headers[series.session].time),
+                "card": headers[series.session].card,
+                "samples": [median * (1 + share if case.id == slowed else 1) for median in series.medians],
+            }
+            for series in case.series
+        ]
+        for case in baseline.cases
+    }
 
 
 if __name__ == "__main__":
