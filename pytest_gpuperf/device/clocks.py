@@ -89,11 +89,6 @@ class TimesItself(Protocol):
         ...
 
 
-def clock_of(fn: object, clock: Clock) -> Clock:
-    """What a call is to be timed by: the session's clock, or its own."""
-    return fn.gpuperf_clock(clock) if isinstance(fn, TimesItself) else clock
-
-
 def _nothing() -> None:
     """The host needs no synchronising with itself."""
 

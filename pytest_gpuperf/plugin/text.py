@@ -100,7 +100,7 @@ class GpuPerfText:
         way, session = self._session.way, self._session
         whole = way.measure(Request(self._item, generate, (), generate.items, name, settings))
         found = whole.generation or generate.generation([generate.last])
-        # The self-test slows whole calls down: what it adds comes after the last token.
+        # The self-test slows whole calls down, and no part of them.
         if session.settings.disable or session.recorder.slowdown:
             return found
         settings = replace(settings, energy=False)

@@ -53,6 +53,27 @@ def test_a_slow_down_is_real_work(folder):
     assert all(1.3 < ratio < 3 for ratio in ratios), ratios
 
 
+TIMES_ITSELF = """
+class Blind:
+    def __call__(self):
+        sum(range(20_000))
+
+    def gpuperf_clock(self, host):
+        raise AssertionError("it would not see what comes after the call")
+
+    gpuperf_figures = gpuperf_clock
+
+def test_one(gpuperf):
+    gpuperf(Blind())
+"""
+
+
+def test_a_call_that_times_itself_is_slowed_as_a_whole(folder):
+    (folder / "test_suite.py").write_text(TIMES_ITSELF)
+    (case,) = run_session(CPU, slowdown=1.0, directory=folder).cases
+    assert case.measurements[0].clock == "host"
+
+
 def test_a_failing_session_is_an_error_with_its_last_lines(folder):
     (folder / "test_suite.py").write_text("def test_broken(gpuperf):\n    assert 'this' == 'that'\n")
     with pytest.raises(SessionError, match=r"(?s)ended with exit code 1.*'this' == 'that'"):

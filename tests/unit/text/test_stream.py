@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from examples import a_measurement
 
-from pytest_gpuperf.device.clocks import HostClock, TimesItself, clock_of
+from pytest_gpuperf.device.clocks import HostClock
 from pytest_gpuperf.records.model import Evidence
 from pytest_gpuperf.text.figures import generation_of, read_off, spans_of
 from pytest_gpuperf.text.stream import Stream, StreamClock
@@ -87,12 +87,6 @@ def test_what_a_part_rests_on_is_what_the_whole_rests_on():
     measured = a_measurement(0, blocks=((2.0,),), evidence=evidence, sm_clock=1500)
     part = read_off(measured, [[[ONE]]], "ttft", 1)
     assert (part.evidence, part.sm_clock, part.energy, part.peak_memory) == (evidence, 1500, None, None)
-
-
-def test_a_call_that_does_not_time_itself_has_the_sessions_clock():
-    clock = HostClock()
-    assert clock_of(len, clock) is clock
-    assert not isinstance(len, TimesItself)
 
 
 def found(*streams: Stream, prompt_tokens=(7, 9)):
