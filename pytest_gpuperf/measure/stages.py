@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 
 LIBRARIES = 512 * MiB  # what a library's first use may keep
-KEPT_BY_LIBRARIES = (
+_KEPT_BY_LIBRARIES = (
     "This is kept by libraries, not by tensors: workspaces, kernels that their first use loads, what ONNX Runtime "
     "allocates. If this is a first use, call it once in a module's fixture, or tolerate more: libraries=BYTES."
 )
@@ -57,7 +57,7 @@ class Held:
         tolerated = tolerance if self.tensors is None else max(tolerance, libraries)
         if kept <= tolerated:
             return None
-        by_whom = "" if self.tensors is None else f" {KEPT_BY_LIBRARIES}"
+        by_whom = "" if self.tensors is None else f" {_KEPT_BY_LIBRARIES}"
         by_tensors = f" ({format_bytes(tensors)} more by tensors)" if tensors > 0 else ""
         return (
             f"{format_bytes(kept)} were not released: {format_bytes(before.ours)} in use {then}, "

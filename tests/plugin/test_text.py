@@ -14,12 +14,10 @@ from pytest_gpuperf.records.files import read_run
 
 assert numpy.linalg
 assert torch
-THREADS = torch.get_num_threads()
 
 # A model of a fixed pace: it spins, so much for a prompt and so much for every token after it.
 CONFTEST = """
 import pytest
-import torch
 from spinning import spin
 from transformers import PhiForCausalLM
 
@@ -27,7 +25,6 @@ PREFILL, TOKEN = {prefill}, {token}  # milliseconds
 
 @pytest.fixture(autouse=True)
 def pace(monkeypatch):
-    torch.set_num_threads(1)
     forward = PhiForCausalLM.forward
 
     def paced(self, *args, input_ids=None, **more):
@@ -59,8 +56,7 @@ def chat(story, monkeypatch):
     story.pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = --gpuperf-scale smoke\n")
     write()
     story.write = write
-    yield story
-    torch.set_num_threads(THREADS)
+    return story
 
 
 def test_a_generation_is_three_cases(chat):
@@ -152,57 +148,38 @@ def test_disabled_it_generates_once(chat):
     chat.run("--gpuperf-disable").assert_outcomes(passed=1)
 
 
-def test_memory_that_runs_out_in_the_prompt_is_a_message_and_the_next_test_runs(chat):
-    chat.suite(
-        """
+def planted(story, method, error):
+    """A model of which one method fails."""
+    story.suite(f"""
         import torch
-        from transformers import PhiForCausalLM
-
-        def test_full(gpuperf_text, monkeypatch):
-            def full(self, *args, **more):
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-            monkeypatch.setattr(PhiForCausalLM, "forward", full)
-            gpuperf_text("text:phi-2", prompts=1)
-
-        def test_next(gpuperf_text):
-            gpuperf_text("text:phi-2", prompts=1, max_new_tokens=2)
-        """
-    )
-    result = chat.run()
-    result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*OutOfMemoryError: The workload needs more memory than the device has: CUDA out of*"])
-
-
-def test_a_model_that_does_not_fit_is_a_message(chat):
-    chat.suite(
-        """
-        import torch
-        from transformers import PhiForCausalLM
-
-        def test_large(gpuperf_text, monkeypatch):
-            def full(self, *args, **more):
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-            monkeypatch.setattr(PhiForCausalLM, "__init__", full)
-            gpuperf_text("text:phi-2", prompts=1)
-        """
-    )
-    result = chat.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*OutOfMemoryError: text:phi-2 does not fit on * in fp32: CUDA out of memory. *"])
-
-
-def test_what_else_fails_while_a_model_is_built_is_shown_as_it_is(chat):
-    chat.suite(
-        """
         from transformers import PhiForCausalLM
 
         def test_broken(gpuperf_text, monkeypatch):
             def broken(self, *args, **more):
-                raise RuntimeError("no such kernel")
-            monkeypatch.setattr(PhiForCausalLM, "__init__", broken)
+                raise {error}
+            monkeypatch.setattr(PhiForCausalLM, "{method}", broken)
             gpuperf_text("text:phi-2", prompts=1)
-        """
-    )
-    result = chat.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*RuntimeError: no such kernel"])
+
+        def test_next(gpuperf_text):
+            gpuperf_text("text:phi-2", prompts=1, max_new_tokens=2)
+    """)
+    result = story.run()
+    result.assert_outcomes(failed=1, passed=1)
+    return result.stdout
+
+
+FULL = 'torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")'
+
+
+def test_memory_that_runs_out_in_the_prompt_is_a_message_and_the_next_test_runs(chat):
+    shown = planted(chat, "forward", FULL)
+    shown.fnmatch_lines(["*OutOfMemoryError: The workload needs more memory than the device has: CUDA out of*"])
+
+
+def test_a_model_that_does_not_fit_is_a_message(chat):
+    shown = planted(chat, "__init__", FULL)
+    shown.fnmatch_lines(["*OutOfMemoryError: text:phi-2 does not fit on * in fp32: CUDA out of memory. *"])
+
+
+def test_what_else_fails_while_a_model_is_built_is_shown_as_it_is(chat):
+    planted(chat, "__init__", 'RuntimeError("no such kernel")').fnmatch_lines(["*RuntimeError: no such kernel"])
