@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pytest_gpuperf.models import load
 from pytest_gpuperf.serving import model_repository, triton
-from pytest_gpuperf.serving.server import Deployment, Server
+from pytest_gpuperf.serving.deployment import Deployment
+from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.server_process import HOST
 
 NULL = "gpuperf_null"  # comes with every repository

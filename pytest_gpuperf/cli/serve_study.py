@@ -98,9 +98,9 @@ def _studied(options: Namespace) -> list[BackendStudy]:
     from pytest_gpuperf.device.choice import choose_device
     from pytest_gpuperf.models import load
     from pytest_gpuperf.records.study import Asked
+    from pytest_gpuperf.serving.deployment import Deployment
     from pytest_gpuperf.serving.load_server import LoadPlan
     from pytest_gpuperf.serving.run_study import Contender, serving, study
-    from pytest_gpuperf.serving.server import Deployment
 
     chosen = choose_device(options.device)
     scale = options.scale or ("smoke" if chosen.index is None else "full")

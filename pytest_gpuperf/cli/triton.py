@@ -70,8 +70,8 @@ def _repository(options: Namespace) -> int:
     if util.find_spec("torch") is None:
         raise MissingError("A workload is torch's. Install it with: pip install 'pytest-gpuperf[suite,onnx]'")
     from pytest_gpuperf.models import load
+    from pytest_gpuperf.serving.deployment import Deployment
     from pytest_gpuperf.serving.model_repository import write
-    from pytest_gpuperf.serving.server import Deployment
 
     deployment = Deployment(
         runtime=options.runtime,

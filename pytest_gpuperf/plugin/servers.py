@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
     from pytest_gpuperf.models.workload import Scale, Workload
     from pytest_gpuperf.plugin.settings import Settings
-    from pytest_gpuperf.serving.server import Deployment, Server
+    from pytest_gpuperf.serving.deployment import Deployment
+    from pytest_gpuperf.serving.server import Server
 
 Kind = Literal["triton", "torch"]
 OPEN = pytest.StashKey["dict[ServerFactory, str]"]()  # and the fixture that gives each
 
 
 class Deployed(TypedDict, total=False):
-    """How a workload is to be served; what is left out is as `serving.deployment.Deployment` says."""
+    """How a workload is to be served; what is left out is as `Deployment` says."""
 
     runtime: Literal["onnx", "torch"]
     precision: str
@@ -82,7 +83,7 @@ class ServerFactory:
             return remote(self._kind, url, workload if isinstance(workload, str) else workload.name)
         from pytest_gpuperf.models import load
         from pytest_gpuperf.serving import starting
-        from pytest_gpuperf.serving.server import Deployment
+        from pytest_gpuperf.serving.deployment import Deployment
 
         here: Deployed = {"devices": how["devices"] if "devices" in how else (self._device(),)}
         deployment = Deployment(**(how | here))

@@ -21,8 +21,8 @@ from pytest_gpuperf.errors import FileError, MissingError, UsageError
 from pytest_gpuperf.models.workload import Workload
 from pytest_gpuperf.records.folders import replaced_folder
 from pytest_gpuperf.serving import install
+from pytest_gpuperf.serving.deployment import Deployment, Signature, Tensor, served_name, signature_of
 from pytest_gpuperf.serving.faults import NULL_MODEL
-from pytest_gpuperf.serving.server import Deployment, Signature, Tensor, served_name, signature_of
 
 _MODEL = Path(__file__).with_name("served_model.py")
 _NULL = Path(__file__).with_name("null_model.py")

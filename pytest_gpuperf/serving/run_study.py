@@ -15,9 +15,10 @@ from pytest_gpuperf.records.units import format_rate, format_seconds
 from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.check_answers import check_of, inputs_of
+from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 from pytest_gpuperf.serving.proof import look, prove
-from pytest_gpuperf.serving.server import Deployment, Kind, Server
+from pytest_gpuperf.serving.server import Kind, Server
 
 FEWEST = 22  # answers of a window of slow, large batches: three of them are enough for a p90
 

@@ -12,8 +12,9 @@ from typing import Any
 from pytest_gpuperf.errors import ServerError, UsageError
 from pytest_gpuperf.models.workload import Workload
 from pytest_gpuperf.serving import model_repository, triton
+from pytest_gpuperf.serving.deployment import Deployment, served_name
 from pytest_gpuperf.serving.exchange import fetched
-from pytest_gpuperf.serving.server import Deployment, Kind, Server, served_name
+from pytest_gpuperf.serving.server import Kind, Server
 from pytest_gpuperf.serving.server_process import HOST
 from pytest_gpuperf.serving.torch_server import start_app
 

@@ -29,9 +29,9 @@ from starlette.routing import Route
 from pytest_gpuperf.backends.precisions import arithmetic
 from pytest_gpuperf.models import load
 from pytest_gpuperf.serving.batching import Batching, Executed, Queue, Tally, Waiting
+from pytest_gpuperf.serving.deployment import Deployment, Signature, Tensor
 from pytest_gpuperf.serving.faults import NULL_MODEL
 from pytest_gpuperf.serving.kserve import LENGTH, Array, Asked, ProtocolError, datatype_of, read, write
-from pytest_gpuperf.serving.server import Deployment, Signature, Tensor
 from pytest_gpuperf.serving.server_process import HOST
 from pytest_gpuperf.serving.torch_model import Replica, gpu_facts, parameters_by_device
 

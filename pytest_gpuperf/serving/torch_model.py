@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from pytest_gpuperf.backends.precisions import Precision, lower
+from pytest_gpuperf.serving.deployment import Deployment, flat
 from pytest_gpuperf.serving.kserve import Array
-from pytest_gpuperf.serving.server import Deployment, flat
 
 Nanoseconds = tuple[int, int, int]  # of input, inference and output
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from pytest_gpuperf.backends import why_not
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.models.workload import Workload
+from pytest_gpuperf.serving.deployment import Deployment, served_name, signature_of
 from pytest_gpuperf.serving.model_repository import export_program
-from pytest_gpuperf.serving.server import Deployment, served_name, signature_of
 from pytest_gpuperf.serving.server_process import HOST, ServerCommand, ServerProcess, start, started
 
 _NEEDS = ("starlette", "uvicorn")

@@ -10,7 +10,7 @@ from small_net import small
 
 from pytest_gpuperf.backends import onnx_export
 from pytest_gpuperf.serving import install, starting, torch_server  # noqa: F401 - a session in this process must not load it twice
-from pytest_gpuperf.serving.server import Deployment
+from pytest_gpuperf.serving.deployment import Deployment
 
 SERVED = """
 from small_net import small

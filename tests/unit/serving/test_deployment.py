@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.serving.server import Deployment, served_name
+from pytest_gpuperf.serving.deployment import Deployment, served_name
 
 
 def test_preferred_batches_are_powers_of_two_from_four():

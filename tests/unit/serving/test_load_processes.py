@@ -54,6 +54,12 @@ def soon(condition, seconds=20.0):
     return condition()
 
 
+def test_a_process_of_the_load_generator_loads_nothing_heavy():
+    script = "import sys, pytest_gpuperf.serving.worker; print({'torch', 'numpy', 'scipy'} & set(sys.modules) or 'none')"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed == "none\n"
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_whoever_asked_for_the_load_may_end_in_any_way(how):
     with scripted(service=0.001) as (script, handle):

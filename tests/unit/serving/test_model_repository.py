@@ -14,8 +14,8 @@ from small_net import SmallNet, TwoHeads, draw, small
 
 from pytest_gpuperf.errors import FileError, MissingError, UsageError
 from pytest_gpuperf.models import Built, Workload
+from pytest_gpuperf.serving.deployment import Deployment, Tensor
 from pytest_gpuperf.serving.model_repository import write
-from pytest_gpuperf.serving.server import Deployment, Tensor
 
 NATIVE = ("onnxruntime", "python")
 

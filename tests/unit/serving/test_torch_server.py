@@ -19,9 +19,9 @@ from tritonclient.utils import InferenceServerException
 from pytest_gpuperf.errors import MissingError, ServerError, UsageError
 from pytest_gpuperf.models import Built, Workload, load
 from pytest_gpuperf.serving import starting
+from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.faults import NULL_MODEL, failure, fault_of, round_trip
 from pytest_gpuperf.serving.proof import look, prove
-from pytest_gpuperf.serving.server import Deployment
 
 
 class Words(torch.nn.Module):

@@ -17,10 +17,10 @@ from small_net import small
 
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving import model_repository, starting, triton
+from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.faults import NULL_MODEL, failure, fault_of, round_trip
 from pytest_gpuperf.serving.proof import look, prove
-from pytest_gpuperf.serving.server import Deployment
 from pytest_gpuperf.serving.server_process import PortTakenError, free_ports
 
 WORKLOAD = small()
