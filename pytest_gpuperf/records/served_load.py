@@ -78,12 +78,11 @@ class Client(Record, frozen=True, kw_only=True):
         return self.late > LATE or self.busy > BUSY
 
 
-class Load(Record, frozen=True, kw_only=True):
-    """One load of one server. A test may assert on any of it."""
+class AnyLoad(Record, frozen=True, kw_only=True):
+    """What every load of a server shows, whatever is served."""
 
     server: Name
     model: Name
-    batch: Count  # items a request
     arrivals: Arrivals
     concurrency: Count  # requests in flight; with arrivals of their own: at most
     offered: Rate | None = None  # requests a second asked for; None: as fast as answers came
@@ -91,15 +90,9 @@ class Load(Record, frozen=True, kw_only=True):
     verdict: Literal["stable", "inconclusive"]
     windows: Annotated[tuple[Window, ...], Meta(min_length=1)]  # all of them, in order
     counted: Count  # the last so many of them are what the figures are of
-    latency: Latency  # from sending the first byte to the last byte of the answer
-    from_schedule: Latency | None = None  # from when it was due: what a user waits
-    growth: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None  # of that latency: seconds a second
+    growth: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None  # of the latency from the schedule: seconds a second
     errors: dict[Name, Count] = {}  # kind -> requests
-    wire: Wire
     client: Client
-    mean_batch: Annotated[float, Meta(gt=0, le=1e9)] | None = None  # items that the server computed together
-    breakdown: Breakdown | None = None
-    round_trip: RoundTrip | None = None
     server_start: Seconds | None = None  # until it was ready; None: it ran already
     first_answer: Seconds  # the first request of this load
     warmup_requests: Annotated[int, Meta(ge=0)] = 0
@@ -121,11 +114,6 @@ class Load(Record, frozen=True, kw_only=True):
         return self.requests / self.seconds
 
     @property
-    def images_per_second(self) -> float:
-        """Items a second."""
-        return self.batch * self.requests_per_second
-
-    @property
     def stable(self) -> bool:
         """Whether three windows in a row agreed."""
         return self.verdict == "stable"
@@ -140,6 +128,23 @@ class Load(Record, frozen=True, kw_only=True):
         """Whether the latency from the schedule grew without end: more was offered than the server does."""
         growing = self.growth is not None and self.growth > GROWING
         return growing and not self.stable and self.client.held > LATE
+
+
+class Load(AnyLoad, frozen=True, kw_only=True):
+    """One load of one server. A test may assert on any of it."""
+
+    batch: Count  # items a request
+    latency: Latency  # from sending the first byte to the last byte of the answer
+    from_schedule: Latency | None = None  # from when it was due: what a user waits
+    wire: Wire
+    mean_batch: Annotated[float, Meta(gt=0, le=1e9)] | None = None  # items that the server computed together
+    breakdown: Breakdown | None = None
+    round_trip: RoundTrip | None = None
+
+    @property
+    def images_per_second(self) -> float:
+        """Items a second."""
+        return self.batch * self.requests_per_second
 
     @property
     def network_share(self) -> float | None:

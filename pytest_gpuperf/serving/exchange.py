@@ -52,7 +52,7 @@ class Answer:
     status: int = 0
     closes: bool = False  # whether the server closes the connection after it
 
-    def feed(self, part: memoryview) -> bool:
+    def feed(self, part: memoryview, at: int) -> bool:  # noqa: ARG002 - when it came: of a whole answer, its end counts
         """Whether it is complete; ValueError where it is no answer of HTTP."""
         self.received += len(part)
         if self.whole >= 0:
@@ -81,6 +81,10 @@ class Answer:
         self.status = parser.get_status_code()
         self.closes = not parser.should_keep_alive()
         self.whole = len(text) + head.length
+
+    def ends_here(self) -> bool:
+        """Whether it is complete where the server closed the connection: its length says more is to come."""
+        return False
 
     def fault(self) -> Fault | None:
         """What is wrong with a complete answer."""

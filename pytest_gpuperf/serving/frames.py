@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterator
 from typing import Literal
 
-Kind = Literal["order", "request", "go", "ready", "rows", "message", "end"]
+Kind = Literal["order", "asking", "go", "ready", "rows", "details", "message", "end"]
 
-_KINDS: tuple[Kind, ...] = ("order", "request", "go", "ready", "rows", "message", "end")
+_KINDS: tuple[Kind, ...] = ("order", "asking", "go", "ready", "rows", "details", "message", "end")
 _HEAD = struct.Struct("<Bq")
 
 

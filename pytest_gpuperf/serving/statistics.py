@@ -32,6 +32,8 @@ class Counters:
 
 def counters(server: Server) -> Counters | None:
     """The model's statistics, or else its metrics; None where the server has neither."""
+    if server.kind == "openai":
+        return None
     for read in (_statistics, _metrics):
         try:
             totals = read(server)

@@ -1,6 +1,7 @@
 """One process of the load generator: a loop over its connections, and nothing else in the interpreter.
 
-It imports nothing heavy, and whoever started it ends it by closing its standard input, or by dying.
+It imports nothing heavy, and whoever started it ends it by closing its standard input, or by dying. What it asks, and
+how answers are read, is `asking.py`'s here, and `text/served/asking.py`'s for language models.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ import gc
 import os
 import select
 from array import array
+from collections import deque
+from collections.abc import Callable
 from time import perf_counter_ns, process_time_ns
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 from msgspec import Struct
 
 from pytest_gpuperf.serving import frames
-from pytest_gpuperf.serving.connection import Connection, resolve
-from pytest_gpuperf.serving.exchange import Expected
+from pytest_gpuperf.serving.connection import Ask, Connection, Incoming, resolve
 from pytest_gpuperf.serving.faults import Fault
 from pytest_gpuperf.serving.pacing import NEVER, Due, Pace, Schedule, schedule
 
@@ -39,8 +41,8 @@ class LoadOrder(Struct, frozen=True):
     port: int
     connections: int
     pace: Pace
-    expected: Expected
     timeout: float  # seconds until an answer is given up
+    secure: bool = False  # TLS
 
 
 class Message(Struct, frozen=True):
@@ -50,16 +52,34 @@ class Message(Struct, frozen=True):
     text: str
 
 
+class Exchanged(NamedTuple):
+    """A request that is over: its answer is whole (None: it never will be)."""
+
+    due: Due
+    sent: int
+    written: int
+    answered: int
+    done: int
+    answer: Incoming | None
+    fault: Fault | None = None  # where its connection broke
+    text: str = ""
+
+
+Details = Callable[[Incoming | None], bytes | None]  # of an answer, beside its row: for whoever asked for the load
+
+
 class Loop:
     """Keeps requests in flight until its standard input ends."""
 
-    def __init__(self, order: LoadOrder, request: bytes) -> None:
-        address = resolve(order.host, order.port)
+    def __init__(self, order: LoadOrder, ask: Ask, details: Details | None) -> None:
+        address = resolve(order.host, order.port, secure=order.secure)
         self._timeout = int(order.timeout * 1e9)
+        self._details = details
         self._poll = select.epoll()
-        self._idle = [Connection(address, request, order.expected) for _ in range(order.connections)]
+        self._idle = [Connection(address, ask) for _ in range(order.connections)]
         self._busy: dict[int, Connection] = {}  # by file descriptor
         self._resting: list[tuple[int, Connection]] = []  # until when
+        self._unread: deque[Exchanged] = deque()  # whoever waits for the loop comes before what is over
         self._rows = array("q")
         self._waited = 0  # nanoseconds in which there was nothing to do
         self._reported = self._checked = 0
@@ -125,12 +145,14 @@ class Loop:
             return
         if whole:
             del self._busy[fd]
-            self._note(connection, connection.outcome())
-            if connection.spent:
-                connection.close()
-            self._idle.append(connection)
-        if writing and not connection.wants_to_write and connection.socket is not None:
-            self._poll.modify(fd, select.EPOLLIN)
+            c = connection
+            assert c.answer is not None
+            self._unread.append(Exchanged(c.due, c.sent, c.written, c.answered, perf_counter_ns(), c.answer))
+            if c.answer.closes:
+                c.close()
+            self._idle.append(c)
+        if writing != connection.wants_to_write and connection.socket is not None:
+            self._poll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.wants_to_write else 0))
 
     def _left(self, fd: int) -> None:
         """The server closed a connection that was idle: the next request makes another one."""
@@ -140,19 +162,34 @@ class Loop:
 
     def _failed(self, connection: Connection, error: OSError | ValueError) -> None:
         """Let the connection rest: a server that is away must not be asked a million times."""
-        self._note(connection, connection.broke(error))
-        self._resting.append((perf_counter_ns() + _REST, connection))
+        c, now = connection, perf_counter_ns()
+        fault = c.broke(error)
+        self._unread.append(Exchanged(c.due, c.sent, c.written, c.answered, now, None, fault, c.fault_text))
+        self._resting.append((now + _REST, connection))
 
-    def _note(self, connection: Connection, fault: Fault | None) -> None:
-        done = perf_counter_ns()
-        c = connection
+    def _read_one(self) -> None:
+        """Look at the answer of the request that was over first, and note it."""
+        it = self._unread.popleft()
+        fault = it.answer.fault() if it.answer is not None else it.fault
         outcome = 0 if fault is None else 1 + FAULTS.index(fault)
-        self._rows.extend((c.due.at, c.sent, c.written, c.answered, done, outcome, int(c.due.held)))
+        self._rows.extend((it.due.at, it.sent, it.written, it.answered, it.done, outcome, int(it.due.held)))
+        if self._details is not None:
+            frames.write(_OUT, "details", self._details(it.answer if fault is None else None) or b"")
         if fault is not None and fault not in self._known_faults:
             self._known_faults.add(fault)
-            frames.write(_OUT, "message", msgspec.json.encode(Message(fault, c.fault_text or "")))
+            text = it.text if it.answer is None else it.answer.message()
+            frames.write(_OUT, "message", msgspec.json.encode(Message(fault, text)))
 
     def _wait(self, now: int, coming: int) -> list[tuple[int, int]]:
+        """What has happened; meanwhile what is over is read, as long as nothing happens."""
+        while self._unread:
+            events = self._poll.poll(0)
+            if events:
+                return events
+            self._read_one()
+            if coming <= perf_counter_ns():
+                return []
+        now = perf_counter_ns()
         until = min(coming, self._reported + _EVERY, *(when for when, _ in self._resting[:1]))
         left = max(until - now, 0)
         if left >= _COARSE:
@@ -171,24 +208,26 @@ class Loop:
         for fd, connection in list(self._busy.items()):
             if now - connection.sent > self._timeout:
                 del self._busy[fd]
-                self._failed(connection, TimeoutError(f"no answer within {self._timeout / 1e9:g} s"))
+                self._failed(connection, TimeoutError(f"no whole answer within {self._timeout / 1e9:g} s"))
 
     def _report(self, now: int) -> None:
         if now - self._reported < _EVERY and len(self._rows) < _ROWS * len(ROW):
             return
+        while self._unread:  # all rows until now are to be here
+            self._read_one()
         self._reported = now
         tick = array("q", (now, process_time_ns(), self._waited, len(self._busy)))
         frames.write(_OUT, "rows", (tick + self._rows).tobytes())
         del self._rows[:]
 
 
-def main() -> None:
-    """Obey one order."""
+def obey(asking: Callable[[bytes], tuple[Ask, Details | None]]) -> None:
+    """Obey one order; `asking` makes of its second frame what is asked and what is kept of each answer."""
     first, second = frames.read(_IN), frames.read(_IN)
     if first is None or second is None:
         return
     order = msgspec.json.decode(first[1], type=LoadOrder)
-    loop = Loop(order, second[1])
+    loop = Loop(order, *asking(second[1]))
     frames.write(_OUT, "ready")
     go = frames.read(_IN)
     if go is None:
@@ -199,7 +238,3 @@ def main() -> None:
         frames.write(_OUT, "end")
     except BrokenPipeError:  # whoever reads the other end is gone
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,6 @@ from pytest_gpuperf.serving.worker import ROW, TICK, LoadOrder, Message
 
 Rows = NDArray[np.int64]
 
-_WORKER = "pytest_gpuperf.serving.worker"
 _AHEAD = 20_000_000  # nanoseconds between "go" and the first request: all processes have read it by then
 _START = 60.0  # seconds a process may take to be ready
 _DRAIN = 5.0  # seconds beyond the requests' time-out that the last answers may take
@@ -40,6 +39,7 @@ class Worker:
     unpacking: frames.Unpacking = field(default_factory=frames.Unpacking)
     rows: list[Rows] = field(default_factory=list[Rows])
     ticks: list[Rows] = field(default_factory=list[Rows])
+    details: list[bytes] = field(default_factory=list[bytes])  # of each row, where the load keeps them
     messages: list[Message] = field(default_factory=list[Message])
     ready: bool = False
     ended: bool = False
@@ -56,6 +56,8 @@ class Worker:
                 figures = np.frombuffer(payload, dtype=np.int64)
                 self.ticks.append(figures[: len(TICK)])
                 self.rows.append(figures[len(TICK) :].reshape(-1, len(ROW)))
+            elif kind == "details":
+                self.details.append(payload)
             elif kind == "message":
                 self.messages.append(msgspec.json.decode(payload, type=Message))
             self.ready |= kind == "ready"
@@ -122,9 +124,19 @@ class Workers:
     @property
     def rows(self) -> Rows:
         """Every request so far, by when it was done."""
+        every = self._unordered()
+        return every[_by_time(every)]
+
+    @property
+    def rows_and_details(self) -> tuple[Rows, list[bytes]]:
+        """The same, with the details of each."""
+        every, details = self._unordered(), [d for w in self._workers for d in w.details[: sum(map(len, w.rows))]]
+        order = _by_time(every)
+        return every[order], [details[i] for i in order]
+
+    def _unordered(self) -> Rows:
         parts = [part for w in self._workers for part in w.rows]
-        every = np.concatenate(parts) if parts else np.empty((0, len(ROW)), np.int64)
-        return every[np.argsort(every[:, ROW.index("done")], kind="stable")]
+        return np.concatenate(parts) if parts else np.empty((0, len(ROW)), np.int64)
 
     @property
     def ticks(self) -> list[Rows]:
@@ -150,28 +162,32 @@ class Workers:
                     pipe.close()
 
 
+def _by_time(rows: Rows) -> NDArray[np.intp]:
+    return np.argsort(rows[:, ROW.index("done")], kind="stable")
+
+
 @contextmanager
-def started(orders: Sequence[LoadOrder], request: bytes) -> Generator[Workers]:
-    """Processes that are ready to obey; all of them are gone afterwards."""
+def started(orders: Sequence[LoadOrder], asking: Sequence[bytes], module: str) -> Generator[Workers]:
+    """Processes that are ready to obey, each of that module and with its own of `asking`; all are gone afterwards."""
     begun: list[Worker] = []
     workers: Workers | None = None
     try:
-        for order in orders:
-            begun.append(_begin())
+        for order, asked in zip(orders, asking, strict=True):
+            begun.append(_begin(module))
             stdin = begun[-1].process.stdin
             assert stdin is not None
             frames.write(stdin.fileno(), "order", msgspec.json.encode(order))
-            frames.write(stdin.fileno(), "request", request)
+            frames.write(stdin.fileno(), "asking", asked)
         workers = Workers(begun)
         yield workers
     finally:
         (workers or Workers(begun)).close()
 
 
-def _begin() -> Worker:
+def _begin(module: str) -> Worker:
     errors = os.fdopen(os.memfd_create("gpuperf-load"), "w+b")
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-P", "-m", _WORKER],  # -P: no file of the folder we are in passes for a library
+        [sys.executable, "-P", "-m", module],  # -P: no file of the folder we are in passes for a library
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

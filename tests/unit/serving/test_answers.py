@@ -20,7 +20,7 @@ EXPECTED = Expected(BODY, len(BODY) + 8)
 def read(raw: bytes, part: int, expected: Expected = EXPECTED) -> Answer:
     answer = Answer(expected, bytearray())
     pieces = [raw[i : i + part] for i in range(0, len(raw), part)]
-    done = [answer.feed(memoryview(piece)) for piece in pieces]
+    done = [answer.feed(memoryview(piece), 0) for piece in pieces]
     assert done == [False] * (len(pieces) - 1) + [True]
     return answer
 
@@ -66,13 +66,13 @@ def test_a_server_may_close_after_it():
 )
 def test_what_is_no_answer_is_refused(raw):
     with pytest.raises(ValueError, match="answer"):
-        Answer(EXPECTED, bytearray()).feed(memoryview(raw))
+        Answer(EXPECTED, bytearray()).feed(memoryview(raw), 0)
 
 
 def test_a_message_is_kept_for_a_person():
     raw = HEAD.replace(b"200 OK", b"500 no") % 7 + b"trouble"
     answer = Answer(EXPECTED, bytearray())
-    assert answer.feed(memoryview(raw))
+    assert answer.feed(memoryview(raw), 0)
     assert answer.message() == "500: trouble"
 
 

@@ -34,7 +34,7 @@ def workers_of(pid: int) -> list[int]:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except FileNotFoundError:
         return []
-    return [int(c) for c in children if b"serving.worker" in _command(int(c))]
+    return [int(c) for c in children if b"serving.asking" in _command(int(c))]
 
 
 def _command(pid: int) -> bytes:
@@ -55,7 +55,9 @@ def soon(condition, seconds=20.0):
 
 
 def test_a_process_of_the_load_generator_loads_nothing_heavy():
-    script = "import sys, pytest_gpuperf.serving.worker; print({'torch', 'numpy', 'scipy'} & set(sys.modules) or 'none')"
+    script = (
+        "import sys, pytest_gpuperf.serving.worker; print({'torch', 'numpy', 'scipy'} & set(sys.modules) or 'none')"
+    )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed == "none\n"
 
@@ -71,7 +73,7 @@ def test_whoever_asked_for_the_load_may_end_in_any_way(how):
             asking.communicate(timeout=20)
         finally:
             asking.kill()
-        assert soon(lambda: not any(b"serving.worker" in _command(pid) for pid in workers))
+        assert soon(lambda: not any(b"serving.asking" in _command(pid) for pid in workers))
 
 
 def test_a_process_that_dies_ends_the_load_with_what_it_said():
