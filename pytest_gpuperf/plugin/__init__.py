@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.load import GpuPerfLoad
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.text import GpuPerfText
+    from pytest_gpuperf.plugin.text_load import GpuPerfTextLoad
 
 GPU_MARKER = (
     "gpu(min_memory=BYTES, min_capability='8.0', count=1, cuda_only=False): "
@@ -100,6 +101,16 @@ def gpuperf_text(request: pytest.FixtureRequest) -> Generator[GpuPerfText]:
     from pytest_gpuperf.plugin.text import GpuPerfText
 
     yield GpuPerfText(request.node, session_of(request))
+    refuse_silence(request)
+
+
+@pytest.fixture
+def gpuperf_text_load(request: pytest.FixtureRequest) -> Generator[GpuPerfTextLoad]:
+    """Load a language model's server: ``gpuperf_text_load(server, concurrency=8, max_new_tokens=64) -> TextLoad``."""
+    from pytest_gpuperf.plugin.fixtures import refuse_silence, session_of
+    from pytest_gpuperf.plugin.text_load import GpuPerfTextLoad
+
+    yield GpuPerfTextLoad(request.node, session_of(request))
     refuse_silence(request)
 
 

@@ -127,7 +127,7 @@ def _taking(
     def take(session: str) -> Measurement:
         before = look(server)
         loaded = load_server(server, arrays, plan, check=check)
-        evidence = prove(server, loaded.load, before=before)
+        evidence = prove(server, loaded.load.latency.mean, before=before)
         return loaded.measurement(session, evidence, notes=unvalidated(evidence))
 
     return take

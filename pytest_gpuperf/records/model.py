@@ -26,6 +26,7 @@ from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.latency import Latency, latency_of
 from pytest_gpuperf.records.served_load import Load
+from pytest_gpuperf.records.text_load import TextLoad
 
 MEDIANS = 16  # block medians a baseline keeps of each session
 SESSIONS_KEPT = 20  # sessions a baseline keeps of each case
@@ -156,6 +157,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     ceiling: Ceiling | None = None
     load: Load | None = None  # of a server, where that was measured
     generation: Generation | None = None  # of a language model that generated
+    text_load: TextLoad | None = None  # of a language model's server, where that was measured
     notes: tuple[str, ...] = ()
 
     @property

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
-from pytest_gpuperf.records.served_load import BUSY, LATE, NETWORK, Load
+from pytest_gpuperf.records.latency import PERCENTILE_NEEDS, Latency
+from pytest_gpuperf.records.served_load import BUSY, LATE, NETWORK, AnyLoad, Load
+from pytest_gpuperf.records.text_load import TextLoad
 from pytest_gpuperf.records.units import format_rate, format_seconds, significant
 
 BATCHED = 1.05  # times the request's own batch
+BUNDLED = 0.1  # share of pieces of text
+CACHED = 0.05  # share of the prompts' tokens that a chat's template may have in common
 
 
 def remarks(load: Load) -> list[str]:
     """Why a figure may not be what it seems."""
-    return [*doubts(load), *_limits(load), *_batching(load)]
+    return [*doubts(load), *_limits(load, load.latency), *_batching(load)]
+
+
+def text_remarks(load: TextLoad) -> list[str]:
+    """Why a figure of a language model's server may not be what it seems."""
+    return [
+        *_of_pace(load),
+        *_of_errors(load),
+        *load.notes,
+        *load.dropped,
+        *_of_cache(load),
+        *_limits(load, load.end_to_end),
+    ]
 
 
 def doubts(load: Load) -> Iterator[str]:
     """Why these may not be figures of the server."""
+    yield from _of_pace(load)
+    if load.network_bound:
+        share, trip = load.network_share, load.round_trip
+        assert share is not None
+        assert trip is not None
+        yield (
+            f"network: the round trip to the server ({format_seconds(trip.median)}, measured on {trip.asked}) is "
+            f"{share:.0%} of the median latency. Beyond {NETWORK:.0%} this measures the network and not the model: "
+            f"load the server from its own machine"
+        )
+    yield from _of_errors(load)
+
+
+def _of_pace(load: AnyLoad) -> Iterator[str]:
     if load.overloaded:
         yield _overload(load)
     elif not load.stable:
@@ -32,21 +61,34 @@ def doubts(load: Load) -> Iterator[str]:
             f"client-limited: the load generator could not keep up ({what}; limits {BUSY:.0%} and {LATE:.0%}), so "
             f"these may be figures of the client. Give it more processes, or a machine of its own"
         )
-    if load.network_bound:
-        share, trip = load.network_share, load.round_trip
-        assert share is not None
-        assert trip is not None
-        yield (
-            f"network: the round trip to the server ({format_seconds(trip.median)}, measured on {trip.asked}) is "
-            f"{share:.0%} of the median latency. Beyond {NETWORK:.0%} this measures the network and not the model: "
-            f"load the server from its own machine"
-        )
+
+
+def _of_errors(load: AnyLoad) -> Iterator[str]:
     if load.errors:
         counts = ", ".join(f"{kind} {count}" for kind, count in load.errors.items())
         yield f"errors: {counts}; rate and latency are of the {load.requests} good answers alone"
 
 
-def _overload(load: Load) -> str:
+def _of_cache(load: TextLoad) -> Iterator[str]:
+    cached = load.cached_share
+    if load.repeated:
+        known = "how much, it does not say" if cached is None else f"{cached:.0%} of their tokens, it says"
+        yield (
+            f"prompts repeat: {load.repeated:.0%} of the requests sent one that had been sent before, so the server's "
+            f"cache of prefixes may answer for the model ({known})"
+        )
+    elif cached is not None and cached > CACHED:
+        yield f"cached: {cached:.0%} of the prompts' tokens came from the server's cache of prefixes"
+    if load.bundled > BUNDLED:
+        yield (
+            f"bundled: {load.bundled:.0%} of the pieces of text came together with the one before, so pauses between "
+            f"tokens are those of whoever bundles: the server, a proxy, or a machine too busy to let this client run"
+        )
+    if load.streams_left_out:
+        yield f"{load.streams_left_out} of {load.requests} streams are not kept: figures of other tools are of the rest"
+
+
+def _overload(load: AnyLoad) -> str:
     assert load.growth is not None
     assert load.offered is not None
     return (
@@ -57,10 +99,10 @@ def _overload(load: Load) -> str:
     )
 
 
-def _limits(load: Load) -> Iterator[str]:
-    if load.latency.p99 is None:
+def _limits(load: AnyLoad, latency: Latency) -> Iterator[str]:
+    if latency.p99 is None:
         needed, enough = PERCENTILE_NEEDS[99], -(-PERCENTILE_NEEDS[99] // load.counted)
-        yield f"no p99: it needs {needed} answers and has {load.latency.count} (requests={enough} would do)"
+        yield f"no p99: it needs {needed} answers and has {latency.count} (requests={enough} would do)"
 
 
 def _batching(load: Load) -> Iterator[str]:

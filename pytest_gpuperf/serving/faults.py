@@ -12,7 +12,19 @@ from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.records.served_load import RoundTrip
 from pytest_gpuperf.serving.server import LAST_LINES, Server
 
-Fault = Literal["refused", "disconnected", "timeout", "status", "wrong shape", "wrong dtype", "unreadable", "other"]
+Fault = Literal[
+    "refused",
+    "disconnected",
+    "timeout",
+    "status",
+    "wrong shape",
+    "wrong dtype",
+    "unreadable",
+    "error event",
+    "no text",
+    "cut short",
+    "other",
+]
 
 _WHY: dict[Fault, str] = {
     "refused": "nothing listens there",
@@ -22,6 +34,9 @@ _WHY: dict[Fault, str] = {
     "wrong shape": "the answer has another shape than the model's",
     "wrong dtype": "the answer has another type of number than the model's",
     "unreadable": "the answer is not what the protocol allows",
+    "error event": "an error came in the middle of the stream",
+    "no text": "the stream ended before any text came",
+    "cut short": "the stream ended before the answer did",
     "other": "the client failed",
 }
 _NEXT: dict[Fault, str] = {
@@ -32,7 +47,21 @@ _NEXT: dict[Fault, str] = {
     "wrong shape": "Compare the served model with the workload: write its model repository anew.",
     "wrong dtype": "Compare the served model with the workload: write its model repository anew.",
     "unreadable": "See that the URL is a KServe v2 server's HTTP port, and not its gRPC or metrics port.",
-    "other": "Send one request by hand, curl http://HOST:PORT/v2, and report this if it is answered.",
+    "error event": "Read the server's message and its log; too little memory is the usual cause.",
+    "no text": "Send one request by hand: a model that ends its answer at once has no tokens to time.",
+    "cut short": "Look for a crash or a limit of time in the server's log, and in that of a proxy before it.",
+    "other": "Send one request by hand with curl, and report this if it is answered.",
+}
+_NEXT_OF_TEXT: dict[Fault, str] = {
+    "refused": "Start the server, or give the base URL of one that runs: http://HOST:PORT/v1.",
+    "unreadable": "See that the URL is that of an OpenAI-compatible API: curl http://HOST:PORT/v1/models",
+}
+_NEXT_OF_STATUS = {  # of language models: by what the status says
+    "401": "Give the key that the server wants: export OPENAI_API_KEY=...",
+    "403": "Give a key that may use this model: export OPENAI_API_KEY=...",
+    "404": "See which models it serves: curl http://HOST:PORT/v1/models",
+    "422": "The server does not know a field that was asked for; the message names it.",
+    "429": "The server limits how much it is asked: lower the concurrency or the rate, or lift its limit.",
 }
 
 
@@ -92,12 +121,19 @@ def failure(server: Server, doing: str, error: BaseException) -> ServerError:
     fault = fault_of(error)
     dead = not server.alive()
     why = "its process has ended" if dead else _WHY[fault]
-    remedy = "Read its last lines." if dead else _NEXT[fault]
     detail = str(error).strip() or type(error).__name__
+    remedy = "Read its last lines." if dead else _next(server, fault, detail)
     return ServerError(
         f"The server {server.name!r} at {server.url} failed {doing}: {fault}; {why} ({detail}). {remedy}"
         f"{last_lines(server.log_tail(LAST_LINES))}"
     )
+
+
+def _next(server: Server, fault: Fault, detail: str) -> str:
+    if server.kind != "openai":
+        return _NEXT[fault]
+    by_status = _NEXT_OF_STATUS.get(detail[:3]) if fault == "status" else None
+    return by_status or _NEXT_OF_TEXT.get(fault) or _NEXT[fault]
 
 
 def last_lines(log: str) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from pytest_gpuperf.measure.evidence import Request, diagnose_server, verdict_of
 from pytest_gpuperf.records.model import Evidence, Proof, Rating, Witness
-from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.units import format_bytes, format_seconds
 from pytest_gpuperf.serving.exchange import exchange
 from pytest_gpuperf.serving.server import Server
@@ -41,6 +40,9 @@ class Look:
 
 def look(server: Server) -> Look:
     """Ask a server for everything; what it does not answer is left out."""
+    processor = None if server.process is None else processor_seconds(server.process.pid)
+    if server.kind == "openai":  # that protocol tells nothing of devices
+        return Look(processor=processor)
     info = _json(server, "/gpu-info")
     config = _json(server, f"/v2/models/{quote(server.model)}/config")
     groups: Sequence[Mapping[str, Any]] = config.get("instance_group", ())
@@ -48,7 +50,7 @@ def look(server: Server) -> Look:
         info=info,
         kinds=tuple(dict.fromkeys(str(group.get("kind")) for group in groups)),
         counted=counters(server),
-        processor=None if server.process is None else processor_seconds(server.process.pid),
+        processor=processor,
         gpus=_gpus(server),
         devices_in_log=tuple((device, how.strip()) for _, device, how in _SERVES_ON.findall(server.log_tail(_LOG))),
     )
@@ -60,15 +62,20 @@ def expected_of(server: Server) -> Expected:
     return "cpu" if isinstance(devices, list | tuple) and list(devices) == ["cpu"] else "cuda"
 
 
-def prove(server: Server, load: Load | None = None, *, before: Look | None = None) -> Evidence:
-    """What shows which device answered a load; without `before` everything since the server's start counts."""
-    latency = None if load is None else load.latency.mean
-    return judge(expected_of(server), before or Look(), look(server), latency)
+def prove(
+    server: Server, latency: float | None = None, *, before: Look | None = None, seconds: float = 0.0
+) -> Evidence:
+    """What shows which device answered a load; without `before` everything since the server's start counts.
+
+    `latency` is the mean answer's. `seconds` is how long the load took: a server that does not count what it computes
+    is taken to compute all the time.
+    """
+    return judge(expected_of(server), before or Look(), look(server), latency, seconds)
 
 
-def judge(expected: Expected, before: Look, after: Look, latency: float | None) -> Evidence:
+def judge(expected: Expected, before: Look, after: Look, latency: float | None, seconds: float = 0.0) -> Evidence:
     """Pure: from two looks at a server to the witnesses and what they amount to."""
-    work = _work(before, after)
+    work = _work(before, after, seconds)
     devices = before.devices_in_log or after.devices_in_log
     witnesses = [
         *_log(expected, devices),
@@ -119,11 +126,11 @@ class _Work:
         return None if self.processor is None or not self.seconds else self.processor / self.seconds
 
 
-def _work(before: Look, after: Look) -> _Work:
+def _work(before: Look, after: Look, seconds: float) -> _Work:
     then, now = before.counted, after.counted
     spent = None if after.processor is None else after.processor - (before.processor or 0.0)
     if now is None:
-        return _Work(0.0, None, 0.0, spent)
+        return _Work(seconds, None, 0.0, spent)
 
     def more(name: str) -> float:
         return float(getattr(now, name) - (getattr(then, name) if then else 0.0))

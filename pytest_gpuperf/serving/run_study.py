@@ -91,7 +91,7 @@ def study(
                 note.server = server
                 before = look(server)
                 note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
-                note.proofs.append(prove(server, note.rounds[-1].visits[-1].load, before=before))
+                note.proofs.append(prove(server, note.rounds[-1].visits[-1].load.latency.mean, before=before))
     return [
         BackendStudy(
             backend=note.contender.name,

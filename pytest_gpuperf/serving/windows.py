@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_gpuperf.records.served_load import Client, Window
 from pytest_gpuperf.serving.worker import ROW, TICK
 from pytest_gpuperf.serving.workers import Rows
+
+Figures = NDArray[np.float64]
 
 IN_A_ROW = 3
 AGREEMENT = 1.10  # the largest over the smallest of them, in rate and in latency: perf_analyzer's rule and figures
@@ -63,7 +66,7 @@ def cut(rows: Rows, start: int, known: int, *, requests: int, seconds: float, sc
     return Cut(start, end, window)
 
 
-def latencies(rows: Rows, *, scheduled: bool) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def latencies(rows: Rows, *, scheduled: bool) -> Figures:
     """Seconds from sending, or from when they were due, to the last byte of the answer."""
     return np.maximum(rows[:, DONE] - rows[:, DUE if scheduled else SENT], 1) / 1e9
 
@@ -73,15 +76,24 @@ def within(rows: Rows, start: int, end: int) -> Rows:
     return rows[(rows[:, DONE] > start) & (rows[:, DONE] <= end)]
 
 
-def samples(rows: Rows, start: int, connections: int) -> tuple[float, ...]:
-    """Seconds an answer, of consecutive stretches with as many answers each: what the gate judges."""
+def samples(rows: Rows, start: int, connections: int, weights: Figures | None = None) -> tuple[float, ...]:
+    """Seconds an answer, of consecutive stretches with as many answers each: what the gate judges.
+
+    With weights, seconds a unit of them: a token.
+    """
     done = rows[:, DONE]
-    stretches = int(np.clip(len(done) // (ROUNDS * connections), FEWEST_SAMPLES, MOST_SAMPLES))
-    stretches = max(min(stretches, len(done)), 1)
-    ends = np.arange(1, stretches + 1) * len(done) // stretches
+    ends = stretches(len(done), connections)
     moments = np.concatenate([[start], done[ends - 1]])
-    counts = np.diff(np.concatenate([[0], ends]))
+    each = np.ones(len(done)) if weights is None else weights
+    counts = np.add.reduceat(each, np.concatenate([[0], ends[:-1]]))
     return tuple(float(s) for s in np.maximum(np.diff(moments), 1) / counts / 1e9)
+
+
+def stretches(count: int, connections: int) -> NDArray[np.intp]:
+    """Where consecutive stretches of so many answers end."""
+    wanted = int(np.clip(count // (ROUNDS * connections), FEWEST_SAMPLES, MOST_SAMPLES))
+    wanted = max(min(wanted, count), 1)
+    return np.arange(1, wanted + 1) * count // wanted
 
 
 def growth(rows: Rows) -> float:
