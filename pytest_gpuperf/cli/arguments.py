@@ -18,6 +18,7 @@ from pytest_gpuperf.cli.other_tools import EXPORT, IMPORT
 from pytest_gpuperf.cli.read import PLOT, RATIOS, SHOW, WHY
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.serve_study import SERVE_STUDY
+from pytest_gpuperf.cli.text_figures import TEXT_FIGURES
 from pytest_gpuperf.cli.triton import TRITON
 
 COMMANDS = (
@@ -39,6 +40,7 @@ COMMANDS = (
     SELFTEST,
     TRITON,
     SERVE_STUDY,
+    TEXT_FIGURES,
 )
 USAGE_ERROR = 4  # pytest's
 

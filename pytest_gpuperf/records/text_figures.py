@@ -9,6 +9,7 @@ from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.records.answer_stream import CHOICES, TEXT, AnswerStream
 from pytest_gpuperf.records.fields import Record
 from pytest_gpuperf.records.latency import Latency, latency_of
+from pytest_gpuperf.records.slo import LIMITED
 
 Seconds = float | None  # None: this stream does not show it
 Slo = Mapping[str, float]  # figure -> seconds that it may take
@@ -166,10 +167,10 @@ def convention_of(name: str) -> Convention:
 def share_within(streams: Sequence[AnswerStream], slo: Slo, convention: str = "gpuperf") -> float:
     """The share of answers that met all limits at once. A figure that is not known misses its limit."""
     chosen = convention_of(convention)
-    read = {"ttft": chosen.ttft, "tpot": chosen.tpot, "e2e": chosen.e2e}
+    read = dict(zip(LIMITED, (chosen.ttft, chosen.tpot, chosen.e2e), strict=True))
     unknown = [name for name in slo if name not in read]
     if unknown:
-        raise UsageError(f"There is no limit on {unknown[0]!r}. Set limits on: {', '.join(read)}.")
+        raise UsageError(f"There is no limit on {unknown[0]!r}. Set limits on: {', '.join(LIMITED)}.")
 
     def met(stream: AnswerStream) -> bool:
         values = [(read[name](stream), limit) for name, limit in slo.items()]

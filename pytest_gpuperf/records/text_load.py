@@ -10,7 +10,7 @@ from pytest_gpuperf.records.answer_stream import AnswerStream
 from pytest_gpuperf.records.fields import Count, Record
 from pytest_gpuperf.records.latency import Latency
 from pytest_gpuperf.records.served_load import AnyLoad, Share
-from pytest_gpuperf.records.text_figures import TextFigures, figures, share_within
+from pytest_gpuperf.records.text_figures import Slo, TextFigures, figures, share_within
 
 Api = Literal["chat", "completions"]
 EVENTS_KEPT = 200_000  # of the streams of one load
@@ -62,8 +62,13 @@ class TextLoad(AnyLoad, frozen=True, kw_only=True):
             return None
         return self.cached_tokens / self.prompt_tokens
 
-    def goodput(self, *, convention: str = "gpuperf", **slo: float) -> float:
+    def goodput(self, *, ttft: float | None = None, tpot: float | None = None, e2e: float | None = None) -> float:
         """Requests a second that met all limits at once: ``goodput(ttft=0.5, tpot=0.03)``, in seconds."""
+        given = {"ttft": ttft, "tpot": tpot, "e2e": e2e}
+        return self.goodput_by({name: limit for name, limit in given.items() if limit is not None})
+
+    def goodput_by(self, slo: Slo, convention: str = "gpuperf") -> float:
+        """The same by another tool's figures."""
         return self.requests_per_second * share_within(self.streams, slo, convention)
 
     def figures(self, convention: str = "gpuperf") -> TextFigures:

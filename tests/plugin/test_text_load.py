@@ -96,6 +96,7 @@ def test_it_is_not_measured_in_turns_with_another_revision(repository):
     with streaming() as (server, handle):
         repository.write("tests/test_perf.py", "import work\n" + SUITE.format(url=handle.url, how=CLOSED))
         repository.project.commit("first")
+        repository.work(2.0)
         result = repository.run("--gpuperf-ab", "HEAD", "-rs")
         assert server.served == 0
     result.stdout.fnmatch_lines(["*a load is not measured in turns*"])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import msgspec
 from examples import ENVIRONMENT
 
+from pytest_gpuperf.records.answer_stream import AnswerStream
 from pytest_gpuperf.records.latency import latency_of
 from pytest_gpuperf.records.model import Evidence
 from pytest_gpuperf.records.served_load import Breakdown, Client, Load, RoundTrip, Window, Wire
 from pytest_gpuperf.records.study import Asked, BackendStudy, Round, Visit
+from pytest_gpuperf.records.text_figures import figures
+from pytest_gpuperf.records.text_load import TextLoad
 
 ASKED = Asked(
     workload="resnet50",
@@ -51,6 +54,38 @@ def a_load(
         breakdown=PARTS,
         round_trip=RoundTrip(median=1e-4, low=9e-5, count=31, asked="gpuperf_null"),
         first_answer=0.1,
+    )
+    return msgspec.structs.replace(load, **changes)
+
+
+def a_text_load(**changes: object) -> TextLoad:
+    """100 answers in two seconds: the role after 5 ms, five tokens from 20 ms on, one every 10 ms, the end at 66 ms."""
+    at = (5, 20, 30, 40, 50, 60, 65)
+    stream = AnswerStream(
+        times=tuple(1000 * ms for ms in at), kinds="rtttttf", end=66_000, prompt_tokens=20, generated_tokens=5
+    )
+    streams = (stream,) * 100
+    ours = figures(streams)
+    load = TextLoad(
+        server="llama.cpp",
+        model="tiny",
+        arrivals="closed",
+        concurrency=4,
+        verdict="stable",
+        windows=tuple(Window(requests=n, seconds=n / 50, latency=0.066) for n in (30, 30, 40)),
+        counted=3,
+        client=Client(processes=1, busy=0.01, seconds=5e-5),
+        first_answer=0.1,
+        api="chat",
+        max_new_tokens=5,
+        prompt_tokens=2000,
+        generated_tokens=500,
+        ttft=ours.ttft,
+        tpot=ours.tpot,
+        itl=ours.itl,
+        end_to_end=ours.e2e,
+        texts=500,
+        streams=streams,
     )
     return msgspec.structs.replace(load, **changes)
 
