@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.server_process import HOST, ServerCommand, start, started
@@ -46,7 +47,7 @@ def start_local(what: LocalServer, *, folder: Path, timeout: float, port: int | 
         process = start(launch([port]), timeout=timeout, folder=folder)
     url = f"{HOST}:{taken}"
     try:
-        (model,) = listed(fetched(f"http://{url}{PATH}/models", _ANSWERS_WITHIN))
+        model = _model(what.name, f"http://{url}{PATH}/models")
     except BaseException:
         process.stop()
         raise
@@ -54,9 +55,22 @@ def start_local(what: LocalServer, *, folder: Path, timeout: float, port: int | 
         name=what.name,
         kind="openai",
         url=url,
-        model=model.id,
+        model=model,
         path=PATH,
         metrics_url=f"http://{url}/metrics" if what.has_metrics else None,
         started=process.ready_in,
         process=process,
     )
+
+
+def _model(name: str, url: str) -> str:
+    """What it calls its model: requests have to name it so."""
+    try:
+        models = listed(fetched(url, _ANSWERS_WITHIN))
+    except (OSError, ValueError) as error:
+        raise ServerError(
+            f"The server {name!r} runs, and does not list its model at {url}: {error}. It was stopped."
+        ) from None
+    if not models:
+        raise ServerError(f"The server {name!r} runs, and has no model ({url} lists none). It was stopped.")
+    return models[0].id

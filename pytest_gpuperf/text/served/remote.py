@@ -1,4 +1,4 @@
-"""A server with OpenAI's API that runs already: vLLM, SGLang, TGI, llama.cpp, anybody's. It is asked, and left running."""
+"""A server with OpenAI's API that runs already: vLLM, SGLang, TGI, anybody's. It is asked, and left running."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LISTED = 20  # names of models in a message
 
 
 def remote_openai(url: str, model: str | None = None) -> Server:
-    """The server at a base URL, ``http://HOST:8000`` or ``https://HOST/v1``; its model may be left out where it has one."""
+    """The server at a base URL, ``http://HOST:8000`` or ``https://HOST/v1``. Where it has one model, that is meant."""
     asked = _address(url)
     only = _chosen(asked, _models(asked), model)
     metrics = f"{asked.scheme}://{asked.host}/metrics"
@@ -45,9 +45,7 @@ def authorization() -> dict[str, str]:
     """The header that shows the key in OPENAI_API_KEY; none where it holds none. The key is written down nowhere."""
     key = os.environ.get(KEY, "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError(
-            f"What {KEY} holds cannot be a key: it has spaces or signs that no header may have. Set it anew."
-        )
+        raise UsageError(f"What {KEY} holds is no key: it has spaces, or signs that no header may have. Set it anew.")
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
@@ -99,12 +97,12 @@ def _no_address(what: str) -> UsageError:
 def _models(asked: _Address) -> Sequence[Listed]:
     try:
         reply = asked.get(f"{asked.path}/models")
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: a host that cannot be looked up
         raise ServerError(
-            f"The server at {asked.host} does not answer: {error}. See that it runs, and that this is its address: "
+            f"The server at {asked.host} could not be asked: {error}. See that it runs, and that this is its address: "
             f"curl {asked.models}"
         ) from error
-    shown = asked.hidden(reply.content.decode(errors="replace")[:SHOWN].strip())
+    shown = asked.hidden(reply.content.decode(errors="replace"))[:SHOWN].strip()
     if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         what = f"refuses the key in {KEY}" if asked.headers else "wants an API key"
         raise ServerError(
@@ -117,7 +115,7 @@ def _models(asked: _Address) -> Sequence[Listed]:
         )
     if reply.status != HTTPStatus.OK:
         where = reply.headers.get("location")
-        went = f" It names another address: {where}" if where else ""
+        went = f" It names another address: {asked.hidden(where)}" if where else ""
         raise ServerError(
             f"The server at {asked.host} did not list its models ({reply.status}: {shown}).{went} See what it says: "
             f"curl {asked.models}"
@@ -126,7 +124,7 @@ def _models(asked: _Address) -> Sequence[Listed]:
         return listed(reply.content)
     except ValueError as error:
         raise ServerError(
-            f"What the server at {asked.host} answers at {asked.path}/models is no list of models ({error}): {shown!r}. "
+            f"The server at {asked.host} answers {asked.path}/models with no list of models ({error}): {shown!r}. "
             f"Give the base URL of OpenAI's API: {URL} {asked.scheme}://{asked.host}{PATH}"
         ) from None
 
