@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 import pytest
@@ -77,8 +76,8 @@ class ServerFactory(Servers):
         With --gpuperf-triton-url or --gpuperf-torch-url it is the server there, served as its owner chose.
         """
         __tracebackhide__ = True
-        with plain_errors(self._settings):
-            return self._server(workload, scale or self._settings.scale, pretrained, port, timeout, how)
+        scale = scale or self._settings.scale
+        return plainly(self._settings, lambda: self._server(workload, scale, pretrained, port, timeout, how))
 
     def _server(
         self,
@@ -118,14 +117,15 @@ class ServerFactory(Servers):
 Made = TypeVar("Made", bound=Servers)
 
 
-@contextmanager
-def plain_errors(settings: Settings) -> Generator[None]:
+def plainly(settings: Settings, give: Callable[[], Server]) -> Server:
     """What is missing skips the test, or fails it where that was asked for; what makes no sense is one message."""
     __tracebackhide__ = True
     try:
-        yield
+        return give()
     except MissingError as error:
-        raise (pytest.fail if settings.require_backend else pytest.skip).Exception(str(error)) from None
+        if settings.require_backend:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        pytest.skip(str(error))
     except UsageError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 

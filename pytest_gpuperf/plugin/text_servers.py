@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gpuperf.errors import UsageError
-from pytest_gpuperf.plugin.servers import Servers, plain_errors
+from pytest_gpuperf.plugin.servers import Servers, plainly
 
 if TYPE_CHECKING:
     from pytest_gpuperf.models import Scale
     from pytest_gpuperf.serving.server import Server
 
 _OF_TRANSFORMERS = "text:"
+_PARALLEL, _CONTEXT = 4, 2048
+
+
+class _Asked(NamedTuple):
+    """A call's arguments: the same ones mean the same server."""
+
+    model: str | Path | None
+    parallel: int | None
+    context: int | None
+    scale: Scale | None
+    pretrained: bool
+    port: int | None
 
 
 class TextServerFactory(Servers):
@@ -36,59 +48,54 @@ class TextServerFactory(Servers):
         scale and pretrained are as for `gpuperf_text`. With --gpuperf-openai-url it is the server there.
         """
         __tracebackhide__ = True
-        with plain_errors(self._settings):
-            if self._settings.openai_url is not None:
-                from pytest_gpuperf.text.served.remote import remote_openai
+        asked = _Asked(model, parallel, context, scale, pretrained, port)
+        return plainly(self._settings, lambda: self._server(asked, timeout))
 
-                return remote_openai(self._settings.openai_url, self._settings.openai_model)
-            key = (model, parallel, context, scale, pretrained, port)
-            running = self.running(key)
-            if running is not None:
-                return running
-            if isinstance(model, str) and model.startswith(_OF_TRANSFORMERS):
-                _refuse(model, "transformers serve", parallel=parallel, context=context)
-                server = self._of_transformers(model, scale, pretrained, port, timeout)
-            else:
-                _refuse(model or "the tiny model", "llama.cpp's server", scale=scale, pretrained=pretrained or None)
-                server = self._of_llama_cpp(model, parallel, context, port, timeout)
-            self.servers[key] = server
-            return server
+    def _server(self, asked: _Asked, timeout: float) -> Server:
+        if self._settings.openai_url is not None:
+            from pytest_gpuperf.text.served.remote import remote_openai
 
-    def _of_llama_cpp(
-        self, model: str | Path | None, parallel: int | None, context: int | None, port: int | None, timeout: float
-    ) -> Server:
+            return remote_openai(self._settings.openai_url, self._settings.openai_model)
+        if (running := self.running(asked)) is not None:
+            return running
+        of_transformers = isinstance(asked.model, str) and asked.model.startswith(_OF_TRANSFORMERS)
+        start = self._of_transformers if of_transformers else self._of_llama_cpp
+        self.servers[asked] = start(asked, timeout)
+        return self.servers[asked]
+
+    def _of_llama_cpp(self, asked: _Asked, timeout: float) -> Server:
         from pytest_gpuperf.text.served.llama_cpp import start_llama_cpp
         from pytest_gpuperf.text.served.tiny_gguf import tiny
 
+        _refuse("llama.cpp", scale=asked.scale, pretrained=asked.pretrained)
         return start_llama_cpp(
-            tiny() if model is None else Path(model),
+            tiny() if asked.model is None else Path(asked.model),
             folder=self._folder,
-            parallel=4 if parallel is None else parallel,
-            context=2048 if context is None else context,
+            parallel=_PARALLEL if asked.parallel is None else asked.parallel,
+            context=_CONTEXT if asked.context is None else asked.context,
             device=self._settings.device,
             timeout=timeout,
-            port=port,
+            port=asked.port,
         )
 
-    def _of_transformers(
-        self, model: str, scale: Scale | None, pretrained: bool, port: int | None, timeout: float
-    ) -> Server:
+    def _of_transformers(self, asked: _Asked, timeout: float) -> Server:
         from pytest_gpuperf.device.choice import choose_device
         from pytest_gpuperf.text.served.transformers_serve import start_transformers
 
+        _refuse("transformers serve", parallel=asked.parallel, context=asked.context)
         return start_transformers(
-            model,
+            str(asked.model),
             folder=self._folder,
-            scale=scale or self._settings.scale,
-            pretrained=pretrained,
+            scale=asked.scale or self._settings.scale,
+            pretrained=asked.pretrained,
             device=choose_device(self._settings.device).torch_name,
             timeout=timeout,
-            port=port,
+            port=asked.port,
         )
 
 
-def _refuse(model: str | Path, server: str, **given: object) -> None:
-    """An argument that has no effect there."""
-    name = next((name for name, value in given.items() if value is not None), None)
-    if name is not None:
-        raise UsageError(f"{model} is served by {server}, which has no {name}. Leave {name} out.")
+def _refuse(server: str, **without_effect: object) -> None:
+    """What this server takes no notice of."""
+    for name, value in without_effect.items():
+        if value:
+            raise UsageError(f"{name}={value!r} has no effect on {server}, which serves this model. Leave it out.")

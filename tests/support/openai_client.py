@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+from importlib import util
 
 import pytest
 
@@ -15,11 +16,9 @@ REQUIRE = "GPUPERF_REQUIRE_TEXT"
 
 def require(*packages: str) -> None:
     """Skip without them, or fail where GPUPERF_REQUIRE_TEXT is set."""
-    for package in packages:
-        if os.environ.get(REQUIRE):
-            __import__(package)
-        else:
-            pytest.importorskip(package)
+    missing = [package for package in packages if util.find_spec(package) is None]
+    if missing:
+        (pytest.fail if os.environ.get(REQUIRE) else pytest.skip)(f"needs {', '.join(missing)}")
 
 
 def asked(server: Server, path: str, **request: object) -> bytes:

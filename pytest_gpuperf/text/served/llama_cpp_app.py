@@ -48,7 +48,7 @@ def _serve(order: dict[str, Any]) -> None:
     except RuntimeError as error:
         sys.exit(f"llama.cpp does not serve {order['file']}: the lines above say why ({error})")
     print(f"gpuperf: {order['model']} serves on {', '.join(devices)} at {server.listening_address}")
-    # llama.cpp's own end would wait half a minute for an answer that is on its way, and some builds take SIGTERM for that.
+    # llama.cpp's own end waits half a minute for an answer that is on its way, and some builds take SIGTERM for that.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while True:
         signal.pause()
