@@ -25,6 +25,7 @@ GROUPS = {
         "GpuPower",
         "ParityCheck",
         "ServerFactory",
+        "TextServerFactory",
     ),
     "What is measured": (
         "Measurement",

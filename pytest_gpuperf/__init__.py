@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.settings import Settings, settings_of
     from pytest_gpuperf.plugin.text import GpuPerfText
+    from pytest_gpuperf.plugin.text_servers import TextServerFactory
     from pytest_gpuperf.records.generation import Generation, PromptFigures
     from pytest_gpuperf.records.latency import Latency
     from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
@@ -77,6 +78,7 @@ __all__ = [
     "Stage",
     "Stages",
     "Summary",
+    "TextServerFactory",
     "UnavailableError",
     "UsageError",
     "Witness",
@@ -112,6 +114,7 @@ __getattr__ = deferred(
         "Stage": "pytest_gpuperf.measure.stages",
         "Stages": "pytest_gpuperf.measure.stages",
         "Summary": "pytest_gpuperf.records.model",
+        "TextServerFactory": "pytest_gpuperf.plugin.text_servers",
         "Witness": "pytest_gpuperf.records.model",
         "settings_of": "pytest_gpuperf.plugin.settings",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.text import GpuPerfText
     from pytest_gpuperf.plugin.text_load import GpuPerfTextLoad
+    from pytest_gpuperf.plugin.text_servers import TextServerFactory
 
 GPU_MARKER = (
     "gpu(min_memory=BYTES, min_capability='8.0', count=1, cuda_only=False): "
@@ -151,10 +153,18 @@ def parity() -> ParityCheck:
 @pytest.fixture(scope="module")
 def triton_server(request: pytest.FixtureRequest) -> Generator[ServerFactory]:
     """Start a Triton server: ``triton_server("resnet50", instances=2, batching=True) -> Server``."""
-    yield from servers.factory("triton", request)
+    yield from servers.factory(partial(servers.ServerFactory, "triton"), request)
 
 
 @pytest.fixture(scope="module")
 def torch_server(request: pytest.FixtureRequest) -> Generator[ServerFactory]:
     """Start a torch server: ``torch_server("resnet50", batching=False) -> Server``."""
-    yield from servers.factory("torch", request)
+    yield from servers.factory(partial(servers.ServerFactory, "torch"), request)
+
+
+@pytest.fixture(scope="module")
+def text_server(request: pytest.FixtureRequest) -> Generator[TextServerFactory]:
+    """Start a language model's server: ``text_server("MODEL.gguf")``, ``text_server("text:phi-2") -> Server``."""
+    from pytest_gpuperf.plugin.text_servers import TextServerFactory
+
+    yield from servers.factory(TextServerFactory, request)

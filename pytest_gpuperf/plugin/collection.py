@@ -26,7 +26,7 @@ IGNORED = pytest.StashKey[list[Path]]()
 SKIPPED = pytest.StashKey[dict[str, str]]()
 MEASURING = ("gpuperf", "gpuperf_load", "gpuperf_text", "gpuperf_text_load")
 FIXTURES = (*MEASURING, "cuda_timer", "gpu", "gpu_power")  # that need a device to be chosen
-ALL_FIXTURES = (*FIXTURES, "parity", "triton_server", "torch_server")
+ALL_FIXTURES = (*FIXTURES, "parity", "triton_server", "torch_server", "text_server")
 _GPU_KEYS = ("min_memory", "min_capability", "count", "cuda_only")
 
 

@@ -104,5 +104,7 @@ OPTIONS = (
     Option("parity-first", "flag", "refuse to time a back end that does not compute what its model computes"),
     Option("triton-url", "value", "use the Triton server at this address for triton_server", metavar="HOST:PORT"),
     Option("torch-url", "value", "use the torch server at this address for torch_server", metavar="HOST:PORT"),
+    Option("openai-url", "value", "use the server with OpenAI's API at this base URL for text_server", metavar="URL"),
+    Option("openai-model", "value", "which model of that server, where it has several", metavar="NAME"),
     Option("disable", "flag", "run each workload once; measure, record and compare nothing"),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Literal, TypedDict
+from collections.abc import Callable, Generator, Hashable
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 import pytest
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
     from pytest_gpuperf.models.workload import Scale, Workload
     from pytest_gpuperf.plugin.settings import Settings
-    from pytest_gpuperf.serving.deployment import Deployment
     from pytest_gpuperf.serving.server import Server
 
 Kind = Literal["triton", "torch"]
-OPEN = pytest.StashKey["dict[ServerFactory, str]"]()  # and the fixture that gives each
+OPEN = pytest.StashKey["dict[Servers, str]"]()  # and the fixture that gives each
 
 
 class Deployed(TypedDict, total=False):
@@ -37,13 +36,30 @@ class Deployed(TypedDict, total=False):
     cuda_graphs: bool
 
 
-class ServerFactory:
+class Servers:
+    """The servers that a module's tests asked one fixture for."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        self.servers: dict[Hashable, Server] = {}
+
+    def running(self, key: Hashable) -> Server | None:
+        """One that was started for the same, and is alive."""
+        server = self.servers.get(key)
+        return server if server is not None and server.alive() else None
+
+    def stop(self) -> None:
+        """Stop all that were started here."""
+        for server in self.servers.values():
+            server.stop()
+
+
+class ServerFactory(Servers):
     """Starts servers of one kind: ``triton_server("resnet50", instances=2) -> Server``."""
 
     def __init__(self, kind: Kind, settings: Settings, folder: Path) -> None:
+        super().__init__(settings, folder)
         self._kind: Kind = kind
-        self._settings, self._folder = settings, folder
-        self.servers: dict[tuple[object, Deployment, int | None], Server] = {}
 
     def __call__(
         self,
@@ -60,12 +76,8 @@ class ServerFactory:
         With --gpuperf-triton-url or --gpuperf-torch-url it is the server there, served as its owner chose.
         """
         __tracebackhide__ = True
-        try:
-            return self._server(workload, scale or self._settings.scale, pretrained, port, timeout, how)
-        except MissingError as error:
-            (pytest.fail if self._settings.require_backend else pytest.skip)(str(error))
-        except UsageError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        scale = scale or self._settings.scale
+        return plainly(self._settings, lambda: self._server(workload, scale, pretrained, port, timeout, how))
 
     def _server(
         self,
@@ -88,8 +100,8 @@ class ServerFactory:
         here: Deployed = {"devices": how["devices"] if "devices" in how else (self._device(),)}
         deployment = Deployment(**(how | here))
         key = ((workload, scale, pretrained) if isinstance(workload, str) else id(workload), deployment, port)
-        if key in self.servers and self.servers[key].alive():
-            return self.servers[key]
+        if (running := self.running(key)) is not None:
+            return running
         loaded = load(workload, scale, pretrained=pretrained) if isinstance(workload, str) else workload
         start = starting.start_triton if self._kind == "triton" else starting.start_torch
         server = start(loaded, deployment, folder=self._folder, timeout=timeout, port=port)
@@ -101,19 +113,30 @@ class ServerFactory:
 
         return choose_device(self._settings.device).torch_name
 
-    def stop(self) -> None:
-        """Stop all that were started here."""
-        for server in self.servers.values():
-            server.stop()
+
+Made = TypeVar("Made", bound=Servers)
 
 
-def factory(kind: Kind, request: pytest.FixtureRequest) -> Generator[ServerFactory]:
+def plainly(settings: Settings, give: Callable[[], Server]) -> Server:
+    """What is missing skips the test, or fails it where that was asked for; what makes no sense is one message."""
+    __tracebackhide__ = True
+    try:
+        return give()
+    except MissingError as error:
+        if settings.require_backend:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        pytest.skip(str(error))
+    except UsageError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def factory(make: Callable[[Settings, Path], Made], request: pytest.FixtureRequest) -> Generator[Made]:
     """What the fixtures give; when the module's tests have run nothing of it is left."""
     from pytest_gpuperf.plugin.settings import SETTINGS
 
     config = request.config
-    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{kind}-servers")
-    made = ServerFactory(kind, config.stash[SETTINGS], folder)
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp(f"{request.fixturename}s")
+    made = make(config.stash[SETTINGS], folder)
     opened = config.stash.setdefault(OPEN, {})
     opened[made] = request.fixturename or ""
     try:

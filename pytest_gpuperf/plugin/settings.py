@@ -53,6 +53,8 @@ class Settings:
     parity_first: bool
     triton_url: str | None
     torch_url: str | None
+    openai_url: str | None
+    openai_model: str | None
     disable: bool
 
 
@@ -136,6 +138,8 @@ def resolve(config: pytest.Config) -> Settings:
         parity_first=value["parity-first"],
         triton_url=value["triton-url"],
         torch_url=value["torch-url"],
+        openai_url=value["openai-url"],
+        openai_model=value["openai-model"],
         disable=value["disable"],
     )
 

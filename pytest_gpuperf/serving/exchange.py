@@ -131,13 +131,19 @@ class NotHttpError(OSError):
 
 
 def exchange(
-    url: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, timeout: float = 60.0
+    url: str,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+    *,
+    secure: bool = False,
 ) -> Reply:
     """Send GET, or POST where there is a body. Like the load it goes past any proxy that the environment names.
 
     Raises OSError where no whole answer comes, also where the answer breaks off or is not HTTP.
     """
-    connection = http.client.HTTPConnection(url, timeout=timeout)
+    connection = (http.client.HTTPSConnection if secure else http.client.HTTPConnection)(url, timeout=timeout)
     try:
         connection.connect()
         begun = perf_counter()
@@ -157,9 +163,9 @@ def exchange(
 
 
 def fetched(url: str, timeout: float) -> bytes:
-    """The content at a whole http:// address; OSError where nothing answers, or the answer is not success."""
+    """The content at a whole address; OSError where nothing answers, or the answer is not success."""
     where = urlsplit(url)
-    reply = exchange(where.netloc, where.path, timeout=timeout)
+    reply = exchange(where.netloc, where.path, timeout=timeout, secure=where.scheme == "https")
     if reply.status != HTTPStatus.OK:
         raise OSError(f"HTTP status {reply.status}")
     return reply.content

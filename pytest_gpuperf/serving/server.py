@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 LAST_LINES = 25
 
-Kind = Literal["triton", "torch", "remote", "openai"]  # remote: some KServe v2 server of which nothing else is known
+# remote: some KServe v2 server of which nothing else is known; openai: a language model behind OpenAI's API
+Kind = Literal["triton", "torch", "remote", "openai"]
 Plain = str | int | float | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]  # what a result file can hold
 
 
@@ -44,7 +45,7 @@ class Server:
     kind: Kind
     url: str  # host:port, as tritonclient.http takes it
     model: str
-    path: str = ""  # before those of its API: "/v1" of kind "openai"
+    path: str = ""  # that its API's own paths begin with: "/v1"
     secure: bool = False  # https
     metrics_url: str | None = None  # the whole URL of the Prometheus text; None: not known to have any
     started: float | None = None  # seconds from the start of its process until it was ready; None: it was running

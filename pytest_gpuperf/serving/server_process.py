@@ -21,6 +21,7 @@ from pytest_gpuperf.serving.faults import last_lines
 from pytest_gpuperf.serving.server import LAST_LINES
 
 HOST = "127.0.0.1"
+READY_WITHIN = 300.0  # seconds: a large model on a cold disk takes its time
 _GUARD = Path(__file__).with_name("guard.py")
 _GRACE = 15.0  # seconds a server has to end by itself
 _LOOK_EVERY = 0.01
@@ -28,7 +29,7 @@ _REAPED_WITHIN = 10.0  # seconds a guard has to kill and reap what did not end
 _TAIL_BYTES = 65536
 _TABLE = ("+-", "| ")
 _TRIES = 3  # with other ports, where somebody else was faster
-_TAKEN = ("address already in use", "already in use")  # as the system and as Triton say it
+_TAKEN = ("already in use", "couldn't bind http server socket")  # as the system and Triton, and as llama.cpp say it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +191,7 @@ def _wait(process: ServerProcess, launch: ServerCommand, until: float) -> None:
             log = process.log_tail()
             raise ServerError(
                 f"The server {launch.name!r} was not ready in time: it runs, and {launch.ready_url} does not say that "
-                f"it is ready ({last}). It was stopped. Give a slow model more time (triton_server(..., timeout=600)), "
+                f"it is ready ({last}). It was stopped. Give a slow model more time (timeout=600), "
                 f"or read its last lines."
                 f"{last_lines(log)}"
             )

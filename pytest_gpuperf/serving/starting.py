@@ -15,10 +15,9 @@ from pytest_gpuperf.serving import model_repository, triton
 from pytest_gpuperf.serving.deployment import Deployment, served_name
 from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.server import Kind, Server
-from pytest_gpuperf.serving.server_process import HOST
+from pytest_gpuperf.serving.server_process import HOST, READY_WITHIN
 from pytest_gpuperf.serving.torch_server import start_app
 
-READY_WITHIN = 300.0  # seconds: a large model on a cold disk takes its time
 _ANSWERS_WITHIN = 10.0
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import assert_type
 
-from pytest_gpuperf import CudaTimer, GiB, GpuPerf, GpuPerfLoad, Load, Measurement, Server, ServerFactory
+from pytest_gpuperf import (
+    CudaTimer,
+    GiB,
+    GpuPerf,
+    GpuPerfLoad,
+    Load,
+    Measurement,
+    Server,
+    ServerFactory,
+    TextServerFactory,
+)
 
 
 def model(x: float, y: int) -> str:
@@ -43,3 +53,10 @@ def test_loading(triton_server: ServerFactory, gpuperf_load: GpuPerfLoad) -> Non
     assert not load.errors
     gpuperf_load(server, "resnet50", protocol="grpc")  # pyright: ignore[reportArgumentType] - not spoken
     triton_server("resnet50", instance=2)  # pyright: ignore[reportCallIssue] - there is no such setting
+
+
+def test_serving_text(text_server: TextServerFactory) -> None:
+    assert_type(text_server(), Server)
+    assert_type(text_server("model.gguf", parallel=8, context=4096), Server)
+    assert text_server("text:phi-2", scale="smoke").path == "/v1"
+    text_server("text:phi-2", scale="small")  # pyright: ignore[reportArgumentType] - there is no such scale

@@ -1,1 +1,1 @@
-"""Servers of language models, by the protocol of OpenAI: what is asked, and when each piece of the answer came."""
+"""Servers of language models behind OpenAI's API: started or given by a URL, asked, and each piece's time taken."""

@@ -1,0 +1,164 @@
+"""A server with OpenAI's API that runs already: vLLM, SGLang, TGI, anybody's. It is asked, and left running."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from pytest_gpuperf.errors import ServerError, UsageError
+from pytest_gpuperf.serving.exchange import SHOWN, Reply, exchange
+from pytest_gpuperf.serving.server import Server
+from pytest_gpuperf.text.served.local import PATH
+from pytest_gpuperf.text.served.model_list import Listed, listed
+
+KEY = "OPENAI_API_KEY"
+URL, MODEL = "--gpuperf-openai-url", "--gpuperf-openai-model"
+_ANSWERS_WITHIN = 10.0
+_PORTS = {"http": 80, "https": 443}
+_LISTED = 20  # names of models in a message
+
+
+def remote_openai(url: str, model: str | None = None) -> Server:
+    """The server at a base URL, ``http://HOST:8000`` or ``https://HOST/v1``. Where it has one model, that is meant."""
+    asked = _address(url)
+    only = _chosen(asked, _models(asked), model)
+    metrics = f"{asked.scheme}://{asked.host}/metrics"
+    return Server(
+        name="openai-remote",
+        kind="openai",
+        url=asked.host,
+        model=only.id,
+        path=asked.path,
+        secure=asked.secure,
+        metrics_url=metrics if b"# TYPE" in _content(asked, "/metrics") else None,
+        configuration={"server": _server(asked, only), "remote": True},
+    )
+
+
+def authorization() -> dict[str, str]:
+    """The header that shows the key in OPENAI_API_KEY; none where it holds none. The key is written down nowhere."""
+    key = os.environ.get(KEY, "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(f"What {KEY} holds is no key: it has spaces, or signs that no header may have. Set it anew.")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+@dataclass(frozen=True)
+class _Address:
+    scheme: str
+    host: str  # with its port
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def secure(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def models(self) -> str:
+        """Where the models are listed."""
+        return f"{self.scheme}://{self.host}{self.path}/models"
+
+    def get(self, path: str) -> Reply:
+        return exchange(self.host, path, headers=self.headers, timeout=_ANSWERS_WITHIN, secure=self.secure)
+
+    def hidden(self, text: str) -> str:
+        """A server may quote the key that it refuses."""
+        for header in self.headers.values():
+            text = text.replace(header.removeprefix("Bearer "), "***")
+        return text
+
+
+def _address(url: str) -> _Address:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _no_address(f"{url!r} is no address") from None
+    if parts.username is not None or parts.query or parts.fragment:  # not repeated: there may be a secret in it
+        raise _no_address(f"The address has more than a host and a path. It is recorded; a key belongs in {KEY}")
+    if parts.scheme not in _PORTS or not parts.hostname or not url.isprintable() or " " in url:
+        raise _no_address(f"{url!r} is no address of an API")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"{name}:{port or _PORTS[parts.scheme]}"
+    return _Address(parts.scheme, host, parts.path.rstrip("/") or PATH, authorization())
+
+
+def _no_address(what: str) -> UsageError:
+    return UsageError(f"{what}. Write the base URL of OpenAI's API: {URL} http://HOST:8000 or https://HOST/v1")
+
+
+def _models(asked: _Address) -> Sequence[Listed]:
+    try:
+        reply = asked.get(f"{asked.path}/models")
+    except (OSError, UnicodeError) as error:  # the latter: a host that cannot be looked up
+        raise ServerError(
+            f"The server at {asked.host} could not be asked: {error}. See that it runs, and that this is its address: "
+            f"curl {asked.models}"
+        ) from error
+    shown = asked.hidden(reply.content.decode(errors="replace"))[:SHOWN].strip()
+    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        what = f"refuses the key in {KEY}" if asked.headers else "wants an API key"
+        raise ServerError(
+            f"The server at {asked.host} {what} ({reply.status}: {shown}). Set one that it takes: export {KEY}=..."
+        )
+    if reply.status == HTTPStatus.NOT_FOUND:
+        raise ServerError(
+            f"The server at {asked.host} has no {asked.path}/models (404), so it speaks no OpenAI API there. Give the "
+            f"base URL of its API, without /chat/completions: {URL} {asked.scheme}://{asked.host}{PATH}"
+        )
+    if reply.status != HTTPStatus.OK:
+        where = reply.headers.get("location")
+        went = f" It names another address: {asked.hidden(where)}" if where else ""
+        raise ServerError(
+            f"The server at {asked.host} did not list its models ({reply.status}: {shown}).{went} See what it says: "
+            f"curl {asked.models}"
+        )
+    try:
+        return listed(reply.content)
+    except ValueError as error:
+        raise ServerError(
+            f"The server at {asked.host} answers {asked.path}/models with no list of models ({error}): {shown!r}. "
+            f"Give the base URL of OpenAI's API: {URL} {asked.scheme}://{asked.host}{PATH}"
+        ) from None
+
+
+def _chosen(asked: _Address, models: Sequence[Listed], model: str | None) -> Listed:
+    names = [each.id for each in models]
+    if model is None and len(models) == 1:
+        return models[0]
+    if model in names:
+        return models[names.index(model)]
+    if not names:
+        raise ServerError(f"The server at {asked.host} serves no model ({asked.models}). Load one there.")
+    shown = ", ".join(names[:_LISTED]) + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
+    if model is None:
+        raise UsageError(f"The server at {asked.host} serves several models. Say which, {MODEL} NAME: {shown}")
+    near = get_close_matches(model, names, 1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    raise UsageError(f"The server at {asked.host} does not serve {model!r}.{meant} It serves: {shown}")
+
+
+def _server(asked: _Address, model: Listed) -> str:
+    """What it is, as far as it says: vLLM tells its version, and most tell at a model who they are."""
+    try:
+        answer: Any = json.loads(_content(asked, "/version"))
+        version = str(answer["version"])
+    except (ValueError, LookupError, TypeError):
+        version = ""
+    return f"{model.owned_by or ''} {version}".strip() or "unknown"
+
+
+def _content(asked: _Address, path: str) -> bytes:
+    """What stands at a path that not every server has; nothing where it is missing."""
+    try:
+        reply = asked.get(path)
+    except OSError:
+        return b""
+    return reply.content if reply.status == HTTPStatus.OK else b""
