@@ -33,14 +33,19 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.settings import Settings, settings_of
     from pytest_gpuperf.plugin.text import GpuPerfText
+    from pytest_gpuperf.plugin.text_load import GpuPerfTextLoad
     from pytest_gpuperf.plugin.text_servers import TextServerFactory
+    from pytest_gpuperf.records.answer_stream import AnswerStream
     from pytest_gpuperf.records.generation import Generation, PromptFigures
     from pytest_gpuperf.records.latency import Latency
     from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
     from pytest_gpuperf.records.served_load import Load
+    from pytest_gpuperf.records.text_figures import TextFigures
+    from pytest_gpuperf.records.text_load import Late, TextLoad
     from pytest_gpuperf.serving.server import Server
 
 __all__ = [
+    "AnswerStream",
     "ContradictedError",
     "CudaTimer",
     "Device",
@@ -55,9 +60,11 @@ __all__ = [
     "GpuPerfError",
     "GpuPerfLoad",
     "GpuPerfText",
+    "GpuPerfTextLoad",
     "GpuPower",
     "Held",
     "KiB",
+    "Late",
     "Latency",
     "Load",
     "Measurement",
@@ -78,6 +85,8 @@ __all__ = [
     "Stage",
     "Stages",
     "Summary",
+    "TextFigures",
+    "TextLoad",
     "TextServerFactory",
     "UnavailableError",
     "UsageError",
@@ -90,6 +99,7 @@ __all__ = [
 __getattr__ = deferred(
     __name__,
     {
+        "AnswerStream": "pytest_gpuperf.records.answer_stream",
         "CudaTimer": "pytest_gpuperf.measure.timer",
         "Device": "pytest_gpuperf.records.model",
         "Evidence": "pytest_gpuperf.records.model",
@@ -98,8 +108,10 @@ __getattr__ = deferred(
         "GpuPerf": "pytest_gpuperf.plugin.fixtures",
         "GpuPerfLoad": "pytest_gpuperf.plugin.load",
         "GpuPerfText": "pytest_gpuperf.plugin.text",
+        "GpuPerfTextLoad": "pytest_gpuperf.plugin.text_load",
         "GpuPower": "pytest_gpuperf.device.power",
         "Held": "pytest_gpuperf.measure.stages",
+        "Late": "pytest_gpuperf.records.text_load",
         "Latency": "pytest_gpuperf.records.latency",
         "Load": "pytest_gpuperf.records.served_load",
         "Measurement": "pytest_gpuperf.records.model",
@@ -114,6 +126,8 @@ __getattr__ = deferred(
         "Stage": "pytest_gpuperf.measure.stages",
         "Stages": "pytest_gpuperf.measure.stages",
         "Summary": "pytest_gpuperf.records.model",
+        "TextFigures": "pytest_gpuperf.records.text_figures",
+        "TextLoad": "pytest_gpuperf.records.text_load",
         "TextServerFactory": "pytest_gpuperf.plugin.text_servers",
         "Witness": "pytest_gpuperf.records.model",
         "settings_of": "pytest_gpuperf.plugin.settings",

@@ -10,10 +10,13 @@ from pytest_gpuperf import (
     GiB,
     GpuPerf,
     GpuPerfLoad,
+    GpuPerfTextLoad,
     Load,
     Measurement,
     Server,
     ServerFactory,
+    TextFigures,
+    TextLoad,
     TextServerFactory,
 )
 
@@ -55,8 +58,13 @@ def test_loading(triton_server: ServerFactory, gpuperf_load: GpuPerfLoad) -> Non
     triton_server("resnet50", instance=2)  # pyright: ignore[reportCallIssue] - there is no such setting
 
 
-def test_serving_text(text_server: TextServerFactory) -> None:
+def test_serving_text(text_server: TextServerFactory, gpuperf_text_load: GpuPerfTextLoad) -> None:
     assert_type(text_server(), Server)
     assert_type(text_server("model.gguf", parallel=8, context=4096), Server)
     assert text_server("text:phi-2", scale="smoke").path == "/v1"
     text_server("text:phi-2", scale="small")  # pyright: ignore[reportArgumentType] - there is no such scale
+    load = gpuperf_text_load(text_server(), concurrency=8, rate=2.0, max_new_tokens=64)
+    assert_type(load, TextLoad)
+    assert_type(load.goodput(ttft=0.5, tpot=0.03), float)
+    assert_type(load.figures("vllm"), TextFigures)
+    gpuperf_text_load(text_server(), api="grpc")  # pyright: ignore[reportArgumentType] - not spoken
