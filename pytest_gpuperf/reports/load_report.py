@@ -11,7 +11,7 @@ from pytest_gpuperf.records.units import format_rate, format_seconds, significan
 
 BATCHED = 1.05  # times the request's own batch
 BUNDLED = 0.1  # share of pieces of text
-CACHED = 0.05  # share of the prompts' tokens that a chat's template may have in common
+CACHED = 0.1  # share of the prompts' tokens that a chat's template may have in common
 
 
 def remarks(load: Load) -> list[str]:

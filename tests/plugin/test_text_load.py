@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy.linalg
@@ -100,3 +103,16 @@ def test_it_is_not_measured_in_turns_with_another_revision(repository):
         result = repository.run("--gpuperf-ab", "HEAD", "-rs")
         assert server.served == 0
     result.stdout.fnmatch_lines(["*a load is not measured in turns*"])
+
+
+def test_the_suite_serves_a_language_model(tmp_path):
+    pytest.importorskip("xllamacpp")
+    file = tmp_path / "run.json"
+    test = "tests/perf/text/test_served.py::test_served[4-smoke]"
+    quick = ("--gpuperf-device", "cpu", "--gpuperf-budget", "1", "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", test, *quick, "--gpuperf-save", str(file)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    whole, _, decode = read_run(file).cases
+    assert whole.measurements[0].text_load.generated_tokens == 32 * whole.measurements[0].text_load.requests
+    assert decode.measurements[0].evidence.verdict == "proven", "its process was busy on the processor"

@@ -9,6 +9,7 @@ WAYS = {  # at full scale; a processor is slower in half precision, and compiles
     "cpu": (("fp32", "eager"), ("fp32", "static")),
 }
 SHAPES = {"full": ((32, 64), (512, 64), (32, 256)), "smoke": ((32, 16), (128, 16))}  # tokens in, tokens out
+CONCURRENCY = {"full": (1, 8, 32), "smoke": (1, 4)}  # answers in flight, of a server
 BATCHES = {"full": (1, 8), "smoke": (1, 4)}
 
 
@@ -20,5 +21,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize(("precision", "backend"), WAYS[device])
         metafunc.parametrize("shape", SHAPES[scale], ids=[f"{i}in-{o}out" for i, o in SHAPES[scale]])
         metafunc.parametrize("batch", BATCHES[scale])
+    if "concurrency" in metafunc.fixturenames:
+        metafunc.parametrize("concurrency", CONCURRENCY[scale])
     if "scale" in metafunc.fixturenames:
         metafunc.parametrize("scale", [scale])
