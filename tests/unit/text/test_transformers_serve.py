@@ -144,6 +144,7 @@ def test_a_model_with_fewer_tokens_than_bytes_cannot_be_asked(tmp_path):
     [
         ("phi-2", UsageError, "'phi-2' is no language model. Write text:phi-2"),
         ("text:./no-such-folder", MissingError, "no configuration was found"),
+        ("text:phi2", UsageError, r"There is no model 'text:phi2'. Did you mean 'text:phi-2'\?"),
     ],
 )
 def test_a_name_that_is_none_is_refused(tmp_path, model, error, says):
