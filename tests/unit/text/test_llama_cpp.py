@@ -202,4 +202,4 @@ def test_starting_it_loads_nothing_heavy():
         "print({'torch', 'transformers', 'scipy'} & set(sys.modules) or 'none')"
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert printed == "none\n", "a server that is ready in a tenth of a second would wait seconds for them"
+    assert printed == "none\n", "a server that is ready at once would wait seconds for them"
