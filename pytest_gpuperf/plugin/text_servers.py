@@ -16,7 +16,7 @@ _OF_TRANSFORMERS = "text:"
 _PARALLEL, _CONTEXT = 4, 2048
 
 
-class _Asked(NamedTuple):
+class _Arguments(NamedTuple):
     """A call's arguments: the same ones mean the same server."""
 
     model: str | Path | None
@@ -48,49 +48,49 @@ class TextServerFactory(Servers):
         scale and pretrained are as for `gpuperf_text`. With --gpuperf-openai-url it is the server there.
         """
         __tracebackhide__ = True
-        asked = _Asked(model, parallel, context, scale, pretrained, port)
-        return plainly(self._settings, lambda: self._server(asked, timeout))
+        arguments = _Arguments(model, parallel, context, scale, pretrained, port)
+        return plainly(self._settings, lambda: self._server(arguments, timeout))
 
-    def _server(self, asked: _Asked, timeout: float) -> Server:
+    def _server(self, arguments: _Arguments, timeout: float) -> Server:
         if self._settings.openai_url is not None:
             from pytest_gpuperf.text.served.remote import remote_openai
 
             return remote_openai(self._settings.openai_url, self._settings.openai_model)
-        if (running := self.running(asked)) is not None:
+        if (running := self.running(arguments)) is not None:
             return running
-        of_transformers = isinstance(asked.model, str) and asked.model.startswith(_OF_TRANSFORMERS)
+        of_transformers = isinstance(arguments.model, str) and arguments.model.startswith(_OF_TRANSFORMERS)
         start = self._of_transformers if of_transformers else self._of_llama_cpp
-        self.servers[asked] = start(asked, timeout)
-        return self.servers[asked]
+        self.servers[arguments] = start(arguments, timeout)
+        return self.servers[arguments]
 
-    def _of_llama_cpp(self, asked: _Asked, timeout: float) -> Server:
+    def _of_llama_cpp(self, arguments: _Arguments, timeout: float) -> Server:
         from pytest_gpuperf.text.served.llama_cpp import start_llama_cpp
         from pytest_gpuperf.text.served.tiny_gguf import tiny
 
-        _refuse("llama.cpp", scale=asked.scale, pretrained=asked.pretrained)
+        _refuse("llama.cpp", scale=arguments.scale, pretrained=arguments.pretrained)
         return start_llama_cpp(
-            tiny() if asked.model is None else Path(asked.model),
+            tiny() if arguments.model is None else Path(arguments.model),
             folder=self._folder,
-            parallel=_PARALLEL if asked.parallel is None else asked.parallel,
-            context=_CONTEXT if asked.context is None else asked.context,
+            parallel=_PARALLEL if arguments.parallel is None else arguments.parallel,
+            context=_CONTEXT if arguments.context is None else arguments.context,
             device=self._settings.device,
             timeout=timeout,
-            port=asked.port,
+            port=arguments.port,
         )
 
-    def _of_transformers(self, asked: _Asked, timeout: float) -> Server:
+    def _of_transformers(self, arguments: _Arguments, timeout: float) -> Server:
         from pytest_gpuperf.device.choice import choose_device
         from pytest_gpuperf.text.served.transformers_serve import start_transformers
 
-        _refuse("transformers serve", parallel=asked.parallel, context=asked.context)
+        _refuse("transformers serve", parallel=arguments.parallel, context=arguments.context)
         return start_transformers(
-            str(asked.model),
+            str(arguments.model),
             folder=self._folder,
-            scale=asked.scale or self._settings.scale,
-            pretrained=asked.pretrained,
+            scale=arguments.scale or self._settings.scale,
+            pretrained=arguments.pretrained,
             device=choose_device(self._settings.device).torch_name,
             timeout=timeout,
-            port=asked.port,
+            port=arguments.port,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,9 @@ def _configuration(name: str, published: str, given: dict[str, Any] | None) -> A
 
     if given is not None:
         return AutoConfig.for_model(**given)
+    near = get_close_matches(published, _KNOWN, 1)
+    if near and "/" not in published and not Path(published).exists():  # the hub would be asked for half a minute
+        raise UsageError(f"There is no model {name!r}. Did you mean {PREFIX + near[0]!r}?")
     try:
         return AutoConfig.from_pretrained(published)
     except (OSError, ValueError) as error:

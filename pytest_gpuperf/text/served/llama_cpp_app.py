@@ -29,22 +29,22 @@ def _serve(order: dict[str, Any]) -> None:
     Path(order["devices"]).write_text(json.dumps(devices), encoding="utf-8")
     if not devices:
         sys.exit(f"No {order['device']} among the devices of this build of llama.cpp: {gpus or 'the processor alone'}")
-    asked: Any = xllamacpp.CommonParams()
-    asked.model.path = order["file"]
-    asked.model_alias = {order["model"]}
-    asked.port = order["port"]
-    asked.n_parallel = order["parallel"]
-    asked.n_ctx = order["context"]  # of all sequences together
-    asked.endpoint_metrics = True
+    parameters: Any = xllamacpp.CommonParams()
+    parameters.model.path = order["file"]
+    parameters.model_alias = {order["model"]}
+    parameters.port = order["port"]
+    parameters.n_parallel = order["parallel"]
+    parameters.n_ctx = order["context"]  # of all sequences together
+    parameters.endpoint_metrics = True
     if order["threads"] is not None:
-        asked.cpuparams.n_threads = order["threads"]
+        parameters.cpuparams.n_threads = order["threads"]
     if devices == ["cpu"]:
-        asked.n_gpu_layers = 0
+        parameters.n_gpu_layers = 0
     elif order["device"] != "auto":
-        asked.split_mode = xllamacpp.llama_split_mode.LLAMA_SPLIT_MODE_NONE
-        asked.main_gpu = int(devices[0].removeprefix("cuda:"))
+        parameters.split_mode = xllamacpp.llama_split_mode.LLAMA_SPLIT_MODE_NONE
+        parameters.main_gpu = int(devices[0].removeprefix("cuda:"))
     try:
-        server = xllamacpp.Server(asked)
+        server = xllamacpp.Server(parameters)
     except RuntimeError as error:
         sys.exit(f"llama.cpp does not serve {order['file']}: the lines above say why ({error})")
     print(f"gpuperf: {order['model']} serves on {', '.join(devices)} at {server.listening_address}")

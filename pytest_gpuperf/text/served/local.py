@@ -10,7 +10,7 @@ from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.server_process import HOST, ServerCommand, start, started
-from pytest_gpuperf.text.served.model_list import listed
+from pytest_gpuperf.text.served.model_list import read_models
 
 PATH = "/v1"
 _ANSWERS_WITHIN = 10.0
@@ -66,7 +66,7 @@ def start_local(what: LocalServer, *, folder: Path, timeout: float, port: int | 
 def _model(name: str, url: str) -> str:
     """What it calls its model: requests have to name it so."""
     try:
-        models = listed(fetched(url, _ANSWERS_WITHIN))
+        models = read_models(fetched(url, _ANSWERS_WITHIN))
     except (OSError, ValueError) as error:
         raise ServerError(
             f"The server {name!r} runs, and does not list its model at {url}: {error}. It was stopped."

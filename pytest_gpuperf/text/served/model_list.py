@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import DecodeError, Struct, json
 
 
-class Listed(Struct, frozen=True):
+class ListedModel(Struct, frozen=True):
     """One model that can be asked for."""
 
     id: str
@@ -15,10 +15,10 @@ class Listed(Struct, frozen=True):
 
 
 class _Models(Struct):
-    data: Sequence[Listed]
+    data: Sequence[ListedModel]
 
 
-def listed(content: bytes) -> Sequence[Listed]:
+def read_models(content: bytes) -> Sequence[ListedModel]:
     """The models in the server's answer; ValueError where it lists none in the way that OpenAI's API does."""
     try:
         return json.decode(content, type=_Models).data

@@ -15,7 +15,7 @@ from pytest_gpuperf.errors import ServerError, UsageError
 from pytest_gpuperf.serving.exchange import SHOWN, Reply, exchange
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.text.served.local import PATH
-from pytest_gpuperf.text.served.model_list import Listed, listed
+from pytest_gpuperf.text.served.model_list import ListedModel, read_models
 
 KEY = "OPENAI_API_KEY"
 URL, MODEL = "--gpuperf-openai-url", "--gpuperf-openai-model"
@@ -26,18 +26,18 @@ _LISTED = 20  # names of models in a message
 
 def remote_openai(url: str, model: str | None = None) -> Server:
     """The server at a base URL, ``http://HOST:8000`` or ``https://HOST/v1``. Where it has one model, that is meant."""
-    asked = _address(url)
-    only = _chosen(asked, _models(asked), model)
-    metrics = f"{asked.scheme}://{asked.host}/metrics"
+    address = _address(url)
+    only = _chosen(address, _models(address), model)
+    metrics = f"{address.scheme}://{address.host}/metrics"
     return Server(
         name="openai-remote",
         kind="openai",
-        url=asked.host,
+        url=address.host,
         model=only.id,
-        path=asked.path,
-        secure=asked.secure,
-        metrics_url=metrics if b"# TYPE" in _content(asked, "/metrics") else None,
-        configuration={"server": _server(asked, only), "remote": True},
+        path=address.path,
+        secure=address.secure,
+        metrics_url=metrics if b"# TYPE" in _content(address, "/metrics") else None,
+        configuration={"server": _server(address, only), "remote": True},
     )
 
 
@@ -94,71 +94,71 @@ def _no_address(what: str) -> UsageError:
     return UsageError(f"{what}. Write the base URL of OpenAI's API: {URL} http://HOST:8000 or https://HOST/v1")
 
 
-def _models(asked: _Address) -> Sequence[Listed]:
+def _models(address: _Address) -> Sequence[ListedModel]:
     try:
-        reply = asked.get(f"{asked.path}/models")
+        reply = address.get(f"{address.path}/models")
     except (OSError, UnicodeError) as error:  # the latter: a host that cannot be looked up
         raise ServerError(
-            f"The server at {asked.host} could not be asked: {error}. See that it runs, and that this is its address: "
-            f"curl {asked.models}"
+            f"The server at {address.host} could not be asked: {error}. See that it runs, and that this is its "
+            f"address: curl {address.models}"
         ) from error
-    shown = asked.hidden(reply.content.decode(errors="replace"))[:SHOWN].strip()
+    shown = address.hidden(reply.content.decode(errors="replace"))[:SHOWN].strip()
     if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        what = f"refuses the key in {KEY}" if asked.headers else "wants an API key"
+        what = f"refuses the key in {KEY}" if address.headers else "wants an API key"
         raise ServerError(
-            f"The server at {asked.host} {what} ({reply.status}: {shown}). Set one that it takes: export {KEY}=..."
+            f"The server at {address.host} {what} ({reply.status}: {shown}). Set one that it takes: export {KEY}=..."
         )
     if reply.status == HTTPStatus.NOT_FOUND:
         raise ServerError(
-            f"The server at {asked.host} has no {asked.path}/models (404), so it speaks no OpenAI API there. Give the "
-            f"base URL of its API, without /chat/completions: {URL} {asked.scheme}://{asked.host}{PATH}"
+            f"The server at {address.host} has no {address.path}/models (404), so it speaks no OpenAI API there. Give "
+            f"the base URL of its API, without /chat/completions: {URL} {address.scheme}://{address.host}{PATH}"
         )
     if reply.status != HTTPStatus.OK:
         where = reply.headers.get("location")
-        went = f" It names another address: {asked.hidden(where)}" if where else ""
+        went = f" It names another address: {address.hidden(where)}" if where else ""
         raise ServerError(
-            f"The server at {asked.host} did not list its models ({reply.status}: {shown}).{went} See what it says: "
-            f"curl {asked.models}"
+            f"The server at {address.host} did not list its models ({reply.status}: {shown}).{went} See what it says: "
+            f"curl {address.models}"
         )
     try:
-        return listed(reply.content)
+        return read_models(reply.content)
     except ValueError as error:
         raise ServerError(
-            f"The server at {asked.host} answers {asked.path}/models with no list of models ({error}): {shown!r}. "
-            f"Give the base URL of OpenAI's API: {URL} {asked.scheme}://{asked.host}{PATH}"
+            f"The server at {address.host} answers {address.path}/models with no list of models ({error}): {shown!r}. "
+            f"Give the base URL of OpenAI's API: {URL} {address.scheme}://{address.host}{PATH}"
         ) from None
 
 
-def _chosen(asked: _Address, models: Sequence[Listed], model: str | None) -> Listed:
+def _chosen(address: _Address, models: Sequence[ListedModel], model: str | None) -> ListedModel:
     names = [each.id for each in models]
     if model is None and len(models) == 1:
         return models[0]
     if model in names:
         return models[names.index(model)]
     if not names:
-        raise ServerError(f"The server at {asked.host} serves no model ({asked.models}). Load one there.")
+        raise ServerError(f"The server at {address.host} serves no model ({address.models}). Load one there.")
     shown = ", ".join(names[:_LISTED]) + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
     if model is None:
-        raise UsageError(f"The server at {asked.host} serves several models. Say which, {MODEL} NAME: {shown}")
+        raise UsageError(f"The server at {address.host} serves several models. Say which, {MODEL} NAME: {shown}")
     near = get_close_matches(model, names, 1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"The server at {asked.host} does not serve {model!r}.{meant} It serves: {shown}")
+    raise UsageError(f"The server at {address.host} does not serve {model!r}.{meant} It serves: {shown}")
 
 
-def _server(asked: _Address, model: Listed) -> str:
+def _server(address: _Address, model: ListedModel) -> str:
     """What it is, as far as it says: vLLM tells its version, and most tell at a model who they are."""
     try:
-        answer: Any = json.loads(_content(asked, "/version"))
+        answer: Any = json.loads(_content(address, "/version"))
         version = str(answer["version"])
     except (ValueError, LookupError, TypeError):
         version = ""
     return f"{model.owned_by or ''} {version}".strip() or "unknown"
 
 
-def _content(asked: _Address, path: str) -> bytes:
+def _content(address: _Address, path: str) -> bytes:
     """What stands at a path that not every server has; nothing where it is missing."""
     try:
-        reply = asked.get(path)
+        reply = address.get(path)
     except OSError:
         return b""
     return reply.content if reply.status == HTTPStatus.OK else b""

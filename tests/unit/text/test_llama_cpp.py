@@ -193,3 +193,13 @@ def test_without_the_package_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(MissingError, match=r"xllamacpp, not installed here.*pip install 'pytest-gpuperf\[text\]'"):
         start_llama_cpp(tmp_path / "any.gguf", folder=tmp_path)
+
+
+def test_starting_it_loads_nothing_heavy():
+    script = (
+        "import sys\n"
+        "from pytest_gpuperf.text.served import llama_cpp, remote, tiny_gguf, transformers_serve\n"
+        "print({'torch', 'transformers', 'scipy'} & set(sys.modules) or 'none')"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed == "none\n", "a server that is ready at once would wait seconds for them"

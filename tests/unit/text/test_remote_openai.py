@@ -17,6 +17,7 @@ from pytest_gpuperf.text.served.remote import KEY, authorization, remote_openai
 
 SECRET = "sk-wJ3vQ9-secret"
 ONE = {"data": [{"id": "llama-3", "owned_by": "vllm"}]}
+HANGS_UP = "hangs up"
 METRICS = b"# HELP vllm:requests\n# TYPE vllm:requests counter\nvllm:requests 1\n"
 
 
@@ -32,6 +33,8 @@ def serving(answers, *, certificate=None):
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append((self.path, self.headers.get("Authorization")))
+            if answers.get(self.path) == HANGS_UP:
+                return
             status, content, *headers = answers.get(self.path, (404, b'{"detail": "Not Found"}'))
             content = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
@@ -106,6 +109,12 @@ def test_what_it_does_not_say_is_unknown(models, version, name, metrics):
 def test_a_version_that_is_none_is_left_out(version):
     with serving({"/v1/models": (200, ONE), "/version": (200, version)}) as (host, _):
         assert remote_openai(f"http://{host}").configuration["server"] == "vllm"
+
+
+def test_a_server_that_hangs_up_when_it_is_asked_for_more_is_taken_all_the_same():
+    with serving({"/v1/models": (200, ONE), "/version": HANGS_UP, "/metrics": HANGS_UP}) as (host, _):
+        server = remote_openai(f"http://{host}")
+    assert (server.metrics_url, server.configuration["server"]) == (None, "vllm")
 
 
 SEVERAL = {"data": [{"id": "llama-3-8b"}, {"id": "mistral-7b"}]}

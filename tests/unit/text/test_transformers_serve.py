@@ -10,6 +10,9 @@ from openai_client import asked, chunks, require, tokens_of
 from served import gone, group
 
 from pytest_gpuperf.errors import MissingError, UsageError
+from pytest_gpuperf.text import load_text
+from pytest_gpuperf.text.served import transformers_serve
+from pytest_gpuperf.text.served.byte_tokens import CHAT_TEMPLATE, write_tokeniser
 from pytest_gpuperf.text.served.transformers_serve import start_transformers
 
 PACKAGES = ("transformers", "accelerate", "fastapi", "openai", "pydantic", "uvicorn")
@@ -91,9 +94,6 @@ def test_a_folder_without_a_tokeniser_gets_one_and_the_weights_go_even_where_the
 
 def test_a_folder_with_trained_weights_and_its_tokeniser_is_served_with_both(tmp_path):
     require(*PACKAGES)
-    from pytest_gpuperf.text import load_text
-    from pytest_gpuperf.text.served.byte_tokens import write_tokeniser
-
     folder = tmp_path / "trained"
     load_text(written(folder)).module.save_pretrained(folder)
     write_tokeniser(folder, 600, {"bos_token": 599, "eos_token": 599})
@@ -109,6 +109,29 @@ def test_a_folder_with_trained_weights_and_its_tokeniser_is_served_with_both(tmp
     assert (folder / "model.safetensors").read_bytes() == weights
 
 
+def test_a_tokeniser_without_a_chat_template_gets_one(tmp_path):
+    require(*PACKAGES)
+    model = written(tmp_path / "mine")
+    write_tokeniser(tmp_path / "mine", 600, {"bos_token": 599})
+    (tmp_path / "mine" / "chat_template.jinja").unlink()
+    assert transformers_serve._write(load_text(model), tmp_path / "written") == "the model's own"
+    assert (tmp_path / "written" / "chat_template.jinja").read_text() == CHAT_TEMPLATE
+
+
+def test_where_the_model_has_more_tokens_than_its_tokeniser_may_name_another_is_made(tmp_path):
+    require(*PACKAGES)
+    model = written(tmp_path / "mine", vocab_size=599, bos_token_id=1, eos_token_id=1)
+    write_tokeniser(tmp_path / "mine", 600, {"bos_token": 599})
+    assert transformers_serve._write(load_text(model), tmp_path / "written") == "a token for each byte"
+
+
+def test_a_kind_of_model_that_makes_no_tokeniser_by_itself_gets_one(tmp_path):
+    require(*PACKAGES)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = written(tmp_path / "mine", model_type="llama", **sizes, bos_token_id=1, eos_token_id=[2, 3])
+    assert transformers_serve._write(load_text(model), tmp_path / "written") == "a token for each byte"
+
+
 def test_a_model_with_fewer_tokens_than_bytes_cannot_be_asked(tmp_path):
     require(*PACKAGES)
     model = written(tmp_path / "narrow", vocab_size=100, bos_token_id=1, eos_token_id=2)
@@ -121,6 +144,7 @@ def test_a_model_with_fewer_tokens_than_bytes_cannot_be_asked(tmp_path):
     [
         ("phi-2", UsageError, "'phi-2' is no language model. Write text:phi-2"),
         ("text:./no-such-folder", MissingError, "no configuration was found"),
+        ("text:phi2", UsageError, r"There is no model 'text:phi2'. Did you mean 'text:phi-2'\?"),
     ],
 )
 def test_a_name_that_is_none_is_refused(tmp_path, model, error, says):
