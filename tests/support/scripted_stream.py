@@ -14,7 +14,7 @@ from pytest_gpuperf.serving.server import Server
 
 MODEL = "writer"
 STATUS = {
-    "401": b'{"error": {"message": "no such key"}}',
+    "401": b'{"error": {"message": "no such key: KEY"}}',
     "429": b'{"error": {"message": "too many"}}',
     "500": b'{"error": {"message": "out of luck"}}',
 }
@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             what = script.script(next(script.numbers))
             if what in STATUS:
-                self._give(int(what), STATUS[what])
+                self._give(int(what), STATUS[what].replace(b"KEY", (self.headers["Authorization"] or "").encode()))
             else:
                 self._stream(body, what)
 

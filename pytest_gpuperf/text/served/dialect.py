@@ -7,7 +7,6 @@ import select
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from os import environ
 from time import perf_counter_ns
 from typing import Any
 
@@ -17,8 +16,8 @@ from pytest_gpuperf.serving.faults import Fault, WrongAnswerError, failure
 from pytest_gpuperf.serving.pacing import Due
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.text.served.events import AnswerStream, Streamed
+from pytest_gpuperf.text.served.key import authorization
 
-KEY = "OPENAI_API_KEY"  # of the environment; it is sent, and never kept or shown
 _PATHS: dict[Api, str] = {"chat": "/chat/completions", "completions": "/completions"}
 _WITHOUT = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 _REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -51,14 +50,13 @@ class Dialect:
         )
         body = {"model": server.model, "stream": True, **asked, self.length_field: self.max_new_tokens, **self.extras}
         content = json.dumps(body).encode()
-        key = environ.get(KEY)
         lines = [
             f"POST {server.path}{_PATHS[self.api]} HTTP/1.1",
             f"Host: {server.url}",
             "Accept: text/event-stream",
             "Content-Type: application/json",
             f"Content-Length: {len(content)}",
-            *([f"Authorization: Bearer {key}"] if key else []),
+            *(f"{name}: {value}" for name, value in authorization().items()),
         ]
         return "\r\n".join([*lines, "", ""]).encode() + content
 

@@ -19,6 +19,7 @@ from pytest_gpuperf.records.answer_stream import TEXT
 from pytest_gpuperf.records.units import many
 from pytest_gpuperf.serving.exchange import SHOWN
 from pytest_gpuperf.serving.faults import Fault
+from pytest_gpuperf.text.served.key import hidden
 
 LONGEST = 64 << 20  # bytes of an answer
 _DONE = b"[DONE]"
@@ -135,7 +136,7 @@ class AnswerStream:
 
     def message(self) -> str:
         """What is wrong with it, in words."""
-        return "" if self._trouble is None else self._trouble[1]
+        return "" if self._trouble is None else hidden(self._trouble[1])
 
     def _read(self) -> tuple[Fault, str] | None:
         ends, moments = [end for end, _ in self._parts], [at for _, at in self._parts]

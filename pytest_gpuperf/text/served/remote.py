@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,10 +13,10 @@ from urllib.parse import urlsplit
 from pytest_gpuperf.errors import ServerError, UsageError
 from pytest_gpuperf.serving.exchange import SHOWN, Reply, exchange
 from pytest_gpuperf.serving.server import Server
+from pytest_gpuperf.text.served.key import KEY, authorization, hidden
 from pytest_gpuperf.text.served.local import PATH
 from pytest_gpuperf.text.served.model_list import ListedModel, read_models
 
-KEY = "OPENAI_API_KEY"
 URL, MODEL = "--gpuperf-openai-url", "--gpuperf-openai-model"
 _ANSWERS_WITHIN = 10.0
 _PORTS = {"http": 80, "https": 443}
@@ -41,14 +40,6 @@ def remote_openai(url: str, model: str | None = None) -> Server:
     )
 
 
-def authorization() -> dict[str, str]:
-    """The header that shows the key in OPENAI_API_KEY; none where it holds none. The key is written down nowhere."""
-    key = os.environ.get(KEY, "").strip()
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError(f"What {KEY} holds is no key: it has spaces, or signs that no header may have. Set it anew.")
-    return {"Authorization": f"Bearer {key}"} if key else {}
-
-
 @dataclass(frozen=True)
 class _Address:
     scheme: str
@@ -67,12 +58,6 @@ class _Address:
 
     def get(self, path: str) -> Reply:
         return exchange(self.host, path, headers=self.headers, timeout=_ANSWERS_WITHIN, secure=self.secure)
-
-    def hidden(self, text: str) -> str:
-        """A server may quote the key that it refuses."""
-        for header in self.headers.values():
-            text = text.replace(header.removeprefix("Bearer "), "***")
-        return text
 
 
 def _address(url: str) -> _Address:
@@ -102,7 +87,7 @@ def _models(address: _Address) -> Sequence[ListedModel]:
             f"The server at {address.host} could not be asked: {error}. See that it runs, and that this is its "
             f"address: curl {address.models}"
         ) from error
-    shown = address.hidden(reply.content.decode(errors="replace"))[:SHOWN].strip()
+    shown = hidden(reply.content.decode(errors="replace"))[:SHOWN].strip()
     if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         what = f"refuses the key in {KEY}" if address.headers else "wants an API key"
         raise ServerError(
@@ -115,7 +100,7 @@ def _models(address: _Address) -> Sequence[ListedModel]:
         )
     if reply.status != HTTPStatus.OK:
         where = reply.headers.get("location")
-        went = f" It names another address: {address.hidden(where)}" if where else ""
+        went = f" It names another address: {hidden(where)}" if where else ""
         raise ServerError(
             f"The server at {address.host} did not list its models ({reply.status}: {shown}).{went} See what it says: "
             f"curl {address.models}"

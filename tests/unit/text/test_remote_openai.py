@@ -13,7 +13,8 @@ from contextlib import contextmanager
 import pytest
 
 from pytest_gpuperf.errors import ServerError, UsageError
-from pytest_gpuperf.text.served.remote import KEY, authorization, remote_openai
+from pytest_gpuperf.text.served.key import KEY, authorization
+from pytest_gpuperf.text.served.remote import remote_openai
 
 SECRET = "sk-wJ3vQ9-secret"
 ONE = {"data": [{"id": "llama-3", "owned_by": "vllm"}]}

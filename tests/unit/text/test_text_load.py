@@ -223,6 +223,15 @@ def test_the_key_is_sent_and_kept_nowhere(monkeypatch):
     assert "a-secret" not in repr(loaded)
 
 
+@pytest.mark.parametrize("when", [0, 8])
+def test_a_key_that_a_server_quotes_is_hidden(monkeypatch, when):
+    monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
+    fails = streaming(lambda n: "401" if n >= when else "ok")
+    with fails as (_, handle), pytest.raises(ServerError, match=r"no such key: Bearer \*\*\*") as raised:
+        load(handle)
+    assert "a-secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
