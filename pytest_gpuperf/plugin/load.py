@@ -57,6 +57,7 @@ class GpuPerfLoad:
 
         self._session.called.add(self._item.nodeid)
         try:
+            _refuse_language_model(server)
             take_name(self._item, self._names, name, 'gpuperf_load(server, workload, name="burst")')
             settings = of_test(self._item, self._session.settings)
             plan = LoadPlan(
@@ -100,6 +101,13 @@ class GpuPerfLoad:
         case = session.way.case_of(self._item, name, settings, lambda repeat: take(recorder.name_of(repeat)))
         session.way.keep(self._item, case)
         return _load_of(case.measurements[0])
+
+
+def _refuse_language_model(server: Server) -> None:
+    if server.kind == "openai":
+        raise UsageError(
+            f"{server.name} at {server.url} is a language model's server. Load it with gpuperf_text_load(server)."
+        )
 
 
 def _taking(

@@ -61,6 +61,7 @@ class GpuPerfTextLoad:
 
         self._session.called.add(self._item.nodeid)
         try:
+            _refuse_other_servers(server)
             for each in (name, *(_named(name, part) for part in _PARTS)):
                 take_name(self._item, self._names, each, 'gpuperf_text_load(server, name="long")')
             settings = of_test(self._item, self._session.settings)
@@ -107,6 +108,13 @@ class GpuPerfTextLoad:
             case = way.case_of(self._item, _named(name, part) if part else name, settings, measure)
             way.keep(self._item, case)
         return first[0].load
+
+
+def _refuse_other_servers(server: Server) -> None:
+    if server.kind != "openai":
+        raise UsageError(
+            f"{server.name} at {server.url} is no language model's server. Load it with gpuperf_load(server, workload)."
+        )
 
 
 def _take(server: Server, plan: TextPlan) -> tuple[LoadedText, Evidence]:

@@ -87,6 +87,27 @@ def test_what_makes_no_sense_fails_its_test_with_a_sentence(story, how, message)
     result.stdout.fnmatch_lines([message])
 
 
+@pytest.mark.parametrize(
+    ("kind", "load", "message"),
+    [
+        ("openai", "gpuperf_load", "*a language model's server. Load it with gpuperf_text_load(server)*"),
+        ("remote", "gpuperf_text_load", "*is no language model's server. Load it with gpuperf_load(server, workload)*"),
+    ],
+)
+def test_the_other_fixture_is_named_where_it_is_meant(story, kind, load, message):
+    story.suite(
+        f"""
+from pytest_gpuperf import Server
+
+def test_load({load}):
+    {load}(Server(name="s", kind="{kind}", url="127.0.0.1:1", model="m"), ["x"])
+"""
+    )
+    result = story.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([message])
+
+
 def test_a_server_that_does_not_answer_is_one_sentence(story):
     with streaming() as (_, handle):
         suite(story, handle)
