@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.model import Case, Measurement, Run, Session, Witness
+from pytest_gpuperf.records.text_load import TextLoad
 from pytest_gpuperf.records.units import by_number
 from pytest_gpuperf.reports.figures import reason, word
 from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.reports.text_facts import written
 from pytest_gpuperf.reports.why import why_of
 
 DIGITS = 6
@@ -98,6 +101,10 @@ def _percentile(p: str) -> Callable[[_Line], str]:
     return lambda line: _middle(line, lambda m: getattr(m.latency, p) if m.latency else None, 1e3)
 
 
+def _of_text(line: _Line, read: Callable[[Generation | TextLoad], float | None], scale: float = 1.0) -> str:
+    return _middle(line, lambda m: None if (found := written(m)) is None else read(found), scale)
+
+
 def _watts(m: Measurement) -> float | None:
     return None if m.energy is None else m.energy * m.throughput
 
@@ -140,6 +147,12 @@ FIGURES: Mapping[str, Callable[[_Line], str]] = {
     "joules_per_item": lambda line: _middle(line, lambda m: m.energy),
     "joules_per_item_above_idle": lambda line: _middle(line, lambda m: m.energy_above_idle),
     "wh_per_1000_items": lambda line: _middle(line, lambda m: m.energy, 1000 / JOULES_PER_WH),
+    "prompt_tokens": lambda line: _of_text(line, lambda found: found.prompt_tokens),
+    "generated_tokens": lambda line: _of_text(line, lambda found: found.generated_tokens),
+    "generated_tokens_per_s": lambda line: _of_text(line, lambda found: found.tokens_per_second),
+    "total_tokens_per_s": lambda line: _of_text(line, lambda found: found.total_tokens_per_second),
+    "ttft_mean_ms": lambda line: _of_text(line, lambda found: found.ttft.mean, 1e3),
+    "tpot_mean_ms": lambda line: _of_text(line, lambda found: found.tpot.mean if found.tpot else None, 1e3),
     "temperature_c": lambda line: _middle(line, lambda m: m.temperature),
     "sm_clock_mhz": lambda line: _middle(line, lambda m: m.sm_clock),
     "flops_per_s": lambda line: _middle(line, lambda m: m.flops_per_second),

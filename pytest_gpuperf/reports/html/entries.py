@@ -18,6 +18,7 @@ from pytest_gpuperf.records.units import METRICS, format_bytes, format_seconds, 
 from pytest_gpuperf.reports.figures import arithmetic, has_interval, origins, reason, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof, Ran, Text
 from pytest_gpuperf.reports.tables import visible
+from pytest_gpuperf.reports.text_facts import text_facts
 from pytest_gpuperf.reports.why import KERNEL_HEADER, context, kernel_rows, sentences
 
 SHOWN = 12  # kernels of a case that did not change
@@ -243,6 +244,8 @@ def _facts(m: Measurement, figures: RatioFigures) -> Iterator[tuple[str, str]]:
     rate = arithmetic(m)
     if rate is not None:
         yield "arithmetic", rate
+    for name, fact in text_facts(m):
+        yield name, visible(fact)
     yield from _card(m)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from loads import a_load
+from loads import a_load, a_text_load
 
 from pytest_gpuperf.records.latency import latency_of
 from pytest_gpuperf.records.served_load import Client, RoundTrip
-from pytest_gpuperf.reports.load_report import doubts, remarks
+from pytest_gpuperf.reports.load_report import doubts, remarks, text_remarks
 
 LATE = Client(processes=1, busy=0.1, late=0.2, seconds=0.0)
 BUSY = Client(processes=1, busy=0.7, seconds=0.0)
@@ -54,3 +54,34 @@ def test_batching_that_is_not_seen_is_told():
 @pytest.mark.parametrize("changes", [{"mean_batch": None}, {"concurrency": 1}])
 def test_of_batching_that_cannot_be_nothing_is_said(changes):
     assert remarks(a_load(**changes)) == []
+
+
+def test_a_load_of_text_that_is_what_it_seems_has_no_p99_only():
+    assert text_remarks(a_text_load()) == ["no p99: it needs 662 answers and has 100 (requests=221 would do)"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ({"verdict": "inconclusive"}, "inconclusive: no three windows in a row agreed within 10%"),
+        ({"client": BUSY}, "client-limited: the load generator could not keep up (70% of its time busy"),
+        ({"errors": {"error event": 2}}, "errors: error event 2; rate and latency are of the 100 good answers alone"),
+        ({"notes": ("error event: out of memory",)}, "error event: out of memory"),
+        ({"dropped": ("ignore_eos was refused",)}, "ignore_eos was refused"),
+        ({"repeated": 0.5}, "prompts repeat: 50% of the requests sent one that had been sent before, so the server's"),
+        ({"repeated": 0.5, "cached_tokens": 1500}, "prompts repeat: 50% of the requests sent one that had"),
+        ({"cached_tokens": 1500}, "cached: 75% of the prompts' tokens came from the server's cache of prefixes"),
+        ({"bundled": 0.4}, "bundled: 40% of the pieces of text came together with the one before"),
+        ({"streams_left_out": 60}, "60 of 100 streams are not kept: figures of other tools are of the rest"),
+    ],
+)
+def test_each_doubt_of_a_load_of_text_is_a_sentence(changes, remark):
+    found, limits = text_remarks(a_text_load(**changes))
+    assert found.startswith(remark)
+    assert limits.startswith("no p99")
+
+
+def test_how_much_a_cache_answered_is_said_where_it_is_known():
+    assert "(how much, it does not say)" in text_remarks(a_text_load(repeated=0.5))[0]
+    assert "(75% of their tokens, it says)" in text_remarks(a_text_load(repeated=0.5, cached_tokens=1500))[0]
+    assert len(text_remarks(a_text_load(cached_tokens=100))) == 1, "a chat's template is in every prompt"
