@@ -18,6 +18,7 @@ from pytest_gpuperf.plugin.ways import Request
 if TYPE_CHECKING:
     from pytest_gpuperf.plugin.session import GpuperfSession
     from pytest_gpuperf.records.generation import Generation
+    from pytest_gpuperf.text import CausalModel
     from pytest_gpuperf.text.generating import Generate
     from pytest_gpuperf.text.stream import Figure
 
@@ -34,7 +35,7 @@ class GpuPerfText:
 
     def __call__(
         self,
-        model: str,
+        model: str | CausalModel,
         prompts: int | Sequence[str] | Sequence[Sequence[int]] = 4,
         *,
         max_new_tokens: int = 64,
@@ -50,7 +51,8 @@ class GpuPerfText:
 
         Three cases are recorded: the whole call, whose throughput is generated tokens a second; ``#ttft``, until the
         first token came; ``#decode``, from the first to the last. `prompts` is a number of them, drawn with
-        `prompt_tokens` tokens each; or texts; or lists of token ids. The back ends: eager, static, compile.
+        `prompt_tokens` tokens each; or texts; or lists of token ids. The back ends: eager, static, compile. A model of
+        your own is taken as it is and where it is.
         """
         __tracebackhide__ = True
         session = self._session
@@ -61,7 +63,7 @@ class GpuPerfText:
             settings = of_test(self._item, session.settings)
             if energy is not None:
                 settings = replace(settings, energy=energy)
-            _refuse_where_packages_are_missing(model)
+            _refuse_where_packages_are_missing(_name_of(model))
             from pytest_gpuperf.text.generating import opened_text
 
             chosen = session.recorder.chosen
@@ -91,7 +93,9 @@ class GpuPerfText:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            too_large = f"{model} does not fit on {session.recorder.chosen.device.name} in {precision}: {error}"
+            too_large = (
+                f"{_name_of(model)} does not fit on {session.recorder.chosen.device.name} in {precision}: {error}"
+            )
         session.recorder.chosen.memory.release()  # what had been built of it is gone with the error
         raise OutOfMemoryError(f"{too_large}. Take a smaller model, or a precision of fewer bytes.")
 
@@ -113,6 +117,10 @@ class GpuPerfText:
 
 def _named(name: str | None, part: str) -> str:
     return part if name is None else f"{name}-{part}"
+
+
+def _name_of(model: str | CausalModel) -> str:
+    return model if isinstance(model, str) else type(model).__name__
 
 
 def _refuse_where_packages_are_missing(model: str) -> None:

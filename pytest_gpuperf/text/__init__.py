@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from importlib import util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_gpuperf.deferred import deferred
 
 if TYPE_CHECKING:
     from pytest_gpuperf.text.model import TextModel, load_text
 
-__all__ = ["TextModel", "lacking", "load_text"]
+__all__ = ["CausalModel", "TextModel", "lacking", "load_text"]
 
 __getattr__ = deferred(
     __name__, {"TextModel": "pytest_gpuperf.text.model", "load_text": "pytest_gpuperf.text.model"}
 )  # torch and transformers may be missing
+
+
+class CausalModel(Protocol):
+    """A causal language model of transformers, loaded by its user."""
+
+    config: Any
+    generate: Any
 
 
 def lacking() -> str | None:

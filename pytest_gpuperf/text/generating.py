@@ -25,8 +25,9 @@ from pytest_gpuperf.models import Scale
 from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.model import Measurement
 from pytest_gpuperf.records.units import many
+from pytest_gpuperf.text import CausalModel
 from pytest_gpuperf.text.figures import generation_of, read_off, spans_of
-from pytest_gpuperf.text.model import TextModel, load_text
+from pytest_gpuperf.text.model import TextModel, load_text, text_of
 from pytest_gpuperf.text.stream import Figure, Stream, StreamClock
 
 BACKENDS = {
@@ -214,7 +215,7 @@ def drawn(count: int, tokens: int, vocabulary: int) -> list[list[int]]:
 
 @contextmanager
 def opened_text(
-    name: str,
+    of: str | CausalModel,
     prompts: int | Sequence[str] | Sequence[Sequence[int]],
     *,
     prompt_tokens: int,
@@ -234,7 +235,10 @@ def opened_text(
         raise UsageError(f"Text is not generated in {precision} here. Take fp32, tf32, fp16, bf16 or autocast.")
     where = torch.device(device)
     with arithmetic(level), _one_core(small=scale == "smoke" and where.type == "cpu"):
-        model = load_text(name, scale, device=where, dtype=level.weights, pretrained=pretrained)
+        if isinstance(of, str):
+            model = load_text(of, scale, device=where, dtype=level.weights, pretrained=pretrained)
+        else:
+            model = text_of(of, where, level.weights)
         ids = ids_of(prompts, prompt_tokens, model)
         refuse_too_long(ids, max_new_tokens, model)
         if backend == "compile":
@@ -247,6 +251,7 @@ def opened_text(
                 yield generate
         finally:
             if backend == "compile":
+                del model.module.forward  # its class has the plain one
                 torch.compiler.reset()
 
 

@@ -86,6 +86,34 @@ class TextModel:
         return [[token % known for token in tokenizer(text)["input_ids"]] for text in texts]
 
 
+def text_of(module: Any, device: torch.device, dtype: torch.dtype) -> TextModel:
+    """A model of the user's own, as it is and where it is."""
+    name = type(module).__name__
+    if not callable(getattr(module, "generate", None)) or not hasattr(module, "config"):
+        raise UsageError(
+            f"{name} is no causal language model of transformers: it has no generate() or no config. Give one, or a "
+            f"name: text:phi-2."
+        )
+    weights: torch.nn.Parameter = next(module.parameters())
+    if (weights.device.type, weights.device.index or 0) != (device.type, device.index or 0):
+        raise UsageError(
+            f"{name} is on {weights.device}, and this session measures {device}: call model.to({str(device)!r})."
+        )
+    if weights.dtype != dtype:
+        raise UsageError(
+            f"The weights of {name} are {_bare(weights.dtype)}, and those of the precision that was asked for are "
+            f"{_bare(dtype)}. Say which it is, like precision='fp16', or convert it."
+        )
+    if module.training:
+        raise UsageError(f"{name} is in training mode, in which it computes other things. Call model.eval() first.")
+    published = getattr(module.config, "_name_or_path", "") or None
+    return TextModel(name, "full", module, published, pretrained=True)
+
+
+def _bare(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def load_text(
     name: str,
     scale: Scale = "full",

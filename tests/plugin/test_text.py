@@ -183,3 +183,22 @@ def test_a_model_that_does_not_fit_is_a_message(chat):
 
 def test_what_else_fails_while_a_model_is_built_is_shown_as_it_is(chat):
     planted(chat, "__init__", 'RuntimeError("no such kernel")').fnmatch_lines(["*RuntimeError: no such kernel"])
+
+
+def test_a_model_of_ones_own_is_three_cases_too(chat):
+    chat.suite(
+        """
+import pytest
+from pytest_gpuperf.text import load_text
+
+@pytest.fixture(scope="module")
+def model():
+    return load_text("text:phi-2", "smoke").module
+
+def test_mine(gpuperf_text, model):
+    found = gpuperf_text(model, prompts=2, prompt_tokens=4, max_new_tokens=3)
+    assert found.model == "PhiForCausalLM"
+"""
+    )
+    chat.run("--gpuperf-save", "run.json").assert_outcomes(passed=1)
+    assert len(read_run(chat.path / "run.json").cases) == 3

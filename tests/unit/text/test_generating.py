@@ -271,3 +271,33 @@ def test_a_model_without_a_published_place_has_no_tokeniser():
     nowhere = text_model.TextModel("mine", "smoke", None, None)
     with refused(MissingError, "mine has no tokeniser"):
         nowhere.token_ids(["x"])
+
+
+def own(**changes):
+    module = load_text("text:phi-2", "smoke").module
+    return module.to(changes.pop("dtype", torch.float32)).train(changes.pop("training", False))
+
+
+@pytest.mark.parametrize("backend", ["eager", "static"])
+def test_a_model_of_ones_own_is_taken_as_it_is(backend):
+    module = own()
+    with opened(module, backend=backend) as generate:
+        assert generate.model.module is module
+        assert generate.model.name == "PhiForCausalLM"
+        generate()
+        assert len(generate.last.tokens) == 5
+    assert "forward" not in vars(module)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: torch.nn.Linear(2, 2), r"Linear is no causal language model of transformers: it has no generate\(\)"),
+        (lambda: own(dtype=torch.float16), r"are float16, and those of the precision that was asked for are float32"),
+        (lambda: own(training=True), r"is in training mode.*model\.eval\(\)"),
+        (lambda: own().to("meta"), r"is on meta, and this session measures cpu: call model\.to\('cpu'\)"),
+    ],
+)
+def test_a_model_of_ones_own_that_cannot_be_measured_is_one_message(made, message):
+    with pytest.raises(UsageError, match=message), opened(made()):
+        pass
