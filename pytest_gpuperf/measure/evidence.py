@@ -254,8 +254,13 @@ def _power(observations: Observations) -> list[Witness]:
     idle, busy = observations.idle_watts, observations.busy_watts
     if idle is None or busy is None:
         return []
-    rose = busy >= max(_POWER_RISE * idle, idle + _POWER_RISE_WATTS)
-    return [_witness("power", "supports" if rose else "says nothing", f"{idle:.1f} W idle, {busy:.1f} W at work")]
+    rating: Rating = "supports" if power_rose(idle, busy) else "says nothing"
+    return [_witness("power", rating, f"{idle:.1f} W idle, {busy:.1f} W at work")]
+
+
+def power_rose(idle: float, busy: float) -> bool:
+    """Whether a card takes more than it does when it rests."""
+    return busy >= max(_POWER_RISE * idle, idle + _POWER_RISE_WATTS)
 
 
 def _on_cpu(observations: Observations) -> list[Witness]:

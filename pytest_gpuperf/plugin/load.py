@@ -118,7 +118,7 @@ def _taking(
 
     from pytest_gpuperf.measure.observation import unvalidated
     from pytest_gpuperf.serving.load_server import load_server
-    from pytest_gpuperf.serving.proof import look, prove
+    from pytest_gpuperf.serving.watched import Watched
 
     inputs, check = workload, None
     if hasattr(workload, "module"):  # arrays do not need torch
@@ -133,9 +133,9 @@ def _taking(
         plan = replace(plan, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
 
     def take(session: str) -> Measurement:
-        before = look(server)
-        loaded = load_server(server, arrays, plan, check=check)
-        evidence = prove(server, loaded.load.latency.mean, before=before)
+        with Watched(server) as watched:
+            loaded = load_server(server, arrays, plan, check=check)
+        evidence = watched.evidence(loaded.load.latency.mean)
         return loaded.measurement(session, evidence, notes=unvalidated(evidence))
 
     return take

@@ -119,15 +119,12 @@ def _refuse_other_servers(server: Server) -> None:
 
 def _take(server: Server, plan: TextPlan) -> tuple[LoadedText, Evidence]:
     """Load the server once, and look which device did the work."""
-    from time import monotonic
-
-    from pytest_gpuperf.serving.proof import look, prove
+    from pytest_gpuperf.serving.watched import Watched
     from pytest_gpuperf.text.served.load_text import load_text_server
 
-    before, begun = look(server), monotonic()
-    loaded = load_text_server(server, plan)
-    seconds = monotonic() - begun
-    return loaded, prove(server, loaded.load.end_to_end.mean, before=before, seconds=seconds)
+    with Watched(server) as watched:
+        loaded = load_text_server(server, plan)
+    return loaded, watched.evidence(loaded.load.end_to_end.mean)
 
 
 def _named(name: str | None, part: str) -> str:

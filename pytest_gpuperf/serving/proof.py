@@ -63,18 +63,31 @@ def expected_of(server: Server) -> Expected:
 
 
 def prove(
-    server: Server, latency: float | None = None, *, before: Look | None = None, seconds: float = 0.0
+    server: Server,
+    latency: float | None = None,
+    *,
+    before: Look | None = None,
+    seconds: float = 0.0,
+    cards: Sequence[Witness] = (),
 ) -> Evidence:
-    """What shows which device answered a load; without `before` everything since the server's start counts.
+    """What shows which device did the work since a look before; without that, since the server's start."""
+    return judge(expected_of(server), before or Look(), look(server), latency, seconds=seconds, cards=cards)
+
+
+def judge(
+    expected: Expected,
+    before: Look,
+    after: Look,
+    latency: float | None,
+    *,
+    seconds: float = 0.0,
+    cards: Sequence[Witness] = (),
+) -> Evidence:
+    """Pure: from two looks at a server to the witnesses and what they amount to.
 
     `latency` is the mean answer's. `seconds` is how long the load took: a server that does not count what it computes
-    is taken to compute all the time.
+    is taken to compute all the time. `cards` is what NVML showed of its processes meanwhile.
     """
-    return judge(expected_of(server), before or Look(), look(server), latency, seconds)
-
-
-def judge(expected: Expected, before: Look, after: Look, latency: float | None, seconds: float = 0.0) -> Evidence:
-    """Pure: from two looks at a server to the witnesses and what they amount to."""
     work = _work(before, after, seconds)
     devices = before.devices_in_log or after.devices_in_log
     witnesses = [
@@ -84,6 +97,7 @@ def judge(expected: Expected, before: Look, after: Look, latency: float | None, 
         *_gpu_time(expected, before.info, after.info),
         *_processor(expected, work),
         *_metrics(before.gpus, after.gpus),
+        *cards,
     ]
     if not witnesses:
         witnesses = [_witness("server", "says nothing", "it tells neither its device nor its work")]

@@ -17,8 +17,8 @@ from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.check_answers import check_of, inputs_of
 from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.load_server import LoadPlan, load_server
-from pytest_gpuperf.serving.proof import look, prove
 from pytest_gpuperf.serving.server import Kind, Server
+from pytest_gpuperf.serving.watched import Watched
 
 FEWEST = 22  # answers of a window of slow, large batches: three of them are enough for a p90
 
@@ -89,9 +89,9 @@ def study(
             say(f"round {number + 1} of {asked.rounds}: {note.contender.name}")
             with note.contender.open() as server:
                 note.server = server
-                before = look(server)
-                note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
-                note.proofs.append(prove(server, note.rounds[-1].visits[-1].load.latency.mean, before=before))
+                with Watched(server) as watched:
+                    note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
+                note.proofs.append(watched.evidence(note.rounds[-1].visits[-1].load.latency.mean))
     return [
         BackendStudy(
             backend=note.contender.name,
