@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ class TextModel:
         """How many tokens it can have before it, prompt and answer together; None where it does not say."""
         return getattr(self.module.config.get_text_config(), "max_position_embeddings", None)
 
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Texts as its tokeniser cuts them; MissingError where there is none here."""
+    @cached_property
+    def tokenizer(self) -> Any:
+        """What cuts texts for it; MissingError where there is none here."""
         if self.published is None:
             raise MissingError(
                 f"{self.name} has no tokeniser. Give prompts as lists of token ids, or how many to draw."
@@ -75,14 +77,17 @@ class TextModel:
         from transformers import AutoTokenizer  # noqa: PLC0415 - seconds, and only prompts of text need it
 
         try:
-            tokenizer: Any = AutoTokenizer.from_pretrained(self.published)
+            return AutoTokenizer.from_pretrained(self.published)
         except (OSError, ValueError) as error:
             raise MissingError(
                 f"Prompts of text need the tokeniser of {self.published}, which could not be had "
                 f"({_first_line(error)}). Give prompts as lists of token ids, or how many to draw: prompts=8."
             ) from error
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts as its tokeniser cuts them."""
         known = self.vocabulary  # of a narrow twin it is smaller than its tokeniser's
-        return [[token % known for token in tokenizer(text)["input_ids"]] for text in texts]
+        return [[token % known for token in self.tokenizer(text)["input_ids"]] for text in texts]
 
 
 def load_text(
