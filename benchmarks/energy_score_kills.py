@@ -101,7 +101,9 @@ def is_right(into: Path) -> bool:
     with (into / "queries.csv").open() as file:
         shown = [(int(row["run"]), int(row["query"])) for row in csv.DictReader(file)]
     sessions = sum(line["line"] == "session" for line in lines)
-    print(f"{len(answered)} queries answered by {sessions} processes, {len(set(answered))} of them different", flush=True)
+    print(
+        f"{len(answered)} queries answered by {sessions} processes, {len(set(answered))} of them different", flush=True
+    )
     return answered == shown == expected
 
 

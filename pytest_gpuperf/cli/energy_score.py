@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ def run(options: Namespace) -> int:
 
 def _asked(options: Namespace, texts: Sequence[str] | None, chosen: Chosen) -> Asked:
     from hashlib import sha256
+    from pathlib import Path
 
     from pytest_gpuperf.errors import UsageError
     from pytest_gpuperf.records.energy_score import Asked
@@ -91,7 +93,7 @@ def _asked(options: Namespace, texts: Sequence[str] | None, chosen: Chosen) -> A
         precision=options.precision,
         runs=options.runs,
         queries=queries,
-        prompts="drawn" if texts is None else f"{options.prompts} (sha256 {digest})",
+        prompts="drawn" if texts is None else f"{Path(options.prompts).name} (sha256 {digest})",
         prompt_tokens=options.prompt_tokens if texts is None else None,
         max_new_tokens=options.max_new_tokens,
     )
@@ -119,6 +121,7 @@ def _texts(file: Path) -> list[str]:
 def _measure(asked: Asked, texts: Sequence[str] | None, chosen: Chosen, journal: Journal) -> None:
     import shlex
 
+    from pytest_gpuperf.records.journal import kept
     from pytest_gpuperf.text.energy_score import answer, is_whole
 
     if is_whole(asked, journal):
@@ -131,7 +134,7 @@ def _measure(asked: Asked, texts: Sequence[str] | None, chosen: Chosen, journal:
         answer(asked, texts, chosen, journal, command=command, progress=_Progress(asked))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"{journal.queries} of {asked.total} queries are kept; go on with the same command"
+            f"{kept(journal.queries)}, of {asked.total}; go on with the same command"
         ) from None
 
 
@@ -140,7 +143,7 @@ def _report(journal: Journal, into: Path, grid: Grid | None) -> None:
     from pytest_gpuperf.records.files import write_report
     from pytest_gpuperf.reports.document import as_html, as_markdown, as_text
     from pytest_gpuperf.reports.energy_score_csv import queries_csv, runs_csv, stages_csv
-    from pytest_gpuperf.reports.energy_score_report import document
+    from pytest_gpuperf.reports.energy_score_report import document, summary
     from pytest_gpuperf.reports.formats import terminal_width
 
     score = score_of(journal.lines)
@@ -154,7 +157,7 @@ def _report(journal: Journal, into: Path, grid: Grid | None) -> None:
     }
     for name, text in files.items():
         write_report(into / name, text)
-    print(f"{as_text(blocks, terminal_width())}\n\nFiles: {', '.join(str(into / name) for name in files)}")
+    print(f"{as_text(summary(score, grid), terminal_width())}\n\nFiles: {into}{os.sep}{', '.join(files)}")
 
 
 @dataclass

@@ -109,11 +109,11 @@ class Laps:
         return replace(lap, joules=lap.joules + mean * (at - since))
 
     def counted_between(self, start: float, end: float) -> Reading[float]:
-        """Joules between two moments inside the last lap, if they are far enough apart."""
+        """Joules between two moments inside the last lap, if they are far enough apart for a counter that is sampled."""
         refused = self._refused or self._sampler.refused
         if refused is not None:
             return refused
-        short = too_short(end - start, self.period)
+        short = too_short(end - start, max(self.period, INTERVAL))
         if short is not None:
             return Missing("failed", short)
         points = sorted([*self._sampler.joules[-_points(self._at - start) :], *self._counted[-2:]])

@@ -18,6 +18,7 @@ import msgspec
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.energy_score import Head, Line, Query
 from pytest_gpuperf.records.files import NO_LOCKS
+from pytest_gpuperf.records.units import many
 
 _BEGINS = b'{"line":"head","format":"gpuperf-energy-score"'
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -44,10 +45,15 @@ class Journal:
             self._file.flush()
         except OSError as error:
             raise FileError(
-                f"{self.path}: cannot be written: {error.strerror}. {self.queries} queries are kept. "
+                f"{self.path}: cannot be written: {error.strerror}. {kept(self.queries)}. "
                 f"Make room, and go on with the same command."
             ) from None
         self.lines.append(line)
+
+
+def kept(queries: int) -> str:
+    """``1 query is kept``."""
+    return f"{many(queries, 'query')} {'is' if queries == 1 else 'are'} kept"
 
 
 @contextmanager

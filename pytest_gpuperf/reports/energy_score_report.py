@@ -18,8 +18,8 @@ _WH = 1 / JOULES_PER_WH
 _Read = Callable[[ScoredRun], Amount]
 
 
-def document(score: Score, grid: Grid | None) -> list[DocumentPart]:
-    """Everything there is to say, the most important first."""
+def summary(score: Score, grid: Grid | None) -> list[DocumentPart]:
+    """What a terminal shows."""
     asked = score.head.asked
     doubts = tuple(_doubts(score))
     return [
@@ -29,11 +29,18 @@ def document(score: Score, grid: Grid | None) -> list[DocumentPart]:
         Sentences(tuple(_headline(score, grid))),
         Heading("Over all runs"),
         _means(score, grid),
-        Heading("Run by run"),
-        _runs(score),
         Heading("By phase"),
         Sentences(tuple(_phases(score))),
         *([Heading("To be doubted"), Sentences(doubts)] if doubts else []),
+    ]
+
+
+def document(score: Score, grid: Grid | None) -> list[DocumentPart]:
+    """Everything there is to say, the most important first."""
+    return [
+        *summary(score, grid),
+        Heading("Run by run"),
+        _runs(score),
         Heading("What differs from the official AIEnergyScore"),
         Sentences(tuple(_differences(score))),
         Heading("Stage by stage"),
@@ -44,31 +51,35 @@ def document(score: Score, grid: Grid | None) -> list[DocumentPart]:
 
 
 def _headline(score: Score, grid: Grid | None) -> Iterator[str]:
-    asked = score.head.asked
-    what = f"{many(asked.runs, 'run')} of {_many_queries(asked.queries)}, one at a time"
     gross = score.mean(lambda run: run.per_thousand(run.gpu))
-    if gross.value is None:
-        yield f"No GPU energy: {gross.reason}. ({what})"
-    else:
+    if gross.value is not None:
         above = score.mean(lambda run: run.per_thousand(run.above_idle))
         beyond = (
-            f"without what the idle card takes: {_interval(above, 'Wh')}"
-            if above.value is not None
-            else f"above idle: not known: {above.reason}"
+            f"its part above idle is not known: {above.reason}"
+            if above.value is None
+            else f"{_interval(above, 'Wh')} of it above what the idle card takes"
         )
-        yield f"{_interval(gross, 'Wh')} of GPU energy per 1,000 queries; {beyond}. ({what})"
+        yield f"{_interval(gross, 'Wh')} of GPU energy per 1,000 queries; {beyond}."
         yield f"{_interval(score.mean(lambda run: run.joules_per_token), 'J')} of GPU energy per generated token."
     rate = score.mean(lambda run: Amount(run.tokens_per_second))
-    yield f"{_interval(rate, 'generated tokens/s')}; prompt tokens are not counted in it."
+    yield f"{_interval(rate, 'generated tokens/s')}, prompt tokens not counted."
+    reasons: dict[str | None, list[str]] = {}
     for name, read in _PARTS.items():
         part = score.mean(read)
-        if part.value is None and name != "GPU energy":
-            yield f"No {name}: {part.reason}."
+        if part.value is None and name != "total energy":
+            reasons.setdefault(part.reason, []).append(name)
+    for reason, names in reasons.items():
+        yield f"No {' and no '.join(names)}: {reason}."
+    if score.mean(lambda run: run.total).value is None:
+        yield "No total energy: a sum without a part would be taken for all of it."
+    ram = score.sessions[0].ram_watts
+    if ram is not None:
+        yield f"RAM energy is not measured: it is {_modelled(ram)}."
     if grid is not None:
         yield f"Emissions: {grid.source}."
     proof = score.sessions[0].evidence
-    if proof is not None:
-        yield f"That {score.head.environment.device.name} did the work: {proof.verdict}."
+    if proof is not None and proof.verdict == "proven":
+        yield f"It is proven that {score.head.environment.device.name} did the work."
 
 
 _PARTS: dict[str, _Read] = {
@@ -93,15 +104,15 @@ def _means(score: Score, grid: Grid | None) -> Table:
         "mean power of the GPU": (lambda run: run.mean_watts, "W"),
         "peak power of the GPU": (lambda run: run.peak_watts, "W"),
     }
-    rows = [(name, *_cells(score.mean(read), unit)) for name, (read, unit) in figures.items()]
-    return Table(("figure", "mean", "+- (95%)", "not available because"), "lrrl", tuple(rows))
-
-
-def _cells(mean: Mean, unit: str) -> tuple[str, str, str]:
-    if mean.value is None:
-        return NONE, NONE, mean.reason or ""
-    half = NONE if mean.half is None else f"{significant(mean.half)} {unit}"
-    return f"{significant(mean.value, 4)} {unit}", half, ""
+    rows: list[tuple[str, str, str]] = []
+    for name, (read, unit) in figures.items():
+        mean = score.mean(read)
+        if mean.value is not None:
+            half = NONE if mean.half is None else f"{significant(mean.half)} {unit}"
+            rows.append((name, f"{significant(mean.value, 4)} {unit}", half))
+    asked = score.head.asked
+    what = f"{many(asked.runs, 'run')} of {_many_queries(asked.queries)}"
+    return Table((what, "mean", "+- (95%)"), "lrr", tuple(rows))
 
 
 def _runs(score: Score) -> Table:
@@ -174,17 +185,15 @@ def _differences(score: Score) -> Iterator[str]:
         yield f"Answers: {many(asked.max_new_tokens, 'token')} each; officially {_OFFICIAL_TOKENS}."
     if asked.precision != "fp16":
         yield f"Precision: {asked.precision}; officially half precision."
-    yield "Back end: transformers' generate, as the official one had; its newer code may take another, without phases."
-    yield "Sampling: the likeliest token, always; officially as the model's own settings have it."
-    yield "Batch: one query at a time, as officially."
+    yield "Sampling: always the likeliest token; officially as the model's own settings have it."
     yield (
         "Phases: the whole query is measured at once, with tokenisation and the gaps between queries; officially "
         "preprocessing, prefill and decode are measured apart and added, and decode is a generation less a prefill."
     )
     yield "Meter: the card's own counter, read after each query; officially codecarbon."
     yield (
-        "Idle: what the card takes when it does nothing is in the first figure, as officially, and taken off in the "
-        "second; loading and warm-up are in neither."
+        "The same: transformers' generate as back end (the newer official code may take another, without phases), one "
+        "query at a time, ten queries of warm-up, loading not counted, the power of the idle card counted."
     )
 
 
@@ -211,7 +220,7 @@ def _configuration(score: Score, grid: Grid | None) -> Table:
         "device": head.environment.device.name,
         "GPU meter": first.gpu or first.missing.get("gpu"),
         "CPU meter": first.cpu or first.missing.get("cpu"),
-        "RAM": _ram(first.ram_watts, first.missing.get("ram")),
+        "RAM": first.missing.get("ram") if first.ram_watts is None else _modelled(first.ram_watts),
         "carbon intensity": None if grid is None else grid.source,
         "processes": str(len(score.sessions)),
         "prompts": head.asked.prompts,
@@ -224,10 +233,8 @@ def _configuration(score: Score, grid: Grid | None) -> Table:
     return Table(("", ""), "ll", tuple((name, value) for name, value in facts.items() if value is not None))
 
 
-def _ram(watts: float | None, reason: str | None) -> str | None:
-    if watts is None:
-        return reason
-    return f"{significant(watts)} W, not measured: codecarbon 3's model, by the amount of memory"
+def _modelled(watts: float) -> str:
+    return f"{significant(watts)} W by codecarbon 3's model, from the amount of memory"
 
 
 def _interval(mean: Mean, unit: str) -> str:

@@ -35,7 +35,7 @@ from pytest_gpuperf.records.energy_score import (
     StageFigures,
     Stretch,
 )
-from pytest_gpuperf.records.journal import Journal
+from pytest_gpuperf.records.journal import Journal, kept
 from pytest_gpuperf.text.generating import Generate, batches_of, opened_text
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def answer(
     chosen.memory.release()
     raise OutOfMemoryError(
         f"{too_large}. Take a smaller model, shorter prompts, or a precision of fewer bytes. "
-        f"{journal.queries} of {asked.total} queries are kept."
+        f"{kept(journal.queries)}."
     )
 
 

@@ -81,7 +81,8 @@ class TextModel:
         except (OSError, ValueError) as error:
             raise MissingError(
                 f"Prompts of text need the tokeniser of {self.published}, which could not be had "
-                f"({_first_line(error)}). Give prompts as lists of token ids, or how many to draw: prompts=8."
+                f"({_first_line(error)}). Give prompts as lists of token ids, or how many to draw: prompts=8 (gpuperf "
+                f"energy-score: leave --prompts out)."
             ) from error
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
