@@ -8,7 +8,7 @@ from pytest_gpuperf.device.ram import ram_watts, watts_of
 from pytest_gpuperf.device.readings import Missing
 
 
-# Of codecarbon 3.3.2's RAM._calculate_ram_power: benchmarks/energy_of_a_trace.py asks it again.
+# What codecarbon 3.3.2's RAM._calculate_ram_power says of as much memory.
 @pytest.mark.parametrize(
     ("gibibytes", "x86", "arm"),
     [
