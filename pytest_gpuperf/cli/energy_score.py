@@ -133,9 +133,7 @@ def _measure(asked: Asked, texts: Sequence[str] | None, chosen: Chosen, journal:
     try:
         answer(asked, texts, chosen, journal, command=command, progress=_Progress(asked))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"{kept(journal.queries)}, of {asked.total}; go on with the same command"
-        ) from None
+        raise KeyboardInterrupt(f"{kept(journal.queries)}, of {asked.total}; go on with the same command") from None
 
 
 def _report(journal: Journal, into: Path, grid: Grid | None) -> None:

@@ -258,7 +258,7 @@ def score_of(lines: Sequence[Line]) -> Score:
                 answered.append(Answered(line, sessions[-1], stretch))
             case Phase():
                 prefill = line
-            case Head():
+            case _:  # the head
                 pass
     with_gpu = head.environment.device.kind == "cuda"
     runs = tuple(

@@ -97,7 +97,8 @@ class Laps:
     def last_lap(self, at: float) -> Lap:
         """The last lap has ended: the counter's next movement says what it had not shown by then."""
         counter = self._meter.energy()
-        edge = self._period if isinstance(self._period, Missing) else next_edge(self._meter, self._period)
+        # The very next movement, however sharply it is seen: a later one says nothing of that value.
+        edge = self._period if isinstance(self._period, Missing) else next_edge(self._meter)
         self._refused = self._refused or self._meter.refused()
         began = self._at
         lap = self._lap(at, counter)
@@ -109,7 +110,7 @@ class Laps:
         return replace(lap, joules=lap.joules + mean * (at - since))
 
     def counted_between(self, start: float, end: float) -> Reading[float]:
-        """Joules between two moments inside the last lap, if they are far enough apart for a counter that is sampled."""
+        """Joules between two moments inside the last lap, if they are far enough apart."""
         refused = self._refused or self._sampler.refused
         if refused is not None:
             return refused

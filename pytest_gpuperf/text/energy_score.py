@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.records.model import Evidence
 
 WARM_UP = 10  # queries, as the official procedure has
+SETTLE = 1.5  # seconds: watts may be a mean of the last second, which must have forgotten the run before
 BACKEND = "eager"
 Progress = Callable[[int, float], None]  # queries that are answered, and seconds that are left
 
@@ -98,6 +99,7 @@ class _Process:
     def _answer_run(self, generate: Generate, run: int, first: int) -> None:
         synchronize = self.chosen.clock.synchronize
         synchronize()
+        sleep(SETTLE if self.meters else 0)
         with ExitStack() as stack:
             laps = {part: stack.enter_context(Laps(m, self.power[part].period)) for part, m in self.meters.items()}
             sleep(IDLE_SECONDS if laps else 0)
@@ -213,8 +215,7 @@ def answer(
         return
     chosen.memory.release()
     raise OutOfMemoryError(
-        f"{too_large}. Take a smaller model, shorter prompts, or a precision of fewer bytes. "
-        f"{kept(journal.queries)}."
+        f"{too_large}. Take a smaller model, shorter prompts, or a precision of fewer bytes. {kept(journal.queries)}."
     )
 
 

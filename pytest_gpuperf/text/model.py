@@ -87,8 +87,9 @@ class TextModel:
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Texts as its tokeniser cuts them."""
+        cut = self.tokenizer
         known = self.vocabulary  # of a narrow twin it is smaller than its tokeniser's
-        return [[token % known for token in self.tokenizer(text)["input_ids"]] for text in texts]
+        return [[token % known for token in cut(text)["input_ids"]] for text in texts]
 
 
 def load_text(

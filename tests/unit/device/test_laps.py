@@ -206,6 +206,30 @@ def test_nothing_sampled_before_the_start_is_no_idle_power(machine: Machine) -> 
     assert found.sampled == pytest.approx(BUSY * seconds, rel=0.1)
 
 
+class LateMeter(GpuMeter):
+    """Its readings begin to take long: no movement of the counter is seen sharply any more."""
+
+    late = False
+
+    def energy(self) -> float | Missing:
+        sleep(0.02 * self.late)
+        return super().energy()
+
+
+def test_an_end_that_cannot_be_seen_sharply_is_off_by_no_whole_update(machine: Machine) -> None:
+    machine.change(power=BUSY, counter_period=0.1)
+    found = nvml.gpus()
+    assert not isinstance(found, Missing)
+    late = LateMeter(found[0])
+    with Laps(late, 0.1) as laps:
+        sleep(0.25)
+        laps.wait_for_edge()
+        laps.start(monotonic())
+        late.late = True
+        whole, seconds = lap(laps, 0.6, last=True)
+    assert whole.joules == pytest.approx(BUSY * seconds, rel=0.08)
+
+
 class Wrapping(CpuMeter):
     """A processor's counter of 100 J, at 200 W."""
 

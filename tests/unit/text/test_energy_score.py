@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from transformers import PhiForCausalLM
 
 from pytest_gpuperf.comparison.energy_score import score_of
 from pytest_gpuperf.device.choice import card_sensors, choose_device
+from pytest_gpuperf.device.counter import CpuMeter
 from pytest_gpuperf.device.laps import Laps
 from pytest_gpuperf.errors import MissingError, OutOfMemoryError, UsageError
 from pytest_gpuperf.records.energy_score import Asked, Phase, Query, Session, Stretch, head_of
@@ -26,7 +27,8 @@ IDLE, BUSY = 60.0, 260.0
 
 
 @pytest.fixture(autouse=True)
-def offline(monkeypatch):
+def quick(monkeypatch):
+    monkeypatch.setattr(energy_score, "SETTLE", 0.15)  # the scripted card's watts are those of the moment
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
@@ -142,6 +144,26 @@ def test_a_card_that_nvml_does_not_know_is_a_reason(tmp_path, machine: Machine, 
     score = score_of(lines)
     assert "NVML knows no device" in score.runs[0].gpu.reason
     assert score.prefill.note == "not measured: the device has no meter of energy here"
+
+
+class Processor(CpuMeter):
+    """One that counts its energy: 200 W, whatever it does."""
+
+    def energy(self) -> float:
+        return 200.0 * monotonic()
+
+
+def test_a_processor_that_counts_its_energy_has_all_but_the_gpu_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(energy_score.Generate, "answer", _lasting(0.1))
+    chosen = choose_device("cpu")
+    chosen = replace(chosen, sensors=replace(chosen.sensors, meter=Processor()))
+    score = score_of(measured(tmp_path, asked(), chosen))
+    for run in score.runs:
+        assert run.gpu.reason == "the model runs on the processor"
+        assert run.cpu.value == pytest.approx(200 * run.seconds, rel=0.05)
+        assert run.total.value == run.cpu.value + run.ram.value
+    assert score.sessions[0].cpu == "processor package, everybody's"
+    assert score.prefill.joules > 0
 
 
 def test_a_long_decode_is_a_phase(tmp_path, machine: Machine, card, monkeypatch):
