@@ -64,6 +64,8 @@ def run(options: Namespace) -> int:
     grid = None if options.grid is None else parse_grid(options.grid)
     texts = None if options.prompts is None else _texts(Path(options.prompts))
     chosen = choose_device(options.device)
+    if chosen.passed_over is not None:
+        _say(f"this machine has an NVIDIA card, which is not used: {chosen.passed_over}")
     asked = _asked(options, texts, chosen)
     into = Path(options.into)
     with open_journal(into / "journal.jsonl", head_of(asked, chosen.environment())) as journal:

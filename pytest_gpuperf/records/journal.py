@@ -31,12 +31,8 @@ class Journal:
 
     path: Path
     lines: list[Line]
+    queries: int  # that are answered
     _file: BinaryIO = field(repr=False)
-
-    @property
-    def queries(self) -> int:
-        """How many are answered."""
-        return sum(isinstance(line, Query) for line in self.lines)
 
     def add(self, line: Line) -> None:
         """It has happened."""
@@ -49,6 +45,7 @@ class Journal:
                 f"Make room, and go on with the same command."
             ) from None
         self.lines.append(line)
+        self.queries += isinstance(line, Query)
 
 
 def kept(queries: int) -> str:
@@ -73,7 +70,7 @@ def open_journal(path: Path, head: Head) -> Generator[Journal]:
         if lines:
             _refuse_another(path, lines[0], head)
         file.truncate(len(whole))
-        journal = Journal(path, lines, file)
+        journal = Journal(path, lines, sum(isinstance(line, Query) for line in lines), file)
         if not lines:
             journal.add(head)
         yield journal

@@ -59,7 +59,7 @@ class _Process:
     progress: Progress
     meters: dict[str, Meter] = field(default_factory=dict[str, Meter])
     power: dict[str, GpuPower] = field(default_factory=dict[str, GpuPower])
-    watts: list[float] = field(default_factory=list[float])
+    laps: list[Lap] = field(default_factory=list[Lap])  # of the device
     utilizations: list[int] = field(default_factory=list[int])
 
     @property
@@ -155,9 +155,8 @@ class _Process:
 
     def _look(self, found: dict[str, Lap]) -> None:
         """At the card while it works."""
-        device = found.get(self.device_part)
-        if device is not None and not isinstance(device.peak_watts, Missing):
-            self.watts.append(device.peak_watts)
+        if self.device_part in found:
+            self.laps.append(found[self.device_part])
         card = self.chosen.sensors.card
         busy = None if card is None else known(card.utilization())
         if busy is not None:
@@ -185,12 +184,14 @@ class _Process:
 
     def inference(self, seconds: float) -> Stage:
         """All that was asked of the model in this process."""
+        means = [watts for lap in self.laps if (watts := known(lap.mean_watts)) is not None]
+        peaks = [watts for lap in self.laps if (watts := known(lap.peak_watts)) is not None]
         return Stage(
             name="inference",
             seconds=seconds,
             held=held_on(self.chosen),
-            watts=mean(self.watts) if self.watts else None,
-            peak_watts=max(self.watts, default=None),
+            watts=mean(means) if means else None,
+            peak_watts=max(peaks, default=None),
             utilization=max(self.utilizations, default=None),
         )
 

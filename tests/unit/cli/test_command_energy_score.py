@@ -16,6 +16,7 @@ from transformers import PhiForCausalLM
 
 from pytest_gpuperf.cli import main
 from pytest_gpuperf.cli.energy_score import _Progress, duration
+from pytest_gpuperf.device import cuda, identity
 
 assert torch  # its import takes seconds, which no test should be blamed for
 assert PhiForCausalLM
@@ -61,6 +62,14 @@ def test_a_laptop_ends_in_seconds_and_says_why_there_is_no_energy(score):
     assert stages == ["idle", "load", "loaded", "inference", "clean-up"]
     assert "What differs from the official AIEnergyScore" in (score.into / "score.md").read_text()
     assert "<title>AIEnergyScore-style" in (score.into / "score.html").read_text()
+
+
+def test_a_card_that_cannot_be_used_is_not_passed_over_in_silence(score, monkeypatch):
+    monkeypatch.setattr(identity, "nvidia_cards", lambda: 1)
+    monkeypatch.setattr(cuda, "why_missing", lambda: "its driver is not loaded.")
+    code, shown = score("--queries", "1", "--runs", "1", "--device", "auto")
+    assert code == 0
+    assert "this machine has an NVIDIA card, which is not used: its driver is not loaded." in shown.err
 
 
 def test_what_is_whole_is_only_reported_again(score, monkeypatch):
