@@ -7,6 +7,7 @@ a counter that moves every 100 ms and watts that move every 20 ms. Windows begin
 reads the same library through the real pynvml:
 
     gpu_power          this project's windows
+    energy-score       the sum of laps of a quarter of a second: the queries of `gpuperf energy-score`
     naive              the counter's value at the end minus that at the start
     zeus, codecarbon   in the interpreter of --others, a virtual environment where they are installed
 """
@@ -32,11 +33,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from nvml.standin import SCRIPT, Gpu, Machine, build, load
 
 from pytest_gpuperf.device.board import GpuMeter
-from pytest_gpuperf.device.power import GpuPower
+from pytest_gpuperf.device.laps import Laps
+from pytest_gpuperf.device.power import IDLE_SECONDS, GpuPower
 from pytest_gpuperf.device.visible import visible_devices
 
 LOW, HIGH = 230.0, 310.0
 STEP, ROUND = 0.237, 0.531  # seconds at the lower level, and of both: no multiple of the counter's period
+LAP = 0.25  # seconds
 
 OTHERS = {
     "zeus": """
@@ -105,6 +108,25 @@ def gpu_power(_card: Machine, seconds: float, phases: list[float]) -> Iterator[t
         yield start, end, window.joules
 
 
+def laps(_card: Machine, seconds: float, phases: list[float]) -> Iterator[tuple[float, float, float]]:
+    meter = GpuMeter(visible_devices({})[0])
+    period = GpuPower(meter).period
+    for phase in phases:
+        time.sleep(phase)
+        with Laps(meter, period) as counted:
+            time.sleep(IDLE_SECONDS)
+            counted.wait_for_edge()
+            start = end = time.monotonic()
+            counted.start(start)
+            joules = 0.0
+            while end - start < seconds:
+                time.sleep(LAP)
+                end = time.monotonic()
+                is_last = end - start >= seconds
+                joules += (counted.last_lap(end) if is_last else counted.lap(end)).joules
+        yield start, end, joules
+
+
 def naive(_card: Machine, seconds: float, phases: list[float]) -> Iterator[tuple[float, float, float]]:
     meter = GpuMeter(visible_devices({})[0])
     for phase in phases:
@@ -147,7 +169,7 @@ def main() -> None:
     dice = random.Random(0)
     with machine() as (card, library):
         load(library)
-        tools = {"gpu_power": gpu_power, "naive": naive}
+        tools = {"gpu_power": gpu_power, "energy-score": laps, "naive": naive}
         if options.others:
             tools |= {name: other(name, options.others, library) for name in OTHERS}
         print(f"{'window':>7} {'tool':<12} {'windows':>7} {'median error':>13} {'largest error':>14}")

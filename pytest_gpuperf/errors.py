@@ -1,7 +1,7 @@
 """Every error a user can meet.
 
 GpuPerfError
-├── FileError                exit 4   a run or baseline file cannot be read or written
+├── FileError                exit 4   a file of ours cannot be read or written
 ├── DeviceError              exit 4   the device asked for is absent, or is not the baseline's
 ├── UsageError               exit 4   an option, marker or argument that makes no sense
 ├── MeasurementError         exit 1   the workload could not be measured; fails its own test
@@ -27,7 +27,7 @@ class GpuPerfError(Exception):
 
 
 class FileError(GpuPerfError):
-    """A run or baseline file cannot be read or written."""
+    """A run, a baseline, a journal or a report cannot be read or written."""
 
     exit_code = 4
 

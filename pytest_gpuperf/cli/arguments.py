@@ -12,6 +12,7 @@ from pytest_gpuperf.cli.ab import AB
 from pytest_gpuperf.cli.baseline import ACCEPT, WAIVE
 from pytest_gpuperf.cli.calibrate import CALIBRATE
 from pytest_gpuperf.cli.doctor import DOCTOR
+from pytest_gpuperf.cli.energy_score import ENERGY_SCORE
 from pytest_gpuperf.cli.judge import COMPARE, MERGE, REPORT
 from pytest_gpuperf.cli.matrix import MATRIX
 from pytest_gpuperf.cli.other_tools import EXPORT, IMPORT
@@ -41,6 +42,7 @@ COMMANDS = (
     TRITON,
     SERVE_STUDY,
     TEXT_FIGURES,
+    ENERGY_SCORE,
 )
 USAGE_ERROR = 4  # pytest's
 

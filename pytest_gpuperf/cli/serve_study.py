@@ -36,7 +36,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return found
 
 
-def _number(text: str) -> int:
+def whole_number(text: str) -> int:
     number, *others = _numbers(text)
     if others:
         raise ArgumentTypeError(f"{text!r} are several numbers, and one is wanted")
@@ -49,14 +49,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--backends", type=_some(*BACKENDS), default=BACKENDS[:2], metavar="NAME,...")
     parser.add_argument("--batches", type=_numbers, default=(1, 4, 8, 16, 32), metavar="N,...", help="one at a time")
     parser.add_argument("--concurrency", type=_numbers, default=(16,), metavar="N,...", help="requests at once")
-    parser.add_argument("--requests", type=_number, default=200, metavar="N", help="of a window; three must agree")
+    parser.add_argument("--requests", type=whole_number, default=200, metavar="N", help="of a window; three must agree")
     parser.add_argument("--protocol", type=_some(*PROTOCOLS), default=PROTOCOLS, metavar="NAME,...")
     parser.add_argument(
-        "--rounds", type=_number, default=3, metavar="N", help="lives of each server: intervals need two"
+        "--rounds", type=whole_number, default=3, metavar="N", help="lives of each server: intervals need two"
     )
     parser.add_argument("--scale", choices=("full", "smoke"), help="size of the model (smoke on the processor)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cuda, cuda:N or cpu")
-    parser.add_argument("--instances", type=_number, default=1, metavar="N", help="of the model, on the device")
+    parser.add_argument("--instances", type=whole_number, default=1, metavar="N", help="of the model, on the device")
     parser.add_argument("--window-seconds", type=float, default=1.0, metavar="S", help="of a window, at least")
     parser.add_argument("--into", default="serving-study", metavar="DIR", help="where the files go")
     parser.add_argument("--torch-url", metavar="HOST:PORT", help="a torch server that runs already")

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pytest_gpuperf.device.readings import Missing, Reading
+from pytest_gpuperf.records.enough_energy import DISAGREE, too_short
 
 Point = tuple[float, float]  # seconds by the monotonic clock, and watts or joules
 
-ENOUGH_SECONDS = 5.0
-ENOUGH_UPDATES = 50
 NO_WATTS = Missing("failed", "no watts were sampled in the window: it was too short")
-_DISAGREE = 0.10
 _LEAST_TAIL = 0.25  # seconds whose watts stand for the end of the window
 
 
@@ -105,14 +103,9 @@ def _counted(read: Readings, first: Point, last: Point) -> tuple[float, int, flo
 
 
 def _warnings(read: Readings, seconds: float, joules: float, sampled: Reading[float]) -> Sequence[str]:
-    notes: list[str] = []
-    updates = seconds / read.period if read.period else ENOUGH_UPDATES
-    if seconds < ENOUGH_SECONDS and updates < ENOUGH_UPDATES:
-        notes.append(
-            f"a window of {seconds:.2g} s with {updates:.0f} updates of the counter: "
-            f"{ENOUGH_SECONDS:.0f} s, or {ENOUGH_UPDATES} updates, are needed for 2 %"
-        )
-    if not isinstance(sampled, Missing) and joules > 0 and abs(sampled / joules - 1) > _DISAGREE:
+    short = too_short(seconds, read.period)
+    notes = [] if short is None else [short]
+    if not isinstance(sampled, Missing) and joules > 0 and abs(sampled / joules - 1) > DISAGREE:
         notes.append(
             f"the counter and the sampled watts disagree: {joules:.1f} J and {sampled:.1f} J. "
             f"Some GPUs sample their power a quarter of the time."

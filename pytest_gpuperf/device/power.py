@@ -159,22 +159,19 @@ class GpuPower:
         with Sampler(self._meter) as sampler:
             sleep(IDLE_SECONDS)
             idle = _mean(sampler)
-            first = _edge(self._meter, period)
+            first = period if isinstance(period, Missing) else next_edge(self._meter, period)
             start = monotonic()
             yield window
             self._synchronize()
             end = monotonic()
             held = self._meter.energy()
-            last = _edge(self._meter, period)
+            # The very next movement, however sharply it is seen: a later one says nothing of what is held.
+            last = period if isinstance(period, Missing) else next_edge(self._meter)
         energy = account(_readings(start, end, idle, sampler, period, first, held, last, self._meter))
         refused = sampler.refused or self._meter.refused()
         if refused is not None:
             energy = _refused(refused, energy.seconds)
         window._energy = energy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-def _edge(meter: Meter, period: Reading[float]) -> Reading[Edge]:
-    return period if isinstance(period, Missing) else next_edge(meter, period)
 
 
 def _mean(sampler: Sampler) -> Reading[float]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from pytest_gpuperf.device.choice import Chosen
 from pytest_gpuperf.device.clocks import Call
-from pytest_gpuperf.device.energy import ENOUGH_SECONDS
 from pytest_gpuperf.device.power import GpuPower, Sampler
 from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.instrument.repeats import spread, warm
 from pytest_gpuperf.records.certificate import Row, impossible, judged
+from pytest_gpuperf.records.enough_energy import ENOUGH_SECONDS
 from pytest_gpuperf.records.units import format_seconds
 
 held = partial(judged, "power")

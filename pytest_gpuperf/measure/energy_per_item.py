@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_gpuperf.device.clocks import Call, Clock
-from pytest_gpuperf.device.energy import ENOUGH_SECONDS, ENOUGH_UPDATES
 from pytest_gpuperf.device.power import GpuPower
 from pytest_gpuperf.device.readings import Missing
+from pytest_gpuperf.records.enough_energy import ENOUGH_SECONDS, ENOUGH_UPDATES
 
 _BATCH_SECONDS = 0.02  # calls back to back: the device idles only between batches
 _EDGE_SECONDS = 0.002  # the same at the end, where the counter's next move is waited for

@@ -141,14 +141,14 @@ class Life(Generic[M]):
 
     def lived(self, seconds: float) -> Stages:
         """Go through its stages; inference lasts so long."""
-        idle = self._at_rest("idle")
+        idle = stage_at_rest(self.chosen, "idle")
         load, loaded, inference, calls, parameters, evidence = self._with_model(seconds, idle)
         return Stages(
             idle=idle,
             load=load,
             loaded=loaded,
             inference=inference,
-            clean_up=self._at_rest("clean-up"),
+            clean_up=stage_at_rest(self.chosen, "clean-up"),
             calls=calls,
             parameter_bytes=parameters,
             evidence=evidence,
@@ -157,10 +157,10 @@ class Life(Generic[M]):
     def _with_model(self, seconds: float, idle: Stage) -> tuple[Stage, Stage, Stage, int, int, Evidence]:
         """What needs the model: it is gone when this returns, if nobody else keeps it."""
         made: list[M] = []
-        load, _ = self._stage("load", lambda: made.append(self.load()), 0.0)
+        load, _ = stage_of(self.chosen, "load", lambda: made.append(self.load()))
         (model,) = made
-        loaded = self._at_rest("loaded")
-        inference, calls = self._stage("inference", lambda: self.use(model), seconds)
+        loaded = stage_at_rest(self.chosen, "loaded")
+        inference, calls = stage_of(self.chosen, "inference", lambda: self.use(model), seconds)
         health = Health(
             watts=inference.peak_watts,
             utilizations=() if inference.utilization is None else (inference.utilization,),
@@ -174,38 +174,41 @@ class Life(Generic[M]):
         evidence = self.prover.prove(lambda: self.use(model), (self.use, model), health, memory)
         return load, loaded, inference, calls, find_tensors(model).parameter_bytes, evidence
 
-    def _at_rest(self, name: str) -> Stage:
-        self.chosen.clock.synchronize()
-        gc.collect()
-        self.chosen.memory.release()
-        stage, _ = self._stage(name, lambda: sleep(_AT_REST), 0.0)
-        return stage
 
-    def _stage(self, name: str, do: Callable[[], object], seconds: float) -> tuple[Stage, int]:
-        """Do it once, and again until so many seconds are over, with the watts beside it."""
-        card = self.chosen.sensors.card
-        utilizations: list[int] = []
-        calls = 0
-        start = monotonic()
-        with Sampler(self.chosen.sensors.meter, _SAMPLES) as sampler:
-            while not calls or monotonic() - start < seconds:
-                do()
-                self.chosen.clock.synchronize()
-                calls += 1
-                busy = None if card is None else known(card.utilization())
-                if busy is not None:
-                    utilizations.append(busy)
-            took = monotonic() - start
-        watts = [value for _, value in sampler.watts]
-        stage = Stage(
-            name=name,
-            seconds=took,
-            held=held_on(self.chosen),
-            watts=mean(watts) if watts else None,
-            peak_watts=max(watts, default=None),
-            utilization=max(utilizations, default=None),
-        )
-        return stage, calls
+def stage_at_rest(chosen: Chosen, name: str) -> Stage:
+    """A stage in which nothing runs, and nothing is held but what something still refers to."""
+    chosen.clock.synchronize()
+    gc.collect()
+    chosen.memory.release()
+    stage, _ = stage_of(chosen, name, lambda: sleep(_AT_REST))
+    return stage
+
+
+def stage_of(chosen: Chosen, name: str, do: Callable[[], object], seconds: float = 0.0) -> tuple[Stage, int]:
+    """Do it once, and again until so many seconds are over, with the watts beside it; the stage, and how often."""
+    card = chosen.sensors.card
+    utilizations: list[int] = []
+    calls = 0
+    start = monotonic()
+    with Sampler(chosen.sensors.meter, _SAMPLES) as sampler:
+        while not calls or monotonic() - start < seconds:
+            do()
+            chosen.clock.synchronize()
+            calls += 1
+            busy = None if card is None else known(card.utilization())
+            if busy is not None:
+                utilizations.append(busy)
+        took = monotonic() - start
+    watts = [value for _, value in sampler.watts]
+    stage = Stage(
+        name=name,
+        seconds=took,
+        held=held_on(chosen),
+        watts=mean(watts) if watts else None,
+        peak_watts=max(watts, default=None),
+        utilization=max(utilizations, default=None),
+    )
+    return stage, calls
 
 
 def held_on(chosen: Chosen) -> Held:

@@ -20,7 +20,7 @@ from pytest_gpuperf.records.flaws import Flaw
 from pytest_gpuperf.records.model import Baseline, Run
 from pytest_gpuperf.records.render import render_baseline, render_run
 
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 REPORT = "gpuperf-report"  # a kind that no file says it is
 LARGEST = 2**30  # bytes: ten times a baseline of 50,000 cases
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def _lock(fd: int, name: Path) -> None:
         print(f"gpuperf: waiting for another process that writes beside {name} ...", file=sys.stderr, flush=True)
         fcntl.flock(fd, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
 
 

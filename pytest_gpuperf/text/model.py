@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,9 @@ class TextModel:
         """How many tokens it can have before it, prompt and answer together; None where it does not say."""
         return getattr(self.module.config.get_text_config(), "max_position_embeddings", None)
 
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Texts as its tokeniser cuts them; MissingError where there is none here."""
+    @cached_property
+    def tokenizer(self) -> Any:
+        """What cuts texts for it; MissingError where there is none here."""
         if self.published is None:
             raise MissingError(
                 f"{self.name} has no tokeniser. Give prompts as lists of token ids, or how many to draw."
@@ -76,14 +78,19 @@ class TextModel:
         from transformers import AutoTokenizer  # noqa: PLC0415 - seconds, and only prompts of text need it
 
         try:
-            tokenizer: Any = AutoTokenizer.from_pretrained(self.published)
+            return AutoTokenizer.from_pretrained(self.published)
         except (OSError, ValueError) as error:
             raise MissingError(
                 f"Prompts of text need the tokeniser of {self.published}, which could not be had "
-                f"({_first_line(error)}). Give prompts as lists of token ids, or how many to draw: prompts=8."
+                f"({_first_line(error)}). Give prompts as lists of token ids, or how many to draw: prompts=8 (gpuperf "
+                f"energy-score: leave --prompts out)."
             ) from error
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts as its tokeniser cuts them."""
+        cut = self.tokenizer
         known = self.vocabulary  # of a narrow twin it is smaller than its tokeniser's
-        return [[token % known for token in tokenizer(text)["input_ids"]] for text in texts]
+        return [[token % known for token in cut(text)["input_ids"]] for text in texts]
 
 
 def text_of(module: Any, device: torch.device, dtype: torch.dtype) -> TextModel:

@@ -218,3 +218,25 @@ def test_an_edge_that_cannot_be_seen_sharply_is_taken_as_it_is(machine: Machine)
     assert not isinstance(edge, Missing)
     assert edge.slack >= 0.01
     assert slow.asked == 6  # three edges of two readings
+
+
+class LateMeter(GpuMeter):
+    """Its readings begin to take long: no movement of the counter is seen sharply any more."""
+
+    late = False
+
+    def energy(self) -> float | Missing:
+        sleep(0.02 * self.late)
+        return super().energy()
+
+
+def test_an_end_that_cannot_be_seen_sharply_is_off_by_no_whole_update(machine: Machine) -> None:
+    machine.change(power=260, counter_period=0.1)
+    found = nvml.gpus()
+    assert not isinstance(found, Missing)
+    late = LateMeter(found[0])
+    with GpuPower(late)() as window:
+        sleep(0.6)
+        late.late = True
+    assert window.joules == pytest.approx(260 * window.seconds, rel=0.08)
+    assert window.method == "energy counter"  # a movement after that would look like a reset
