@@ -6,7 +6,7 @@ import pytest
 from loads import a_study
 
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.records.study import read_study, write_study
+from pytest_gpuperf.records.study_files import read_study, write_study
 
 
 def test_what_is_written_is_read_again(tmp_path):
