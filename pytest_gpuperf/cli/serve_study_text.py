@@ -64,7 +64,7 @@ def run(options: Namespace) -> int:
     for chart in charts:
         for name, content in chart.files.items():
             replace(into / name, content)
-    blocks = document(studies, charts)
+    blocks = document(studies, [chart.picture for chart in charts])
     replace(into / f"{stem}.md", as_markdown(blocks).encode())
     replace(into / f"{stem}.html", as_html(blocks).encode())
     print(f"\n{as_text(blocks, terminal_width())}\n\nFiles: {into / stem}-*.json, .md, .html")
@@ -105,6 +105,4 @@ def _asked(options: Namespace) -> TextAsked:
     )
 
 
-SERVE_STUDY_TEXT = Command(
-    "serve-study text", "compare language models' servers under rising load", add_arguments, run
-)
+SERVE_STUDY_TEXT = Command("serve-study text", "compare language models' servers under rising load", add_arguments, run)

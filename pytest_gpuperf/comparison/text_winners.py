@@ -84,7 +84,12 @@ def figures(studies: Sequence[TextStudy]) -> list[Figure]:
     found = [Figure(COLD, "", "server ready", "s", False, starts)]
     found += [
         Figure(
-            situation(studies[0], at), "", m.name, m.unit, m.higher_is_better, {s.contender: m.values(s, at) for s in studies}
+            situation(studies[0], at),
+            "",
+            m.name,
+            m.unit,
+            m.higher_is_better,
+            {s.contender: m.values(s, at) for s in studies},
         )
         for at in asked.points
         for m in measures
@@ -143,14 +148,15 @@ class Best:
         return isfinite(self.high)
 
 
-def measure_of(studies: Sequence[TextStudy]) -> Measure:
-    """What a recommendation goes by: goodput where limits were given, else tokens, else requests."""
-    asked = studies[0].asked
-    if asked.slo:
-        return GOODPUT
-    loads = [load for s in studies for at in asked.points for load in s.loads(at) if load is not None]
-    counted = all(load.generated_tokens is not None for load in loads)
-    return TOKENS if counted and asked.sweep == "concurrency" else REQUESTS
+def measured_by(studies: Sequence[TextStudy]) -> Measure:
+    """Throughput in tokens, since answers may differ in length; in requests where some server counts no tokens."""
+    loads = [load for s in studies for at in s.asked.points for load in s.loads(at) if load is not None]
+    return TOKENS if all(load.generated_tokens is not None for load in loads) else REQUESTS
+
+
+def advised_by(studies: Sequence[TextStudy]) -> Measure:
+    """What a recommendation goes by."""
+    return GOODPUT if studies[0].asked.slo else measured_by(studies)
 
 
 def best(study: TextStudy, measure: Measure) -> Best | None:
@@ -174,7 +180,7 @@ def best(study: TextStudy, measure: Measure) -> Best | None:
 
 def decided_at_best(studies: Sequence[TextStudy], bests: Mapping[str, Best]) -> Decision | None:
     """Each server where it does most: who is better, by what a recommendation goes by."""
-    measure = measure_of(studies)
+    measure = advised_by(studies)
     values = {s.contender: measure.values(s, bests[s.contender].at) for s in studies if s.contender in bests}
     if len(values) < 2:
         return None

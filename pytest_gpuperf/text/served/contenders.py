@@ -56,7 +56,7 @@ def contenders(words: Sequence[str], setup: Setup) -> list[Contender]:
     twice = next((c.name for c, name in zip(found, files, strict=True) if files.count(name) > 1), None)
     if twice is not None:
         raise UsageError(
-            f"Several of the servers are called {twice!r}, and each has a file of its own. Give each a name: NAME=WHERE."
+            f"Several servers are called {twice!r}, and each has a file of its own. Give each a name: NAME=WHERE."
         )
     return found
 

@@ -93,9 +93,7 @@ def _address(url: str, typed: Typed) -> _Address:
     except ValueError:
         raise _no_address(f"{url!r} is no address", typed) from None
     if parts.username is not None or parts.query or parts.fragment:  # not repeated: there may be a secret in it
-        raise _no_address(
-            f"The address has more than a host and a path. It is recorded; a key belongs in {KEY}", typed
-        )
+        raise _no_address(f"The address has more than a host and a path. It is recorded; a key belongs in {KEY}", typed)
     if parts.scheme not in _PORTS or not parts.hostname or not url.isprintable() or " " in url:
         raise _no_address(f"{url!r} is no address of an API", typed)
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

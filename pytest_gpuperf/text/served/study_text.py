@@ -15,7 +15,7 @@ from pytest_gpuperf.records.model import Environment, Evidence
 from pytest_gpuperf.records.text_figures import share_within
 from pytest_gpuperf.records.text_load import TextLoad
 from pytest_gpuperf.records.text_study import TextAsked, TextPoint, TextRound, TextStudy
-from pytest_gpuperf.records.units import format_percent, format_rate, format_seconds
+from pytest_gpuperf.records.units import format_percent, format_rate, format_seconds, significant
 from pytest_gpuperf.serving.contender import Contender, Say
 from pytest_gpuperf.serving.proof import least_certain, look, prove
 from pytest_gpuperf.serving.server import Server
@@ -135,7 +135,7 @@ def _told(load: TextLoad, point: TextPoint) -> str:
     tokens = load.tokens_per_second
     parts = [
         format_rate(load.requests_per_second),
-        "tokens unknown" if tokens is None else f"{format_rate(tokens)} tokens",
+        "tokens unknown" if tokens is None else f"{significant(tokens)} tokens/s",
         f"TTFT {format_seconds(load.ttft.mean)}",
         *([] if point.met is None else [f"{format_percent(point.met)} met the limits"]),
         "falls behind" if point.falls_behind else load.verdict,
