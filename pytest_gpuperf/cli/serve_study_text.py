@@ -47,7 +47,7 @@ def run(options: Namespace) -> int:
     """Make the study, write its files, and print what it found."""
     from pathlib import Path
 
-    from pytest_gpuperf.records.files import replace
+    from pytest_gpuperf.records.files import REPORT, check_writable, replace
     from pytest_gpuperf.records.study_files import write_study
     from pytest_gpuperf.reports.charts.study_charts import draw_charts
     from pytest_gpuperf.reports.document import as_html, as_markdown, as_text
@@ -55,12 +55,15 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.reports.text_study_report import document
     from pytest_gpuperf.text.served.contenders import file_name
 
-    studies = _studied(options)
     into = Path(options.into)
+    check_writable(into / "text.json", REPORT)
+    studies = _studied(options)
     stem = f"text-{studies[0].time.replace(':', '').replace('-', '')}"
     for study in studies:
         write_study(into / f"{stem}-{file_name(study.contender)}.json", study)
     charts = draw_charts(studies, f"{stem}-charts")
+    if charts:
+        (into / f"{stem}-charts").mkdir()
     for chart in charts:
         for name, content in chart.files.items():
             replace(into / name, content)

@@ -73,7 +73,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def text(self, width: int) -> str:
-        return "\n".join(tables.table(self.header, self.align, {"": self.rows}, width))
+        header = tuple(map(visible, self.header))
+        return "\n".join(tables.table(header, self.align, {"": self.rows}, width))
 
     def markdown(self) -> str:
         rule = " | ".join("---:" if a == "r" else ":---" for a in self.align)

@@ -148,7 +148,7 @@ def _why(one: Best) -> str:
 def _server(study: TextStudy) -> Iterator[DocumentPart]:
     asked = study.asked
     yield Heading(study.contender)
-    limits = ("goodput", "met limits, at least") if asked.slo else ()
+    limits = ("goodput", "limits met") if asked.slo else ()
     header = (asked.sweep, *(m.name for m in _COLUMNS), *limits, "loads")
     yield Table(header, "r" * (len(header) - 1) + "l", tuple(_row(study, at) for at in asked.points))
     reach = (*_of_limits(study), *(_of_rates(study) if asked.sweep == "rate" else _of_law(study)))
@@ -288,7 +288,10 @@ def _legend(studies: Sequence[TextStudy]) -> Iterator[str]:
         f"(tokens - 1). Tokens are generated ones, by the server's count."
     )
     if asked.slo:
-        yield "Goodput: requests a second that met all limits at once. A request that failed met none."
+        yield (
+            "Goodput: requests a second that met all limits at once. Limits met: the share of requests that did, in "
+            "the worst round; a request that failed did not."
+        )
     if len(studies) > 1:
         yield (
             f"The interval (95%) is of the rounds' ratios; how much rounds vary is estimated from all figures "

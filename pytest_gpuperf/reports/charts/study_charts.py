@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.comparison.text_winners import GOODPUT, REQUESTS, TOKENS, TPOT, TTFT, Measure, measured_by
 from pytest_gpuperf.records.text_study import TextStudy
 from pytest_gpuperf.records.units import format_rate, format_seconds, significant
-from pytest_gpuperf.reports.charts.drawing import COLOURS, FORMATS, LOGARITHMIC, LOOK, MARKERS, PIXELS_AN_INCH, plain
+from pytest_gpuperf.reports.charts.drawing import (
+    COLOURS,
+    FORMATS,
+    LOGARITHMIC,
+    LOOK,
+    MARKERS,
+    PIXELS_AN_INCH,
+    plain,
+    tick,
+)
 from pytest_gpuperf.reports.charts.texts import shortened
 from pytest_gpuperf.reports.document import Picture
 from pytest_gpuperf.reports.palette import THEMES, Theme, palette
@@ -126,18 +135,19 @@ def _axes(figure: Figure, studies: Sequence[TextStudy], drawn: _Drawn, theme: Th
             elinewidth=1,
             capsize=2.5,
         )
-    _scale(axes, studies, drawn)
     if drawn.limit is not None:
         axes.axhline(drawn.limit, color=colours["muted"], linestyle=":", linewidth=1.2)
-        where = {"xy": (1.0, drawn.limit), "xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         axes.annotate(
             f"limit {format_seconds(drawn.limit)}",
-            **where,
+            xy=(1.0, drawn.limit),
+            xycoords=("axes fraction", "data"),
             xytext=(0, 3),
+            textcoords="offset points",
             ha="right",
             fontsize=_SMALL,
             color=colours["muted"],
         )
+    _scale(axes, studies, drawn)
     say = format_rate if asked.sweep == "rate" else significant
     axes.set_xticks([log2(at) for at in asked.points], [plain(say(at)) for at in asked.points])
     named = "requests a second due" if asked.sweep == "rate" else "prompts in flight"
@@ -162,10 +172,11 @@ def _scale(axes: Axes, studies: Sequence[TextStudy], drawn: _Drawn) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - an extra
 
     every = [value for study in studies for _, values in _readings(study, drawn.measure) for value in values]
+    every += [] if drawn.limit is None else [drawn.limit]
     if drawn.measure.unit == "s" and max(every) > LOGARITHMIC * min(every) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(drawn.say(value)) if value > 0 else "0"))
+    axes.yaxis.set_major_formatter(FuncFormatter(tick(drawn.say)))

@@ -108,11 +108,15 @@ def _prepared(server: Server, plan: TextPlan) -> tuple[Dialect, Asked, Sequence[
         return *negotiate(server, plan.api, plan.max_new_tokens, plan.prompts[0], plan.timeout), plan.prompts
     dialect, first = negotiate(server, plan.api, plan.max_new_tokens, drawn(1, 1, seed=0)[0], plan.timeout)
     words = words_for(plan.prompt_tokens, lambda prompt: ask(dialect, prompt, plan.timeout).streamed.prompt_tokens)
-    fastest = plan.concurrency / first.seconds if plan.rate is None else plan.rate
+    return dialect, first, drawn(enough_prompts(plan, first.seconds), words, seed=plan.seed + 1)
+
+
+def enough_prompts(plan: TextPlan, seconds: float) -> int:
+    """How many prompts the longest load sends, if no answer takes less than these seconds: none should repeat."""
+    fastest = plan.concurrency / seconds if plan.rate is None else plan.rate
     window = max(plan.requests, plan.window_seconds * fastest)
     expected = ceil(window * (w.TRIALS + _AROUND)) + plan.warm_rounds * plan.concurrency
-    count = min(max(_FEWEST_PROMPTS, expected), _MOST_PROMPTS)
-    return dialect, first, drawn(count, words, seed=plan.seed + 1)
+    return min(max(_FEWEST_PROMPTS, expected), _MOST_PROMPTS)
 
 
 def _summarise(watch: Watch, plan: TextPlan, dialect: Dialect, first: Asked, prompts: int) -> LoadedText:
