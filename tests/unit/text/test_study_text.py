@@ -173,7 +173,7 @@ def test_where_nothing_can_be_measured_the_study_ends_after_its_first_round():
     [
         ({"concurrency": 1, "requests": 10}, 1.0, 512),
         ({"concurrency": 1, "requests": 100}, 1.0, 1202),
-        ({"concurrency": 16, "requests": 10}, 0.01, 12 * 1600 + 32),
+        ({"concurrency": 16, "requests": 10}, 0.1, 12 * 320 + 32),
         ({"concurrency": 16, "requests": 10, "rate": 200.0}, 0.01, 12 * 200 + 32),
         ({"concurrency": 16, "requests": 10}, 0.0001, 20_000),
     ],
