@@ -156,7 +156,7 @@ def _axes(figure: Figure, studies: Sequence[TextStudy], drawn: _Drawn, theme: Th
     axes.set_title(drawn.title, loc="left", fontsize=_USUAL, color=colours["text"])
     axes.grid(axis="y", color=colours["line"], linewidth=0.8)
     if len(studies) > 1:
-        axes.legend(frameon=False, labelcolor=colours["text"], fontsize=_SMALL)
+        figure.legend(loc="outside lower left", ncols=4, frameon=False, labelcolor=colours["text"], fontsize=_SMALL)
 
 
 def _readings(study: TextStudy, measure: Measure) -> Iterator[tuple[float, list[float]]]:
