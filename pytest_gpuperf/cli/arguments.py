@@ -19,6 +19,7 @@ from pytest_gpuperf.cli.other_tools import EXPORT, IMPORT
 from pytest_gpuperf.cli.read import PLOT, RATIOS, SHOW, WHY
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.serve_study import SERVE_STUDY
+from pytest_gpuperf.cli.serve_study_text import SERVE_STUDY_TEXT
 from pytest_gpuperf.cli.text_figures import TEXT_FIGURES
 from pytest_gpuperf.cli.triton import TRITON
 
@@ -41,6 +42,7 @@ COMMANDS = (
     SELFTEST,
     TRITON,
     SERVE_STUDY,
+    SERVE_STUDY_TEXT,
     TEXT_FIGURES,
     ENERGY_SCORE,
 )
@@ -101,6 +103,8 @@ def parser() -> Parser:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of the subcommand; what stands after ``--`` is pytest's and is not looked at."""
     words = list(arguments) or ["--help"]
+    if " ".join(words[:2]) in [c.name for c in COMMANDS]:  # "serve-study text"
+        words = [" ".join(words[:2]), *words[2:]]
     theirs: list[str] = []
     if words[:1] in [[c.name] for c in COMMANDS if c.takes_pytest_arguments] and "--" in words:
         end = words.index("--")

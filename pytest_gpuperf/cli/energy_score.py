@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.cli.serve_study import whole_number
+from pytest_gpuperf.cli.numbers import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +28,13 @@ _EVERY = 10.0  # seconds between two lines of progress
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `gpuperf energy-score`."""
     parser.add_argument("model", metavar="MODEL", help="text:phi-2, text:NAME of the model hub, or text:FOLDER")
-    parser.add_argument("--queries", type=whole_number, metavar="N", help=f"of a run ({QUERIES}; all of --prompts)")
-    parser.add_argument("--runs", type=whole_number, default=RUNS, metavar="N", help=f"over which to average ({RUNS})")
+    parser.add_argument("--queries", type=number, metavar="N", help=f"of a run ({QUERIES}; all of --prompts)")
+    parser.add_argument("--runs", type=number, default=RUNS, metavar="N", help=f"over which to average ({RUNS})")
     parser.add_argument("--prompts", metavar="FILE", help='a text a line; .jsonl: {"text": ...} a line')
-    parser.add_argument("--prompt-tokens", type=whole_number, default=128, metavar="N", help="of drawn prompts (128)")
+    parser.add_argument("--prompt-tokens", type=number, default=128, metavar="N", help="of drawn prompts (128)")
     parser.add_argument(
         "--max-new-tokens",
-        type=whole_number,
+        type=number,
         default=NEW_TOKENS,
         metavar="N",
         help=f"that each query gets, all of them ({NEW_TOKENS})",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.numbers import number, numbers
 
 if TYPE_CHECKING:
     from pytest_gpuperf.records.study import BackendStudy
@@ -26,37 +27,20 @@ def _some(*choices: str) -> Callable[[str], tuple[str, ...]]:
     return words
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        found = tuple(sorted({int(word) for word in text.split(",")}))
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} are no numbers. Write them like 1,4,8") from None
-    if found[0] < 1:
-        raise ArgumentTypeError(f"{found[0]} is less than 1")
-    return found
-
-
-def whole_number(text: str) -> int:
-    number, *others = _numbers(text)
-    if others:
-        raise ArgumentTypeError(f"{text!r} are several numbers, and one is wanted")
-    return number
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `gpuperf serve-study`."""
     parser.add_argument("workload", metavar="WORKLOAD", help="a model's name: gpuperf matrix lists them")
     parser.add_argument("--backends", type=_some(*BACKENDS), default=BACKENDS[:2], metavar="NAME,...")
-    parser.add_argument("--batches", type=_numbers, default=(1, 4, 8, 16, 32), metavar="N,...", help="one at a time")
-    parser.add_argument("--concurrency", type=_numbers, default=(16,), metavar="N,...", help="requests at once")
-    parser.add_argument("--requests", type=whole_number, default=200, metavar="N", help="of a window; three must agree")
+    parser.add_argument("--batches", type=numbers, default=(1, 4, 8, 16, 32), metavar="N,...", help="one at a time")
+    parser.add_argument("--concurrency", type=numbers, default=(16,), metavar="N,...", help="requests at once")
+    parser.add_argument("--requests", type=number, default=200, metavar="N", help="of a window; three must agree")
     parser.add_argument("--protocol", type=_some(*PROTOCOLS), default=PROTOCOLS, metavar="NAME,...")
     parser.add_argument(
-        "--rounds", type=whole_number, default=3, metavar="N", help="lives of each server: intervals need two"
+        "--rounds", type=number, default=3, metavar="N", help="lives of each server: intervals need two"
     )
     parser.add_argument("--scale", choices=("full", "smoke"), help="size of the model (smoke on the processor)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cuda, cuda:N or cpu")
-    parser.add_argument("--instances", type=whole_number, default=1, metavar="N", help="of the model, on the device")
+    parser.add_argument("--instances", type=number, default=1, metavar="N", help="of the model, on the device")
     parser.add_argument("--window-seconds", type=float, default=1.0, metavar="S", help="of a window, at least")
     parser.add_argument("--into", default="serving-study", metavar="DIR", help="where the files go")
     parser.add_argument("--torch-url", metavar="HOST:PORT", help="a torch server that runs already")
@@ -70,7 +54,7 @@ def run(options: Namespace) -> int:
 
     from pytest_gpuperf.errors import MissingError
     from pytest_gpuperf.records.files import replace
-    from pytest_gpuperf.records.study import write_study
+    from pytest_gpuperf.records.study_files import write_study
     from pytest_gpuperf.reports.document import as_html, as_markdown, as_text
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.study_report import document
@@ -98,9 +82,10 @@ def _studied(options: Namespace) -> list[BackendStudy]:
     from pytest_gpuperf.device.choice import choose_device
     from pytest_gpuperf.models import load
     from pytest_gpuperf.records.study import Asked
+    from pytest_gpuperf.serving.contender import Contender
     from pytest_gpuperf.serving.deployment import Deployment
     from pytest_gpuperf.serving.load_server import LoadPlan
-    from pytest_gpuperf.serving.run_study import Contender, serving, study
+    from pytest_gpuperf.serving.run_study import serving, study
 
     chosen = choose_device(options.device)
     scale = options.scale or ("smoke" if chosen.index is None else "full")

@@ -81,17 +81,27 @@ def decisions(found: Sequence[Figure], band: float = BAND) -> list[Decision]:
     """
     every = [(figure, figure.changes()) for figure in found if len(figure.values) > 1]
     compared = [(figure, changes) for figure, changes in every if changes]
-    spreads = [variance(changes) for _, changes in compared if len(changes) > 1]
-    common = median(spreads) if spreads else inf
+    common = common_spread([changes for _, changes in compared])
     return [_decide(figure, changes, common, band) for figure, changes in compared]
 
 
-def _decide(figure: Figure, changes: Sequence[float], common: float, band: float) -> Decision:
-    count, change = len(changes), fmean(changes)
-    own = variance(changes) if count > 1 else 0.0
+def common_spread(every: Sequence[Sequence[float]]) -> float:
+    """How much the figures of a study vary from round to round: the middle variance; infinite where none is known."""
+    spreads = [variance(values) for values in every if len(values) > 1]
+    return median(spreads) if spreads else inf
+
+
+def half_width(values: Sequence[float], common: float) -> float:
+    """Half of the interval of their mean, by their own spread and that of all figures."""
+    count = len(values)
+    own = variance(values) if count > 1 else 0.0
     freedom = WEIGHT + count - 1
     spread = ((WEIGHT * common + (count - 1) * own) / freedom) ** 0.5
-    half = float(student((1 + CONFIDENCE) / 2, freedom)) * spread / count**0.5
+    return float(student((1 + CONFIDENCE) / 2, freedom)) * spread / count**0.5
+
+
+def _decide(figure: Figure, changes: Sequence[float], common: float, band: float) -> Decision:
+    change, half = fmean(changes), half_width(changes, common)
     edge = log1p(band)
     outcome: Outcome = "not decided"
     if change - half > edge:

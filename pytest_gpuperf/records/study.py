@@ -1,19 +1,13 @@
-"""A study of one serving back end: its configuration, what loads of it brought, and its file."""
+"""A study of one serving back end: its configuration, and what loads of it brought."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
-from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.fields import Count, Name, Record, Seconds, Time
-from pytest_gpuperf.records.files import content_of, write_report
 from pytest_gpuperf.records.model import Environment, Evidence
-from pytest_gpuperf.records.render import RUN_DIGITS, rounded
 from pytest_gpuperf.records.served_load import Load, Protocol
 
 SERVING = "gpuperf-serving"
@@ -65,19 +59,3 @@ class BackendStudy(Record, frozen=True, kw_only=True):
     def unvalidated(self) -> bool:
         """Whether it is not proven which device did the work."""
         return self.evidence is None or self.evidence.verdict != "proven"
-
-
-def write_study(path: Path, study: BackendStudy) -> None:
-    """Keep one back end's part of a study."""
-    plain = {"format": study.format, "version": study.version, **msgspec.to_builtins(study, order="deterministic")}
-    write_report(path, msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1).decode() + "\n")
-
-
-def read_study(path: str | os.PathLike[str]) -> BackendStudy:
-    """What stands in the file; `FileError` for whatever else it may be."""
-    try:
-        return msgspec.json.decode(content_of(path), type=BackendStudy)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise FileError(
-            f"{os.fspath(path)}: is no study of a serving back end: {error}. Make one with: gpuperf serve-study"
-        ) from None

@@ -165,7 +165,10 @@ def convention_of(name: str) -> Convention:
 
 
 def share_within(streams: Sequence[AnswerStream], slo: Slo, convention: str = "gpuperf") -> float:
-    """The share of answers that met all limits at once. A figure that is not known misses its limit."""
+    """The share of answers that met all limits at once. A figure that is not known misses its limit.
+
+    A request that was due at a time and waited to be sent has somebody who waits, so its limits run from that time.
+    """
     chosen = convention_of(convention)
     read = dict(zip(LIMITED, (chosen.ttft, chosen.tpot, chosen.e2e), strict=True))
     unknown = [name for name in slo if name not in read]
@@ -173,7 +176,8 @@ def share_within(streams: Sequence[AnswerStream], slo: Slo, convention: str = "g
         raise UsageError(f"There is no limit on {unknown[0]!r}. Set limits on: {', '.join(LIMITED)}.")
 
     def met(stream: AnswerStream) -> bool:
-        values = [(read[name](stream), limit) for name, limit in slo.items()]
+        waited = {"ttft": stream.late / 1e6, "tpot": 0.0, "e2e": stream.late / 1e6}
+        values = [(read[name](stream), limit - waited[name]) for name, limit in slo.items()]
         return all(value is not None and value <= limit for value, limit in values)
 
     return sum(map(met, streams)) / len(streams) if streams else 0.0

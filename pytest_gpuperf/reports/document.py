@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Protocol
+from urllib.parse import quote
 
 from pytest_gpuperf.reports import tables
 from pytest_gpuperf.reports.markdown import escaped
@@ -71,7 +73,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def text(self, width: int) -> str:
-        return "\n".join(tables.table(self.header, self.align, {"": self.rows}, width))
+        header = tuple(map(visible, self.header))
+        return "\n".join(tables.table(header, self.align, {"": self.rows}, width))
 
     def markdown(self) -> str:
         rule = " | ".join("---:" if a == "r" else ":---" for a in self.align)
@@ -80,6 +83,38 @@ class Table:
     def html(self) -> str:
         body = "".join(_cells("td", row, self.align) for row in self.rows)
         return f"<div><table><thead>{_cells('th', self.header, self.align)}</thead><tbody>{body}</tbody></table></div>"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart: a file beside the document, and its content, drawn for a light and for a dark page."""
+
+    title: str  # read aloud where it cannot be seen
+    file: str
+    light: bytes  # SVG
+    dark: bytes
+
+    def html(self) -> str:
+        """As an image, so that two drawings cannot disturb each other's marks, and no page runs what stands in one."""
+        dark = f'<source media="(prefers-color-scheme: dark)" srcset="{_inline(self.dark)}">'
+        image = f'<img src="{_inline(self.light)}" alt="{_safe(self.title)}">'
+        return f"<picture>{dark}{image}</picture>"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Charts side by side, as many as there is room for."""
+
+    pictures: tuple[Picture, ...]
+
+    def text(self, width: int) -> str:
+        return Sentences(tuple(f"{picture.title}: {picture.file}" for picture in self.pictures)).text(width)
+
+    def markdown(self) -> str:
+        return "\n".join(f"![{escaped(picture.title)}]({quote(picture.file)})" for picture in self.pictures)
+
+    def html(self) -> str:
+        return f"<section>{''.join(picture.html() for picture in self.pictures)}</section>"
 
 
 def as_text(blocks: Sequence[DocumentPart], width: int) -> str:
@@ -94,12 +129,14 @@ def as_markdown(blocks: Sequence[DocumentPart]) -> str:
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 div { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #8884; text-align: left; white-space: nowrap; }
+th, td { padding: .25rem .5rem; border-bottom: 1px solid #8884; text-align: left; white-space: nowrap; }
 .r { text-align: right; }
+section { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
+section img { width: 100%; height: auto; }
 """
 
 
@@ -124,6 +161,10 @@ def _cells(tag: str, cells: Sequence[str], align: str) -> str:
         f"<{tag}{' class=r' if a == 'r' else ''}>{_safe(cell)}</{tag}>" for cell, a in zip(cells, align, strict=True)
     )
     return f"<tr>{''.join(shown)}</tr>"
+
+
+def _inline(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
 
 
 def _safe(text: str) -> str:

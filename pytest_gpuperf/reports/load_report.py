@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pytest_gpuperf.records.latency import PERCENTILE_NEEDS, Latency
 from pytest_gpuperf.records.served_load import BUSY, LATE, NETWORK, AnyLoad, Load
@@ -21,14 +21,26 @@ def remarks(load: Load) -> list[str]:
 
 def text_remarks(load: TextLoad) -> list[str]:
     """Why a figure of a language model's server may not be what it seems."""
-    return [
-        *_of_pace(load),
-        *_of_errors(load),
-        *load.notes,
-        *load.dropped,
-        *_of_cache(load),
-        *_limits(load, load.end_to_end),
-    ]
+    return [*text_doubts(load), *_of_streams(load), *_limits(load, load.end_to_end)]
+
+
+def text_doubts(load: TextLoad) -> Iterator[str]:
+    """Why these may not be figures of the server, or not of the work that was asked for."""
+    yield from _of_pace(load)
+    yield from _of_errors(load)
+    yield from load.notes
+    yield from load.dropped
+    yield from _of_cache(load)
+
+
+def one_of_each(found: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Of the doubts of many loads, each with where it arose, the first of each kind, and how many more there are."""
+    by_kind: dict[str, list[str]] = {}
+    for where, doubt in found:
+        by_kind.setdefault(doubt.partition(":")[0], []).append(f"{where}: {doubt}")
+    for kind, sentences in by_kind.items():
+        more = f" (and {len(sentences) - 1} more {kind})" if len(sentences) > 1 else ""
+        yield f"{sentences[0]}{more}"
 
 
 def doubts(load: Load) -> Iterator[str]:
@@ -84,6 +96,9 @@ def _of_cache(load: TextLoad) -> Iterator[str]:
             f"bundled: {load.bundled:.0%} of the pieces of text came together with the one before, so pauses between "
             f"tokens are those of whoever bundles: the server, a proxy, or a machine too busy to let this client run"
         )
+
+
+def _of_streams(load: TextLoad) -> Iterator[str]:
     if load.streams_left_out:
         yield f"{load.streams_left_out} of {load.requests} streams are not kept: figures of other tools are of the rest"
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
 
-from pytest_gpuperf.comparison.serving_winners import BAND, Decision, Figure, decisions, figures, of_situation
+from pytest_gpuperf.comparison.serving_winners import BAND, Decision, decisions, figures, of_situation
 from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
 from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.study import BackendStudy, Visit
-from pytest_gpuperf.records.units import format_bytes, format_rate, format_seconds, significant
+from pytest_gpuperf.records.units import format_bytes, format_seconds, significant
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
-from pytest_gpuperf.reports.load_report import BATCHED, doubts, remarks
+from pytest_gpuperf.reports.load_report import BATCHED, doubts, one_of_each, remarks
+from pytest_gpuperf.reports.winners import plain, times, winners_table
 
 
 def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
@@ -26,7 +25,7 @@ def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
         Heading(f"Serving {asked.workload} ({asked.scale}): {names}", 1),
         Sentences(tuple(_advice(studies, decided))),
         Heading("Who is better at what"),
-        _figures(studies, found, decided),
+        winners_table([s.backend for s in studies], found, decided),
         Sentences(tuple(_legend(asked.rounds))),
         Heading("Where the time goes"),
         _breakdown(studies),
@@ -66,12 +65,12 @@ def _choice(decided: Sequence[Decision]) -> Iterator[str]:
     first = max(rates, key=lambda d: d.figure.middle(d.best))  # where the most is answered
     where = f"{first.figure.situation}, {first.figure.protocol}"
     if first.outcome == "winner":
-        yield f"Recommended: {first.best}, with {_times(first)} the requests/s of {first.second} ({where})."
+        yield f"Recommended: {first.best}, with {times(first)} the requests/s of {first.second} ({where})."
     elif first.outcome == "tie":
         yield f"Either of {first.best} and {first.second} will do for throughput: within {BAND:.0%} ({where})."
     else:
         yield (
-            f"Not decided for throughput: {first.best} is at {_times(first)} of {first.second} ({where}). "
+            f"Not decided for throughput: {first.best} is at {times(first)} of {first.second} ({where}). "
             f"More rounds make the interval narrower: --rounds"
         )
     if singles:
@@ -79,7 +78,7 @@ def _choice(decided: Sequence[Decision]) -> Iterator[str]:
         better = {"winner": f"{single.best} answers first", "tie": "they answer alike"}.get(
             single.outcome, "not decided"
         )
-        yield f"One request at a time: {better}, {_times(single)} in p50 ({single.figure.protocol})."
+        yield f"One request at a time: {better}, {times(single)} in p50 ({single.figure.protocol})."
 
 
 def _as_advised(decided: Sequence[Decision]) -> Sequence[Decision]:
@@ -98,18 +97,6 @@ def _protocols(studies: Sequence[BackendStudy]) -> Iterator[str]:
                 f"{format_seconds(text.wire.serialise)} to write instead of {format_seconds(binary.wire.serialise)}, "
                 f"and {significant(text.end_to_end / binary.end_to_end)} times as long from arrays to arrays."
             )
-
-
-def _figures(studies: Sequence[BackendStudy], found: Sequence[Figure], decided: Sequence[Decision]) -> Table:
-    by_figure = {id(d.figure): d for d in decided}
-    rows: list[tuple[str, ...]] = []
-    for figure in found:
-        decision = by_figure.get(id(figure))
-        verdict = (NONE, NONE) if decision is None else (_times(decision), _outcome(decision))
-        values = [_value(figure, figure.middle(s.backend)) for s in studies]
-        rows.append((figure.situation, figure.protocol or NONE, figure.name, *values, *verdict))
-    header = ("situation", "protocol", "figure", *(s.backend for s in studies), "best over next", "who")
-    return Table(header, "lll" + "r" * (len(studies) + 1) + "l", tuple(rows))
 
 
 def _legend(rounds: int) -> Iterator[str]:
@@ -184,15 +171,12 @@ def _wire(studies: Sequence[BackendStudy]) -> Table:
 
 def _doubtful(studies: Sequence[BackendStudy]) -> Iterator[str]:
     for study in studies:
-        by_kind: dict[str, list[str]] = {}
-        for number, one in enumerate(study.rounds, 1):
-            for visit in one.visits:
-                for doubt in doubts(visit.load):
-                    where = f"round {number}, {_situation(visit)}, {visit.load.wire.protocol}"
-                    by_kind.setdefault(doubt.partition(":")[0], []).append(f"{where}: {doubt}")
-        for kind, sentences in by_kind.items():
-            more = f" (and {len(sentences) - 1} more {kind})" if len(sentences) > 1 else ""
-            yield f"{study.backend}, {sentences[0]}{more}"
+        yield from one_of_each(
+            (f"{study.backend}, round {number}, {_situation(visit)}, {visit.load.wire.protocol}", doubt)
+            for number, one in enumerate(study.rounds, 1)
+            for visit in one.visits
+            for doubt in doubts(visit.load)
+        )
         short = [r for r in remarks(study.rounds[0].visits[0].load) if r.startswith("no p99")]
         yield from (f"{study.backend}: {reason}" for reason in short)
 
@@ -200,7 +184,7 @@ def _doubtful(studies: Sequence[BackendStudy]) -> Iterator[str]:
 def _configuration(studies: Sequence[BackendStudy]) -> Table:
     columns: list[Mapping[str, str]] = [
         {
-            **{key: _plain(value) for key, value in study.configuration.items()},
+            **{key: plain(value) for key, value in study.configuration.items()},
             "device": study.environment.device.name,
             "device did the work": "not looked at" if study.evidence is None else study.evidence.verdict,
             **{name: study.environment.software[name] for name in sorted(study.environment.software)},
@@ -226,20 +210,3 @@ def _situation(visit: Visit) -> str:
     return {"batch": f"batch {load.batch}", "concurrent": f"concurrency {load.concurrency}"}.get(
         visit.situation, "single"
     )
-
-
-def _value(figure: Figure, value: float) -> str:
-    return format_seconds(value) if figure.unit == "s" else format_rate(value)
-
-
-def _times(decision: Decision) -> str:
-    interval = f"[{significant(decision.low)}, {significant(decision.high)}]"
-    return f"{significant(decision.ratio)}x {interval if isfinite(decision.high) else '[one round: no interval]'}"
-
-
-def _outcome(decision: Decision) -> str:
-    return decision.best if decision.outcome == "winner" else decision.outcome
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

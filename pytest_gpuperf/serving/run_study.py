@@ -15,24 +15,14 @@ from pytest_gpuperf.records.units import format_rate, format_seconds
 from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.check_answers import check_of, inputs_of
+from pytest_gpuperf.serving.contender import Contender, Say
 from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.load_server import LoadPlan, load_server
+from pytest_gpuperf.serving.proof import least_certain
 from pytest_gpuperf.serving.server import Kind, Server
 from pytest_gpuperf.serving.watched import Watched
 
 FEWEST = 22  # answers of a window of slow, large batches: three of them are enough for a p90
-
-_DOUBTED = ("contradicted", "unknown", "proven")
-
-Say = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A back end under study, and how to have a server of it for a while."""
-
-    name: str
-    open: Callable[[], AbstractContextManager[Server]]
 
 
 @dataclass
@@ -43,11 +33,6 @@ class _Notes:
     rounds: list[Round] = field(default_factory=list[Round])
     server: Server | None = None
     proofs: list[Evidence] = field(default_factory=list[Evidence])
-
-    @property
-    def evidence(self) -> Evidence:
-        """The evidence of the least certain round: each round had a server of its own."""
-        return min(self.proofs, key=lambda proof: _DOUBTED.index(proof.verdict))
 
 
 def serving(
@@ -99,7 +84,7 @@ def study(
             environment=environment,
             configuration={} if note.server is None else dict(note.server.configuration),
             asked=asked,
-            evidence=note.evidence,
+            evidence=least_certain(note.proofs),
             rounds=tuple(note.rounds),
         )
         for note in notes

@@ -112,7 +112,10 @@ class Watch:
     def warm_up(self) -> None:
         """Let caches, clocks and batchers get going; nothing of this counts."""
         plan = self._plan
-        done = self._next(plan.warm_rounds * plan.concurrency, plan.window_seconds)
+        answers = plan.warm_rounds * plan.concurrency
+        if self.scheduled:  # its connections are for the worst that may come: all of them need not have been in use
+            answers = min(answers, plan.requests)
+        done = self._next(answers, plan.window_seconds)
         self._start, self._warmup = done.end, done.window.requests
         self.counters = [counters(self._server)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from examples import ENVIRONMENT
 
@@ -12,6 +14,7 @@ from pytest_gpuperf.records.served_load import Breakdown, Client, Load, RoundTri
 from pytest_gpuperf.records.study import Asked, BackendStudy, Round, Visit
 from pytest_gpuperf.records.text_figures import figures
 from pytest_gpuperf.records.text_load import TextLoad
+from pytest_gpuperf.records.text_study import TextAsked, TextPoint, TextRound, TextStudy
 
 ASKED = Asked(
     workload="resnet50",
@@ -122,3 +125,52 @@ def a_study(
         rounds=rounds,
     )
     return msgspec.structs.replace(study, **changes)
+
+
+def a_text_point(at: float, rate: float = 50.0, ttft: float = 0.02, **changes: object) -> TextPoint:
+    """300 answers at so many a second: the first text after `ttft`, five tokens in all, one every 10 ms."""
+    of_load = {name: value for name, value in changes.items() if name in TextLoad.__struct_fields__}
+    windows = (Window(requests=100, seconds=100 / rate, latency=ttft + 0.04),) * 3
+    load = a_text_load(
+        windows=windows,
+        concurrency=int(max(at, 1)),
+        generated_tokens=1500,
+        prompt_tokens=6000,
+        ttft=latency_of([ttft] * 300),
+        end_to_end=latency_of([ttft + 0.04] * 300),
+        streams=(),
+        streams_left_out=300,
+        first_answer=0.1,
+    )
+    others = {name: value for name, value in changes.items() if name not in of_load}
+    return TextPoint(at=at, load=msgspec.structs.replace(load, **of_load), **others)
+
+
+def a_text_study(
+    name: str = "llama.cpp",
+    rounds: Sequence[Sequence[TextPoint]] | None = None,
+    *,
+    proven: bool = True,
+    **asked: object,
+) -> TextStudy:
+    """Of these points, round by round; else of four concurrencies in three rounds, scaling as the law has it."""
+    if rounds is None:
+        rounds = [[a_text_point(n, f * 10 * n / (1 + 0.1 * (n - 1))) for n in (1, 2, 4, 8)] for f in (1.0, 1.01, 0.99)]
+    whole = {
+        "sweep": "concurrency",
+        "points": tuple(sorted({point.at for points in rounds for point in points})),
+        "prompt_tokens": 128,
+        "max_new_tokens": 5,
+        "requests": 100,
+        "rounds": len(rounds),
+        "api": "chat",
+    }
+    return TextStudy(
+        contender=name,
+        time="2026-01-01T00:00:00Z",
+        environment=ENVIRONMENT,
+        configuration={"server": "llama.cpp", "parallel": 8},
+        asked=TextAsked(**(whole | asked)),
+        evidence=Evidence(verdict="proven") if proven else None,
+        rounds=tuple(TextRound(server_start=0.5, points=tuple(points)) for points in rounds),
+    )

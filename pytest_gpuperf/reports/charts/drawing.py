@@ -286,10 +286,10 @@ def _scale(axes: Axes, panel: Panel, kind: Kind) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(_tick(kind.say)))
+    axes.yaxis.set_major_formatter(FuncFormatter(tick(kind.say)))
 
 
-def _tick(say: Callable[[float], str]) -> Callable[[float, object], str]:
+def tick(say: Callable[[float], str]) -> Callable[[float, object], str]:
     return lambda value, _: plain(say(value)) if value > 0 else "0"
 
 

@@ -36,12 +36,7 @@ def start_llama_cpp(
 
     The device: cpu, cuda, cuda:N; auto is a GPU where the installed build of llama.cpp can compute on one.
     """
-    if util.find_spec("xllamacpp") is None:
-        raise MissingError(
-            "llama.cpp's server needs xllamacpp, not installed here. Install what it needs: "
-            "pip install 'pytest-gpuperf[text]'"
-        )
-    _refuse_no_model(gguf)
+    refuse_no_model(gguf)
     for name, value in (("parallel", parallel), ("context", context)):
         if value < 1:
             raise UsageError(f"{name}={value}: it must be at least 1.")
@@ -106,7 +101,13 @@ def devices_for(device: str, gpus: Sequence[str]) -> list[str]:
     return [wanted] if wanted in known else []
 
 
-def _refuse_no_model(gguf: Path) -> None:
+def refuse_no_model(gguf: Path) -> None:
+    """Refuse a file that is none of llama.cpp's, and a machine without its server."""
+    if util.find_spec("xllamacpp") is None:
+        raise MissingError(
+            "llama.cpp's server needs xllamacpp, not installed here. Install what it needs: "
+            "pip install 'pytest-gpuperf[text]'"
+        )
     try:
         with gguf.open("rb") as file:
             beginning = file.read(len(_MAGIC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import ceil
 from statistics import mean
 from typing import ClassVar
 
@@ -32,6 +33,8 @@ _OURS = CONVENTIONS["gpuperf"]
 PARTS = {"ttft": _OURS.ttft, "decode": _OURS.tpot}  # of an answer, judged as cases of their own
 _ASKING = "pytest_gpuperf.text.served.asking"
 _FEWEST_PROMPTS, _MOST_PROMPTS = 512, 20_000
+_HASTE = 2  # times as fast as the first answers, of a server that was still cold
+_AROUND = 2  # windows' worth of prompts more: the warm-up takes as long as one, and some are under way at the end
 _streamed = msgspec.msgpack.Decoder(Streamed)
 
 
@@ -105,10 +108,23 @@ def _prepared(server: Server, plan: TextPlan) -> tuple[Dialect, Asked, Sequence[
     if plan.prompts is not None:
         return *negotiate(server, plan.api, plan.max_new_tokens, plan.prompts[0], plan.timeout), plan.prompts
     dialect, first = negotiate(server, plan.api, plan.max_new_tokens, drawn(1, 1, seed=0)[0], plan.timeout)
-    words = words_for(plan.prompt_tokens, lambda prompt: ask(dialect, prompt, plan.timeout).streamed.prompt_tokens)
-    expected = plan.requests * w.TRIALS + plan.warm_rounds * plan.concurrency
-    count = min(max(_FEWEST_PROMPTS, expected), _MOST_PROMPTS)
+    answers = [first]
+
+    def tokens_of(prompt: str) -> int | None:
+        answers.append(ask(dialect, prompt, plan.timeout))
+        return answers[-1].streamed.prompt_tokens
+
+    words = words_for(plan.prompt_tokens, tokens_of)
+    count = enough_prompts(plan, min(answer.seconds for answer in answers))
     return dialect, first, drawn(count, words, seed=plan.seed + 1)
+
+
+def enough_prompts(plan: TextPlan, seconds: float) -> int:
+    """How many prompts the longest load sends, so that none repeats, where a first answer took these seconds."""
+    fastest = plan.concurrency / seconds * _HASTE if plan.rate is None else plan.rate
+    window = max(plan.requests, plan.window_seconds * fastest)
+    expected = ceil(window * (w.TRIALS + _AROUND)) + plan.warm_rounds * plan.concurrency
+    return min(max(_FEWEST_PROMPTS, expected), _MOST_PROMPTS)
 
 
 def _summarise(watch: Watch, plan: TextPlan, dialect: Dialect, first: Asked, prompts: int) -> LoadedText:

@@ -17,15 +17,25 @@ from pytest_gpuperf.text.served.key import KEY, authorization, hidden
 from pytest_gpuperf.text.served.local import PATH
 from pytest_gpuperf.text.served.model_list import ListedModel, read_models
 
-URL, MODEL = "--gpuperf-openai-url", "--gpuperf-openai-model"
 _ANSWERS_WITHIN = 10.0
 _PORTS = {"http": 80, "https": 443}
 _LISTED = 20  # names of models in a message
 
 
-def remote_openai(url: str, model: str | None = None) -> Server:
+@dataclass(frozen=True)
+class Typed:
+    """How a user names a server and its model: what a message tells them to type."""
+
+    url: str  # stands before an address
+    model: str
+
+
+OPTIONS = Typed("--gpuperf-openai-url ", "--gpuperf-openai-model NAME")
+
+
+def remote_openai(url: str, model: str | None = None, typed: Typed = OPTIONS) -> Server:
     """The server at a base URL, ``http://HOST:8000`` or ``https://HOST/v1``. Where it has one model, that is meant."""
-    address = _address(url)
+    address = _address(url, typed)
     only = _chosen(address, _models(address), model)
     metrics = f"{address.scheme}://{address.host}/metrics"
     return Server(
@@ -46,6 +56,7 @@ class _Address:
     host: str  # with its port
     path: str
     headers: Mapping[str, str] = field(repr=False)
+    typed: Typed
 
     @property
     def secure(self) -> bool:
@@ -60,23 +71,23 @@ class _Address:
         return exchange(self.host, path, headers=self.headers, timeout=_ANSWERS_WITHIN, secure=self.secure)
 
 
-def _address(url: str) -> _Address:
+def _address(url: str, typed: Typed) -> _Address:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _no_address(f"{url!r} is no address") from None
+        raise _no_address(f"{url!r} is no address", typed) from None
     if parts.username is not None or parts.query or parts.fragment:  # not repeated: there may be a secret in it
-        raise _no_address(f"The address has more than a host and a path. It is recorded; a key belongs in {KEY}")
+        raise _no_address(f"The address has more than a host and a path. It is recorded; a key belongs in {KEY}", typed)
     if parts.scheme not in _PORTS or not parts.hostname or not url.isprintable() or " " in url:
-        raise _no_address(f"{url!r} is no address of an API")
+        raise _no_address(f"{url!r} is no address of an API", typed)
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     host = f"{name}:{port or _PORTS[parts.scheme]}"
-    return _Address(parts.scheme, host, parts.path.rstrip("/") or PATH, authorization())
+    return _Address(parts.scheme, host, parts.path.rstrip("/") or PATH, authorization(), typed)
 
 
-def _no_address(what: str) -> UsageError:
-    return UsageError(f"{what}. Write the base URL of OpenAI's API: {URL} http://HOST:8000 or https://HOST/v1")
+def _no_address(what: str, typed: Typed) -> UsageError:
+    return UsageError(f"{what}. Write the base URL of OpenAI's API: {typed.url}http://HOST:8000 or https://HOST/v1")
 
 
 def _models(address: _Address) -> Sequence[ListedModel]:
@@ -96,7 +107,8 @@ def _models(address: _Address) -> Sequence[ListedModel]:
     if reply.status == HTTPStatus.NOT_FOUND:
         raise ServerError(
             f"The server at {address.host} has no {address.path}/models (404), so it speaks no OpenAI API there. Give "
-            f"the base URL of its API, without /chat/completions: {URL} {address.scheme}://{address.host}{PATH}"
+            f"the base URL of its API, without /chat/completions: "
+            f"{address.typed.url}{address.scheme}://{address.host}{PATH}"
         )
     if reply.status != HTTPStatus.OK:
         where = reply.headers.get("location")
@@ -110,7 +122,7 @@ def _models(address: _Address) -> Sequence[ListedModel]:
     except ValueError as error:
         raise ServerError(
             f"The server at {address.host} answers {address.path}/models with no list of models ({error}): {shown!r}. "
-            f"Give the base URL of OpenAI's API: {URL} {address.scheme}://{address.host}{PATH}"
+            f"Give the base URL of OpenAI's API: {address.typed.url}{address.scheme}://{address.host}{PATH}"
         ) from None
 
 
@@ -124,7 +136,9 @@ def _chosen(address: _Address, models: Sequence[ListedModel], model: str | None)
         raise ServerError(f"The server at {address.host} serves no model ({address.models}). Load one there.")
     shown = ", ".join(names[:_LISTED]) + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
     if model is None:
-        raise UsageError(f"The server at {address.host} serves several models. Say which, {MODEL} NAME: {shown}")
+        raise UsageError(
+            f"The server at {address.host} serves several models. Say which, {address.typed.model}: {shown}"
+        )
     near = get_close_matches(model, names, 1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"The server at {address.host} does not serve {model!r}.{meant} It serves: {shown}")

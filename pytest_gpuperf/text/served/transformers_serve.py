@@ -41,7 +41,7 @@ def start_transformers(
     port: int | None = None,
 ) -> Server:
     """A server of ``text:NAME``, as `gpuperf_text` has it. The time-out begins when the model has been made."""
-    _refuse_where_packages_are_missing(model)
+    refuse_missing_packages(model)
     from pytest_gpuperf.text.model import PREFIX, load_text  # noqa: PLC0415 - torch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,8 @@ def _own_tokeniser(model: TextModel) -> Any:
     return theirs if works and len(theirs) <= model.vocabulary else None
 
 
-def _refuse_where_packages_are_missing(model: str) -> None:
+def refuse_missing_packages(model: str) -> None:
+    """Refuse a machine without transformers' server."""
     reason = lacking()
     if reason is not None:
         raise MissingError(f"{model}: {reason}")

@@ -10,7 +10,7 @@ from scripted_server import MODEL, WIDTH, scripted
 
 from pytest_gpuperf.cli import main
 from pytest_gpuperf.models import Built, model, registry
-from pytest_gpuperf.records.study import read_study
+from pytest_gpuperf.records.study_files import read_study
 
 QUICK = ("--device", "cpu", "--requests", "12", "--window-seconds", "0.05", "--concurrency", "4")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from loads import a_study
+from loads import a_study, a_text_point, a_text_study
 
 from pytest_gpuperf.errors import FileError
-from pytest_gpuperf.records.study import read_study, write_study
+from pytest_gpuperf.records.study_files import read_study, read_text_study, write_study
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -22,6 +22,28 @@ def test_what_is_written_is_read_again(tmp_path):
 def test_it_says_which_device_did_the_work():
     assert not a_study().unvalidated
     assert a_study(proven=False).unvalidated
+
+
+def test_of_a_language_model_too(tmp_path):
+    file = tmp_path / "study.json"
+    study = a_text_study(
+        "vllm", [[a_text_point(1.0, 0.25, within=0.5, looked_at=300), a_text_point(2.0)]], slo={"ttft": 0.5}
+    )
+    write_study(file, study)
+    kept, text = read_text_study(file), file.read_text()
+    assert (kept.contender, kept.asked, kept.evidence) == (study.contender, study.asked, study.evidence)
+    assert [(p.at, p.within, p.looked_at) for p in kept.rounds[0].points] == [(1, 0.5, 300), (2, None, None)]
+    assert kept.rounds[0].points[0].load.ttft.p50 == study.rounds[0].points[0].load.ttft.p50
+    write_study(file, kept)
+    assert (read_text_study(file), file.read_text()) == (kept, text)
+    assert '"format": "gpuperf-text-serving"' in text
+
+
+def test_a_study_of_tensors_is_none_of_a_language_model(tmp_path):
+    file = tmp_path / "study.json"
+    write_study(file, a_study())
+    with pytest.raises(FileError, match=r"no study of a language model's server: .* gpuperf serve-study text"):
+        read_text_study(file)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": "gpuperf-run", "version": 1}', "[1, 2]"])

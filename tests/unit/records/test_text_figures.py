@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.records.answer_stream import TEXT, AnswerStream
@@ -94,6 +95,15 @@ def test_what_is_not_known_misses_its_limit():
     stream = AnswerStream(times=(1000, 2000), kinds="tt", end=2000)
     assert share_within([STREAM, stream], {"tpot": 1.0}) == 0.5
     assert share_within([], {"ttft": 1.0}) == 0.0
+
+
+@pytest.mark.parametrize(("limit", "share"), [("ttft", 0.0), ("tpot", 1.0), ("e2e", 0.0)])
+def test_who_waits_to_be_sent_waits(limit, share):
+    """Limits run from when a request was due; a pause between tokens is what it is."""
+    slo = {"ttft": 0.1, "tpot": 0.025, "e2e": 0.2}
+    late = replace(STREAM, late=1000)
+    assert share_within([late], {limit: slo[limit]}) == share
+    assert share_within([late], {limit: slo[limit] + 0.0011}) == 1.0
 
 
 def test_unknown_names_are_refused():
