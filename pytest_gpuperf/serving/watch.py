@@ -83,6 +83,7 @@ def orders(server: Server, plan: Plan) -> list[LoadOrder]:
             connections=connections,
             pace=Pace(plan.kind, rate / len(shares), i / rate if rate else 0.0, plan.seed * len(shares) + i),
             timeout=plan.timeout,
+            secure=server.secure,
         )
         for i, connections in enumerate(shares)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -171,11 +172,18 @@ class Streaming(ThreadingHTTPServer):
 def streaming(script: Callable[[int], str] | str = "ok", **how):
     """The server while it runs, and its handle."""
     scripted = Streaming((lambda _: script) if isinstance(script, str) else script, **how)
+    if "certificate" in how:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(how["certificate"])
+        scripted.socket = context.wrap_socket(scripted.socket, server_side=True)
     thread = threading.Thread(target=scripted.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         url = f"127.0.0.1:{scripted.server_address[1]}"
-        yield scripted, Server(name="scripted", kind="openai", url=url, model=MODEL, path="/v1")
+        yield (
+            scripted,
+            Server(name="scripted", kind="openai", url=url, model=MODEL, path="/v1", secure="certificate" in how),
+        )
     finally:
         scripted.shutdown()
         scripted.server_close()

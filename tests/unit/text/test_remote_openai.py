@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.server
 import json
-import shutil
 import ssl
-import subprocess
 import threading
 from contextlib import contextmanager
 
 import pytest
+from certificates import certificate
 
 from pytest_gpuperf.errors import ServerError, UsageError
 from pytest_gpuperf.text.served.key import KEY, authorization
@@ -260,17 +259,11 @@ def test_no_key_is_no_header(monkeypatch):
 
 
 def test_https(tmp_path, monkeypatch):
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl, which makes a certificate")
-    pem = tmp_path / "server.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", pem, "-out", tmp_path / "own.pem"], check=True, capture_output=True)
-    pem.write_text(pem.read_text() + (tmp_path / "own.pem").read_text())
+    pem, own = certificate(tmp_path)
     with serving({"/v1/models": (200, ONE), "/metrics": (200, METRICS)}, certificate=pem) as (host, _):
         with pytest.raises(ServerError, match=r"could not be asked: .*certificate verify failed"):
             remote_openai(f"https://{host}/v1")
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(own))
         server = remote_openai(f"https://{host}/v1")
     assert (server.secure, server.url, server.metrics_url) == (True, host, f"https://{host}/metrics")
 

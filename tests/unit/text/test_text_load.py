@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from certificates import certificate
 from scripted_stream import streaming
 
 from pytest_gpuperf.errors import ServerError, UsageError
@@ -221,6 +222,19 @@ def test_the_key_is_sent_and_kept_nowhere(monkeypatch):
         loaded = load(handle)
     assert set(script.keys) == {"Bearer a-secret"}
     assert "a-secret" not in repr(loaded)
+
+
+def test_https(tmp_path, monkeypatch):
+    pem, own = certificate(tmp_path)
+    with streaming(certificate=pem) as (_, handle):
+        with pytest.raises(ServerError, match="certificate verify failed"):
+            load(handle)
+        monkeypatch.setenv("SSL_CERT_FILE", str(own))
+        found = load(handle, concurrency=4, processes=2).load
+        long = load(handle, prompts=("word " * 100_000,), requests=3, concurrency=1).load
+    assert found.generated_tokens == 6 * found.requests
+    assert not found.errors
+    assert not long.errors, "a prompt that the system does not take at once"
 
 
 @pytest.mark.parametrize("when", [0, 8])
