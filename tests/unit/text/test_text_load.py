@@ -36,8 +36,8 @@ def test_tokens_are_counted_as_the_server_counts_them():
 def test_times_are_those_of_the_stream():
     with streaming(first=0.05, each=0.01) as (_, handle):
         found = load(handle).load
-    assert 0.05 <= found.ttft.mean < 0.2
-    assert 0.0095 <= found.tpot.mean < 0.05
+    assert found.ttft.mean >= 0.05
+    assert found.tpot.mean >= 0.0095
     assert found.itl.mean == pytest.approx(found.tpot.mean)
     assert found.end_to_end.mean == pytest.approx(found.ttft.mean + 5 * found.tpot.mean)
     assert all(list(stream.times) == sorted(stream.times) for stream in found.streams)
@@ -48,7 +48,7 @@ def test_a_role_before_anything_is_generated_is_no_first_token():
     with streaming("early role", first=0.05) as (_, handle):
         found = load(handle).load
     assert found.ttft.mean >= 0.05
-    assert found.figures("vllm").ttft.mean < 0.05
+    assert found.figures("vllm").ttft.mean <= found.ttft.mean - 0.05
 
 
 def test_a_piece_of_text_is_no_token():
@@ -265,8 +265,11 @@ def test_what_is_judged_is_of_tokens():
     with streaming(first=0.02, each=0.004) as (_, handle):
         loaded = load(handle)
     whole, ttft, decode = (loaded.measurement("s", part) for part in ("", "ttft", "decode"))
-    assert whole.throughput == pytest.approx(loaded.load.tokens_per_second, rel=0.3)
-    assert 0.02 <= ttft.device_time.median < 0.1
-    assert 0.0035 <= decode.device_time.median < 0.02
+    for measured, mean in (
+        (whole, 1 / loaded.load.tokens_per_second),
+        (ttft, loaded.load.ttft.mean),
+        (decode, loaded.load.tpot.mean),
+    ):
+        assert min(measured.samples) <= mean <= max(measured.samples)
     assert whole.text_load is loaded.load
     assert ttft.text_load is None
