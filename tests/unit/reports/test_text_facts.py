@@ -14,6 +14,7 @@ from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.latency import latency_of
 from pytest_gpuperf.records.text_load import Late
 from pytest_gpuperf.reports.csv_report import render_columns
+from pytest_gpuperf.reports.html.page import Subject, page_of
 from pytest_gpuperf.reports.text_facts import text_facts
 
 A = "tests/test_x.py::test[a]"
@@ -73,6 +74,11 @@ def test_tokens_that_are_not_known_are_left_out():
     found = facts(text_load=a_text_load(generated_tokens=None, tpot=None))
     assert not found.keys() & {"generated", "with prompt tokens", "each token after it"}
     assert facts() == {}
+
+
+def test_the_page_has_them():
+    page = page_of(Subject(run_of(A, generation=GENERATION)))
+    assert ("generated", "192 tokens, 96.0 /s") in [(page.texts[name], fact) for name, fact in page.cases[0].facts]
 
 
 def test_the_columns_have_them():
