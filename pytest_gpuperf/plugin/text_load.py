@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.errors import MissingError, UsageError
 from pytest_gpuperf.plugin.fixtures import take_name
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
 from pytest_gpuperf.plugin.ways import Record
@@ -57,10 +57,10 @@ class GpuPerfTextLoad:
         Prompts are drawn, of about `prompt_tokens` tokens each and no two alike, unless texts are given.
         """
         __tracebackhide__ = True
-        from pytest_gpuperf.text.served.load_text import TextPlan
-
         self._session.called.add(self._item.nodeid)
         try:
+            from pytest_gpuperf.text.served.load_text import TextPlan
+
             _refuse_other_servers(server)
             for each in (name, *(_named(name, part) for part in _PARTS)):
                 take_name(self._item, self._names, each, 'gpuperf_text_load(server, name="long")')
@@ -80,6 +80,8 @@ class GpuPerfTextLoad:
                 budget=settings.budget,
             )
             return self._measured(server, plan, name, settings)
+        except MissingError as error:
+            (pytest.fail if self._session.settings.require_backend else pytest.skip)(str(error))
         except UsageError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
 

@@ -11,11 +11,19 @@ from http import HTTPStatus
 from time import perf_counter
 from urllib.parse import urlsplit
 
-import httptools
 from msgspec import Struct
 
+from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.serving.faults import Fault
 from pytest_gpuperf.serving.server import Server
+
+try:
+    import httptools
+except ModuleNotFoundError:  # whatever has to do with servers comes through here
+    raise MissingError(
+        "Servers are asked with httptools, not installed here. Install what they need: "
+        "pip install 'pytest-gpuperf[serving]', or of language models 'pytest-gpuperf[text]'"
+    ) from None
 
 LONGEST_HEAD = 1 << 16
 SHOWN = 500  # bytes or characters of a server's message

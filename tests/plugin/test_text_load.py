@@ -108,6 +108,19 @@ def test_load({load}):
     result.stdout.fnmatch_lines([message])
 
 
+@pytest.mark.parametrize(("required", "outcome"), [((), "skipped"), (("--gpuperf-require-backend",), "failed")])
+def test_without_httptools_the_command_that_installs_it_is_the_reason(story, required, outcome):
+    (story.path / "without.py").write_text("import sys\nsys.modules['httptools'] = None\n")
+    story.suite("def test_chat(text_server):\n    text_server()\n")
+    result = story.pytester.runpytest_subprocess("--gpuperf-device", "cpu", "-p", "without", "-rsf", *required)
+    result.assert_outcomes(**{outcome: 1})
+    result.stdout.fnmatch_lines(["*pytest-gpuperf*text*"])
+    with streaming() as (_, handle):
+        suite(story, handle)
+        result = story.pytester.runpytest_subprocess("--gpuperf-device", "cpu", "-p", "without", "-rsf", *required)
+    result.assert_outcomes(**{outcome: 1})
+
+
 def test_a_server_that_does_not_answer_is_one_sentence(story):
     with streaming() as (_, handle):
         suite(story, handle)
