@@ -36,7 +36,6 @@ class Streamed(Struct, frozen=True, array_like=True):
     prompt_tokens: int | None = None
     generated_tokens: int | None = None
     cached_tokens: int | None = None
-    text: str = ""  # its beginning
 
 
 class _Delta(Struct):
@@ -163,7 +162,6 @@ class _Read:
         self.kinds: list[str] = []
         self.finished = False
         self._times: list[int] = []
-        self._beginning = ""
         self._usage = _Usage()
 
     def take(self, line: bytes, name: bytes, at: int) -> tuple[Fault, str] | None:
@@ -182,12 +180,9 @@ class _Read:
         if event.error is not None or name == b"error":
             return "error event", f"the stream says: {shown}"
         self._usage = event.usage or self._usage
-        kind, text = _kind(event)
         self.finished |= any(choice.finish_reason is not None for choice in event.choices)
         self._times.append(at)
-        self.kinds.append(kind)
-        if len(self._beginning) < SHOWN:
-            self._beginning += text
+        self.kinds.append(_kind(event))
         return None
 
     def streamed(self, end: int) -> Streamed:
@@ -200,7 +195,6 @@ class _Read:
             usage.prompt_tokens,
             usage.completion_tokens,
             None if cached is None else cached.cached_tokens,
-            self._beginning[:SHOWN],
         )
 
 
@@ -229,15 +223,14 @@ def _decoded(line: bytes) -> _Event:
         return _event.decode(line.decode(errors="replace").encode())
 
 
-def _kind(event: _Event) -> tuple[str, str]:
-    """The letter of an event, and the text in it."""
+def _kind(event: _Event) -> str:
+    """The letter of an event."""
     if not event.choices:
-        return ("u" if event.usage is not None else "o"), ""
+        return "u" if event.usage is not None else "o"
     for choice in event.choices:
         delta = choice.delta or _Delta()
-        text = delta.content or choice.text
-        if text or delta.tool_calls:
-            return "t", text or ""
-        if thought := delta.reasoning_content or delta.reasoning:
-            return "g", thought
-    return ("f" if any(c.finish_reason is not None for c in event.choices) else "r"), ""
+        if delta.content or choice.text or delta.tool_calls:
+            return "t"
+        if delta.reasoning_content or delta.reasoning:
+            return "g"
+    return "f" if any(c.finish_reason is not None for c in event.choices) else "r"
