@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_gpuperf.comparison.serving_winners import BAND, Decision, decisions, figures, of_situation
 from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
@@ -12,7 +12,7 @@ from pytest_gpuperf.records.units import format_bytes, format_seconds, significa
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import BATCHED, doubts, one_of_each, remarks
-from pytest_gpuperf.reports.winners import plain, times, winners_table
+from pytest_gpuperf.reports.winners import configuration_table, configured, times, winners_table
 
 
 def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
@@ -33,7 +33,7 @@ def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
         _wire(studies),
         *_listed("To be doubted", _doubtful(studies)),
         Heading("Configuration"),
-        _configuration(studies),
+        configuration_table([s.backend for s in studies], [configured(s, "device") for s in studies]),
     ]
 
 
@@ -179,21 +179,6 @@ def _doubtful(studies: Sequence[BackendStudy]) -> Iterator[str]:
         )
         short = [r for r in remarks(study.rounds[0].visits[0].load) if r.startswith("no p99")]
         yield from (f"{study.backend}: {reason}" for reason in short)
-
-
-def _configuration(studies: Sequence[BackendStudy]) -> Table:
-    columns: list[Mapping[str, str]] = [
-        {
-            **{key: plain(value) for key, value in study.configuration.items()},
-            "device": study.environment.device.name,
-            "device did the work": "not looked at" if study.evidence is None else study.evidence.verdict,
-            **{name: study.environment.software[name] for name in sorted(study.environment.software)},
-        }
-        for study in studies
-    ]
-    keys = dict.fromkeys(key for column in columns for key in column)
-    rows = tuple((key, *(column.get(key, NONE) for column in columns)) for key in keys)
-    return Table(("", *(s.backend for s in studies)), "l" * (len(studies) + 1), rows)
 
 
 def _listed(title: str, items: Iterable[str]) -> list[DocumentPart]:

@@ -37,7 +37,7 @@ from pytest_gpuperf.records.units import format_percent, format_rate, format_sec
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import one_of_each, text_doubts
-from pytest_gpuperf.reports.winners import plain, times, winners_table
+from pytest_gpuperf.reports.winners import configuration_table, configured, times, winners_table
 
 _COLUMNS = (REQUESTS, TOKENS, TTFT_P50, TTFT_P90, TTFT_P99, TPOT, LATENCY)
 _RESULTS = ("overloaded", "inconclusive")  # of a load beyond what the server does: that is what the study looks for
@@ -302,19 +302,9 @@ def _legend(studies: Sequence[TextStudy]) -> Iterator[str]:
 
 
 def _configuration(studies: Sequence[TextStudy]) -> Table:
-    columns: list[Mapping[str, str]] = [
-        {
-            "model": next((load.model for load in _loads(study)), NONE),
-            **{key: plain(value) for key, value in study.configuration.items()},
-            "loaded from": study.environment.device.name,
-            "device did the work": "not looked at" if study.evidence is None else study.evidence.verdict,
-            **{name: study.environment.software[name] for name in sorted(study.environment.software)},
-        }
-        for study in studies
-    ]
-    keys = dict.fromkeys(key for column in columns for key in column)
-    rows = tuple((key, *(column.get(key, NONE) for column in columns)) for key in keys)
-    return Table(("", *(s.contender for s in studies)), "l" * (len(studies) + 1), rows)
+    models = [{"model": next((load.model for load in _loads(study)), NONE)} for study in studies]
+    columns = [model | configured(study, "loaded from") for model, study in zip(models, studies, strict=True)]
+    return configuration_table([s.contender for s in studies], columns)
 
 
 def _loads(study: TextStudy) -> Iterator[TextLoad]:

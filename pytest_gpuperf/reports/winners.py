@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from pytest_gpuperf.comparison.serving_winners import Decision, Figure
+from pytest_gpuperf.records.study import BackendStudy
+from pytest_gpuperf.records.text_study import TextStudy
 from pytest_gpuperf.records.units import format_rate, format_seconds, significant
 from pytest_gpuperf.reports.document import Table
 from pytest_gpuperf.reports.figures import NONE
@@ -33,9 +35,22 @@ def times(decision: Decision) -> str:
     return f"{significant(decision.ratio)}x {interval if isfinite(decision.high) else '[one round: no interval]'}"
 
 
-def plain(value: object) -> str:
-    """A setting of a server."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+def configured(study: BackendStudy | TextStudy, device: str) -> dict[str, str]:
+    """How a server served, on what, and with which software; `device` is what the machine's is called."""
+    software = study.environment.software
+    return {
+        **{key: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for key, v in study.configuration.items()},
+        device: study.environment.device.name,
+        "device did the work": "not looked at" if study.evidence is None else study.evidence.verdict,
+        **{name: software[name] for name in sorted(software)},
+    }
+
+
+def configuration_table(names: Sequence[str], columns: Sequence[Mapping[str, str]]) -> Table:
+    """A column a server."""
+    keys = dict.fromkeys(key for column in columns for key in column)
+    rows = tuple((key, *(column.get(key, NONE) for column in columns)) for key in keys)
+    return Table(("", *names), "l" * (len(columns) + 1), rows)
 
 
 def _value(figure: Figure, value: float) -> str:

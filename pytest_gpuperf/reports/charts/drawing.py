@@ -131,11 +131,7 @@ def _draw(panel: Panel, theme: Theme, caption: str) -> Figure:
     clocks = ", ".join(sorted({p.clock for p in panel.points}))
     charts = figure.subplots(1, 2)
     for axes, kind in zip(charts, KINDS, strict=True):
-        axes.set_facecolor(colours["page"])
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=colours["muted"], which="both", length=0)
-        for edge in axes.spines.values():
-            edge.set_visible(False)
+        bare(axes, colours)
         (_bars if bars else _lines)(axes, panel, kind, colours, names, room)
         what = wrapped(figure, kind.title.format(clock=clocks), room, USUAL, TITLE)
         axes.set_title(what, loc="left", fontsize=USUAL, color=colours["muted"])
@@ -250,7 +246,7 @@ def _lines(axes: Axes, panel: Panel, kind: Kind, colours: Colours, names: Sequen
                 )
     if any(kind.before(p) for p in panel.points):
         axes.errorbar([], [], color=colours["muted"], linestyle="--", label="the baseline")
-    _scale(axes, panel, kind)
+    scale(axes, [kind.now(p).value for p in panel.points], kind.say)
     levels = [shortened(level, LEVEL) for level in places]
     widest = max(inches(cast("Figure", axes.figure), level, USUAL) for level in levels)
     upright = not all(map(is_number, places)) and widest * len(levels) > room
@@ -275,21 +271,29 @@ def _reach(reading: Reading) -> tuple[float, float]:
     return below, above
 
 
-def _scale(axes: Axes, panel: Panel, kind: Kind) -> None:
+def bare(axes: Axes, colours: Colours) -> None:
+    """Nothing but the page: no frame, no ticks."""
+    axes.set_facecolor(colours["page"])
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=colours["muted"], which="both", length=0)
+    for edge in axes.spines.values():
+        edge.set_visible(False)
+
+
+def scale(axes: Axes, values: Sequence[float], say: Callable[[float], str], *, linear: bool = False) -> None:
     """From zero, so that no difference is exaggerated; logarithmic where that would hide the small figures."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - an extra
 
-    values = [kind.now(p).value for p in panel.points]
-    if max(values) > LOGARITHMIC * min(values):
+    if not linear and max(values) > LOGARITHMIC * min(values) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(tick(kind.say)))
+    axes.yaxis.set_major_formatter(FuncFormatter(_tick(say)))
 
 
-def tick(say: Callable[[float], str]) -> Callable[[float, object], str]:
+def _tick(say: Callable[[float], str]) -> Callable[[float, object], str]:
     return lambda value, _: plain(say(value)) if value > 0 else "0"
 
 

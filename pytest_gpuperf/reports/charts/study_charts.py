@@ -18,12 +18,12 @@ from pytest_gpuperf.records.units import format_rate, format_seconds, significan
 from pytest_gpuperf.reports.charts.drawing import (
     COLOURS,
     FORMATS,
-    LOGARITHMIC,
     LOOK,
     MARKERS,
     PIXELS_AN_INCH,
+    bare,
     plain,
-    tick,
+    scale,
 )
 from pytest_gpuperf.reports.charts.texts import shortened
 from pytest_gpuperf.reports.document import Picture
@@ -107,11 +107,7 @@ def _draw(studies: Sequence[TextStudy], drawn: _Drawn, theme: Theme, form: str) 
 def _axes(figure: Figure, studies: Sequence[TextStudy], drawn: _Drawn, theme: Theme) -> None:
     colours, asked = palette(theme), studies[0].asked
     axes: Axes = figure.add_subplot()
-    axes.set_facecolor(colours["page"])
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=colours["muted"], which="both", length=0)
-    for edge in axes.spines.values():
-        edge.set_visible(False)
+    bare(axes, colours)
     for i, study in enumerate(studies):
         colour, marker = colours[f"s{i % COLOURS}"], MARKERS[(i + i // COLOURS) % len(MARKERS)]
         if drawn.beside is not None:
@@ -147,7 +143,9 @@ def _axes(figure: Figure, studies: Sequence[TextStudy], drawn: _Drawn, theme: Th
             fontsize=_SMALL,
             color=colours["muted"],
         )
-    _scale(axes, studies, drawn)
+    every = [value for study in studies for _, values in _readings(study, drawn.measure) for value in values]
+    limit = [] if drawn.limit is None else [drawn.limit]
+    scale(axes, every + limit, drawn.say, linear=drawn.measure.unit != "s")
     say = format_rate if asked.sweep == "rate" else significant
     axes.set_xticks([log2(at) for at in asked.points], [plain(say(at)) for at in asked.points])
     named = "requests a second due" if asked.sweep == "rate" else "prompts in flight"
@@ -165,18 +163,3 @@ def _readings(study: TextStudy, measure: Measure) -> Iterator[tuple[float, list[
         known = [value for value in measure.values(study, at) if value is not None]
         if known:
             yield at, known
-
-
-def _scale(axes: Axes, studies: Sequence[TextStudy], drawn: _Drawn) -> None:
-    """From zero, so that no difference is exaggerated; logarithmic where that would hide the small figures."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - an extra
-
-    every = [value for study in studies for _, values in _readings(study, drawn.measure) for value in values]
-    every += [] if drawn.limit is None else [drawn.limit]
-    if drawn.measure.unit == "s" and max(every) > LOGARITHMIC * min(every) > 0:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    else:
-        axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(tick(drawn.say)))
