@@ -116,10 +116,15 @@ def _parents(proc: Path) -> Generator[tuple[int, int]]:
                 yield int(entry.name), parent_of(int(entry.name), proc)
 
 
+def stat_of(pid: int, proc: Path = Path("/proc")) -> list[str]:
+    """What the system says of a process: its state, its parent, its group, ... OSError where there is none."""
+    stat = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    return stat.rpartition(")")[2].split()  # the name, in brackets, may hold spaces and brackets itself
+
+
 def parent_of(pid: int, proc: Path = Path("/proc")) -> int:
     """The process that started one, or has adopted it."""
-    stat = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    return int(stat.rpartition(")")[2].split()[1])  # the name, in brackets, may hold spaces and brackets itself
+    return int(stat_of(pid, proc)[1])
 
 
 def _pids(device: NvmlDevice) -> set[int]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_gpuperf.device.processes import stat_of
 from pytest_gpuperf.errors import ServerError
 from pytest_gpuperf.serving.exchange import fetched
 from pytest_gpuperf.serving.faults import last_lines
@@ -63,7 +64,7 @@ class ServerProcess:
 
     def _running(self) -> bool:
         try:  # a zombie still has its number: the guard may not have reaped it yet
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+            return stat_of(self.pid)[0] not in {"Z", "X"}
         except (OSError, IndexError):
             return False
 
@@ -101,14 +102,14 @@ class ServerProcess:
 
 def processor_seconds(group: int) -> float | None:
     """Processor time that the processes of a group have used so far; None where the group is gone."""
-    ticks = [_ticks(stat, group) for stat in Path("/proc").glob("[0-9]*/stat")]
+    ticks = [_ticks(int(process.name), group) for process in Path("/proc").glob("[0-9]*")]
     known = [t for t in ticks if t is not None]
     return sum(known) / os.sysconf("SC_CLK_TCK") if known else None
 
 
-def _ticks(stat: Path, group: int) -> int | None:
+def _ticks(pid: int, group: int) -> int | None:
     try:
-        fields = stat.read_text().rpartition(")")[2].split()
+        fields = stat_of(pid)
     except OSError:  # it has just ended
         return None
     return sum(map(int, fields[11:15])) if int(fields[2]) == group else None  # its own, and its ended children's

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
 from time import monotonic, sleep
 from typing import Self
@@ -13,6 +12,7 @@ from pytest_gpuperf.device import nvml
 from pytest_gpuperf.device.board import GpuMeter
 from pytest_gpuperf.device.nvml import NvmlDevice
 from pytest_gpuperf.device.power import Sampler
+from pytest_gpuperf.device.processes import stat_of
 from pytest_gpuperf.device.readings import known
 from pytest_gpuperf.measure.evidence import power_rose
 from pytest_gpuperf.records.model import Evidence, Rating, Witness
@@ -98,9 +98,7 @@ def _held(server: Server) -> list[tuple[NvmlDevice, int]]:
 
 def _group(pid: int) -> int | None:
     try:
-        return int(
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[2]
-        )
+        return int(stat_of(pid)[2])
     except (OSError, ValueError, IndexError):
         return None
 
