@@ -99,6 +99,11 @@ def take_name(item: pytest.Item, names: set[str | None], name: str | None, examp
     names.add(name)
 
 
+def name_of_part(name: str | None, part: str) -> str:
+    """What a part of a measurement is called, which is a case of its own."""
+    return part if name is None else f"{name}-{part}"
+
+
 def refuse_unwritable_name(item: pytest.Item, name: object) -> None:
     """Refuse a case that no file can hold: the other cases of its file would be lost with it."""
     if name is not None and (not isinstance(name, str) or not name):

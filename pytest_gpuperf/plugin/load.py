@@ -94,13 +94,18 @@ class GpuPerfLoad:
         __tracebackhide__ = True
         take = _taking(server, workload, plan, disabled=self._session.settings.disable)
         session, recorder = self._session, self._session.recorder
-        if session.in_turns:
-            pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
+        skip_in_turns(session)
         if not isinstance(session.way, Record) or plan.rate is not None:
             return _load_of(take(recorder.session))
         case = session.way.case_of(self._item, name, settings, lambda repeat: take(recorder.name_of(repeat)))
         session.way.keep(self._item, case)
         return _load_of(case.measurements[0])
+
+
+def skip_in_turns(session: GpuperfSession) -> None:
+    """Two sides would load two servers at once."""
+    if session.in_turns:
+        pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
 
 
 def _refuse_language_model(server: Server) -> None:
@@ -130,7 +135,7 @@ def _taking(
         plan = replace(plan, batch=model.items(plan.batch))
     arrays = cast("Sequence[Any]", inputs)
     if disabled:
-        plan = replace(plan, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
+        plan = plan.once()
 
     def take(session: str) -> Measurement:
         with Watched(server) as watched:

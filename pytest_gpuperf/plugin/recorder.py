@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from pytest_gpuperf.measure.plan import Pace, Plan
 from pytest_gpuperf.measure.quiet import unwatched
 from pytest_gpuperf.measure.sampler import measure
 from pytest_gpuperf.plugin.collection import parameters_of, skip_reason
+from pytest_gpuperf.records.fields import now
 from pytest_gpuperf.records.model import Case, Measurement, Rule, Run, Scope, Session
 
 _CANARY_PAUSE = 25  # times as long as a reading took: many short cases share one
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from pytest_gpuperf.device.clocks import Call
     from pytest_gpuperf.device.health import Health
     from pytest_gpuperf.plugin.settings import TestSettings
-
-
-def now() -> str:
-    """The time as records keep it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass

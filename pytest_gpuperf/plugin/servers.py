@@ -115,9 +115,10 @@ class ServerFactory(Servers):
 
 
 Made = TypeVar("Made", bound=Servers)
+T = TypeVar("T")
 
 
-def plainly(settings: Settings, give: Callable[[], Server]) -> Server:
+def plainly(settings: Settings, give: Callable[[], T]) -> T:
     """What is missing skips the test, or fails it where that was asked for; what makes no sense is one message."""
     __tracebackhide__ = True
     try:

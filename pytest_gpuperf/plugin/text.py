@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_gpuperf.device.memory import is_out_of_memory
-from pytest_gpuperf.errors import MissingError, OutOfMemoryError, UsageError
-from pytest_gpuperf.plugin.fixtures import take_name
+from pytest_gpuperf.errors import MissingError, OutOfMemoryError
+from pytest_gpuperf.plugin.fixtures import name_of_part, take_name
 from pytest_gpuperf.plugin.progress import phase_named
+from pytest_gpuperf.plugin.servers import plainly
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
 from pytest_gpuperf.plugin.ways import Request
 
@@ -57,8 +58,10 @@ class GpuPerfText:
         __tracebackhide__ = True
         session = self._session
         session.called.add(self._item.nodeid)
-        try:
-            for each in (name, *(_named(name, part) for part in _PARTS)):
+
+        def measured() -> Generation:
+            __tracebackhide__ = True
+            for each in (name, *(name_of_part(name, part) for part in _PARTS)):
                 take_name(self._item, self._names, each, 'gpuperf_text("text:phi-2", name="long")')
             settings = of_test(self._item, session.settings)
             if energy is not None:
@@ -84,12 +87,9 @@ class GpuPerfText:
                 phase_named(),
             ):
                 return self._measured(generate, name, settings)
-        except MissingError as error:
-            if session.settings.require_backend:
-                raise pytest.fail.Exception(str(error), pytrace=False) from None
-            pytest.skip(str(error))
-        except UsageError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+        try:
+            return plainly(session.settings, measured)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -111,12 +111,8 @@ class GpuPerfText:
         for part in _PARTS[: generate.max_new_tokens]:
             known = generate.read_off(whole, part) if whole.generation else None
             alone = generate.of(part)
-            way.measure(Request(self._item, alone, (), alone.items, _named(name, part), settings, known))
+            way.measure(Request(self._item, alone, (), alone.items, name_of_part(name, part), settings, known))
         return found
-
-
-def _named(name: str | None, part: str) -> str:
-    return part if name is None else f"{name}-{part}"
 
 
 def _name_of(model: str | CausalModel) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.errors import MissingError, UsageError
-from pytest_gpuperf.plugin.fixtures import take_name
+from pytest_gpuperf.errors import UsageError
+from pytest_gpuperf.plugin.fixtures import name_of_part, take_name
+from pytest_gpuperf.plugin.load import skip_in_turns
+from pytest_gpuperf.plugin.servers import plainly
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
 from pytest_gpuperf.plugin.ways import Record
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from pytest_gpuperf.records.text_load import Api, TextLoad
     from pytest_gpuperf.serving.server import Server
     from pytest_gpuperf.text.served.load_text import LoadedText, TextPlan
-
-_PARTS = ("ttft", "decode")  # of an answer, judged as cases of their own
 
 
 @dataclass
@@ -58,11 +58,13 @@ class GpuPerfTextLoad:
         """
         __tracebackhide__ = True
         self._session.called.add(self._item.nodeid)
-        try:
-            from pytest_gpuperf.text.served.load_text import TextPlan
+
+        def loaded() -> TextLoad:
+            __tracebackhide__ = True
+            from pytest_gpuperf.text.served.load_text import PARTS, TextPlan
 
             _refuse_other_servers(server)
-            for each in (name, *(_named(name, part) for part in _PARTS)):
+            for each in (name, *(name_of_part(name, part) for part in PARTS)):
                 take_name(self._item, self._names, each, 'gpuperf_text_load(server, name="long")')
             settings = of_test(self._item, self._session.settings)
             plan = TextPlan(
@@ -80,26 +82,23 @@ class GpuPerfTextLoad:
                 budget=settings.budget,
             )
             return self._measured(server, plan, name, settings)
-        except MissingError as error:
-            (pytest.fail if self._session.settings.require_backend else pytest.skip)(str(error))
-        except UsageError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+        return plainly(self._session.settings, loaded)
 
     def _measured(self, server: Server, plan: TextPlan, name: str | None, settings: TestSettings) -> TextLoad:
         __tracebackhide__ = True
         session, recorder = self._session, self._session.recorder
-        if session.in_turns:
-            pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
+        skip_in_turns(session)
         if session.settings.disable:
-            plan = replace(plan, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
+            plan = plan.once()
         first = _take(server, plan)
         way = session.way
         if not isinstance(way, Record):
             return first[0].load
         from pytest_gpuperf.measure.observation import unvalidated
 
-        for part in ("", *_PARTS):
-            if part not in first[0].blocks or (plan.rate is not None and not part):
+        for part in first[0].blocks:
+            if plan.rate is not None and not part:
                 continue
 
             def measure(repeat: int, part: str = part) -> Measurement:
@@ -107,7 +106,7 @@ class GpuPerfTextLoad:
                 notes = unvalidated(evidence)
                 return loaded.measurement(recorder.name_of(repeat), part, evidence, notes)
 
-            case = way.case_of(self._item, _named(name, part) if part else name, settings, measure)
+            case = way.case_of(self._item, name_of_part(name, part) if part else name, settings, measure)
             way.keep(self._item, case)
         return first[0].load
 
@@ -127,7 +126,3 @@ def _take(server: Server, plan: TextPlan) -> tuple[LoadedText, Evidence]:
     with Watched(server) as watched:
         loaded = load_text_server(server, plan)
     return loaded, watched.evidence(loaded.load.end_to_end.mean)
-
-
-def _named(name: str | None, part: str) -> str:
-    return part if name is None else f"{name}-{part}"

@@ -1,14 +1,18 @@
-"""A server under study, and how to have it for a while."""
+"""A server under study: how to have it for a while, and what is known of it after some rounds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from pytest_gpuperf.serving.server import Server
+from pytest_gpuperf.records.model import Evidence, Proof
+from pytest_gpuperf.serving.server import Plain, Server
 
 Say = Callable[[str], object]
+_DOUBTED: tuple[Proof, ...] = ("contradicted", "unknown", "proven")
+R = TypeVar("R")  # what a round brings
 
 
 @dataclass(frozen=True)
@@ -17,3 +21,30 @@ class Contender:
 
     name: str
     open: Callable[[], AbstractContextManager[Server]]
+
+
+@dataclass
+class Notes(Generic[R]):
+    """What is known of one contender so far."""
+
+    contender: Contender
+    rounds: list[R] = field(default_factory=list[R])
+    server: Server | None = None
+    proofs: list[Evidence] = field(default_factory=list[Evidence])
+
+    @property
+    def configuration(self) -> dict[str, Plain]:
+        """How it serves; nothing where there never was a server."""
+        return {} if self.server is None else dict(self.server.configuration)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """Of its least certain round, since each had a server of its own; None where none was looked at."""
+        return min(self.proofs, key=lambda proof: _DOUBTED.index(proof.verdict), default=None)
+
+
+def in_round(number: int, rounds: int, notes: Sequence[Notes[R]], say: Say) -> Iterator[Notes[R]]:
+    """Each contender of a round, in changing order, so that what the machine does to one it does to the other."""
+    for note in notes if number % 2 == 0 else reversed(notes):
+        say(f"round {number + 1} of {rounds}: {note.contender.name}")
+        yield note

@@ -23,7 +23,6 @@ _BUSY = 0.25  # processor seconds in a second of computing: instances wait for m
 _TICKS = 0.05  # seconds of computing: of less, the system's ticks of 10 ms show nothing
 _SERVES_ON = re.compile(r"gpuperf: (?:instance )?(\S+) serves on (cpu|cuda:\d+), ([^\n\"]*)")
 _STATEMENTS = frozenset({"start-up log", "instance kind"})  # what it is configured to do, or says that it does
-_DOUBTED: tuple[Proof, ...] = ("contradicted", "unknown", "proven")
 _LOG = 2000  # lines: its start is among them
 
 
@@ -117,11 +116,6 @@ def judge(
         witnesses=tuple(witnesses),
         diagnosis=diagnose_server(request) if idle else None,
     )
-
-
-def least_certain(proofs: Sequence[Evidence]) -> Evidence | None:
-    """Of several lives of a server the one whose device is least certain; None where none was looked at."""
-    return min(proofs, key=lambda proof: _DOUBTED.index(proof.verdict), default=None)
 
 
 def _verdict(witnesses: tuple[Witness, ...]) -> Proof:

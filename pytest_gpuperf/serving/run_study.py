@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from pytest_gpuperf.models import Workload
-from pytest_gpuperf.records.model import Environment, Evidence
+from pytest_gpuperf.records.fields import now
+from pytest_gpuperf.records.model import Environment
 from pytest_gpuperf.records.served_load import Protocol
 from pytest_gpuperf.records.study import Asked, BackendStudy, Round, Situation, Visit
 from pytest_gpuperf.records.units import format_rate, format_seconds
 from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.check_answers import check_of, inputs_of
-from pytest_gpuperf.serving.contender import Contender, Say
+from pytest_gpuperf.serving.contender import Contender, Notes, Say, in_round
 from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.load_server import LoadPlan, load_server
-from pytest_gpuperf.serving.proof import least_certain
 from pytest_gpuperf.serving.server import Kind, Server
 from pytest_gpuperf.serving.watched import Watched
 
 FEWEST = 22  # answers of a window of slow, large batches: three of them are enough for a p90
-
-
-@dataclass
-class _Notes:
-    """What is known of one contender so far."""
-
-    contender: Contender
-    rounds: list[Round] = field(default_factory=list[Round])
-    server: Server | None = None
-    proofs: list[Evidence] = field(default_factory=list[Evidence])
 
 
 def serving(
@@ -66,12 +55,11 @@ def study(
     plan: LoadPlan | None = None,
     say: Say = print,
 ) -> list[BackendStudy]:
-    """Every contender in every round, in changing order, so that what the machine does to one it does to the other."""
-    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    notes = [_Notes(c) for c in contenders]
+    """Every contender in every round, in changing order."""
+    time = now()
+    notes = [Notes[Round](c) for c in contenders]
     for number in range(asked.rounds):
-        for note in notes if number % 2 == 0 else reversed(notes):
-            say(f"round {number + 1} of {asked.rounds}: {note.contender.name}")
+        for note in in_round(number, asked.rounds, notes, say):
             with note.contender.open() as server:
                 note.server = server
                 with Watched(server) as watched:
@@ -82,9 +70,9 @@ def study(
             backend=note.contender.name,
             time=time,
             environment=environment,
-            configuration={} if note.server is None else dict(note.server.configuration),
+            configuration=note.configuration,
             asked=asked,
-            evidence=least_certain(note.proofs),
+            evidence=note.evidence,
             rounds=tuple(note.rounds),
         )
         for note in notes

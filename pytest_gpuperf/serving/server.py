@@ -53,6 +53,12 @@ class Server:
     process: Running | None = field(default=None, repr=False)  # None: it was not started here
 
     @property
+    def host_and_port(self) -> tuple[str, int]:
+        """Where to connect."""
+        host, _, port = self.url.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
     def local(self) -> bool:
         """Whether it was started here, and so is stopped here."""
         return self.process is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -52,6 +52,10 @@ class Plan:
                 f"for a closed loop."
             )
 
+    def once(self) -> Self:
+        """No more than it takes to have an answer."""
+        return replace(self, concurrency=1, requests=1, window_seconds=0.0, budget=0.0)
+
     @property
     def kind(self) -> Arrivals:
         """How requests arrive."""
@@ -73,13 +77,13 @@ def at_least_one(name: str, number: int | None) -> None:
 
 def orders(server: Server, plan: Plan) -> list[LoadOrder]:
     """What each process of the load generator is to do."""
-    host, _, port = server.url.rpartition(":")
+    host, port = server.host_and_port
     shares = plan.shares
     rate = plan.rate or 0.0
     return [
         LoadOrder(
-            host=host.strip("[]"),
-            port=int(port),
+            host=host,
+            port=port,
             connections=connections,
             pace=Pace(plan.kind, rate / len(shares), i / rate if rate else 0.0, plan.seed * len(shares) + i),
             timeout=plan.timeout,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import mean
-from time import gmtime, monotonic, perf_counter, sleep, strftime
+from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -35,6 +35,7 @@ from pytest_gpuperf.records.energy_score import (
     StageFigures,
     Stretch,
 )
+from pytest_gpuperf.records.fields import now
 from pytest_gpuperf.records.journal import Journal, kept
 from pytest_gpuperf.text.generating import Generate, batches_of, opened_text
 
@@ -81,7 +82,7 @@ class _Process:
         if isinstance(ram, Missing):
             missing["ram"] = ram.reason
         return Session(
-            time=strftime("%Y-%m-%dT%H:%M:%SZ", gmtime()),
+            time=now(),
             command=command,
             card=self.chosen.card,
             gpu=self.meters["gpu"].name if "gpu" in self.meters else None,

@@ -119,7 +119,6 @@ def _simpler(dialect: Dialect, refusal: RefusedError) -> Dialect | None:
 def ask(dialect: Dialect, prompt: str, timeout: float) -> Asked:
     """One answer, read by what reads those of a load; `RefusedError` or `ServerError` where there is none."""
     server = dialect.server
-    host, _, port = server.url.rpartition(":")
     answer = AnswerStream()
     request = dialect.request(prompt)
 
@@ -127,7 +126,7 @@ def ask(dialect: Dialect, prompt: str, timeout: float) -> Asked:
         return request, answer
 
     try:
-        connection = Connection(resolve(host.strip("[]"), int(port), secure=server.secure), once)
+        connection = Connection(resolve(*server.host_and_port, secure=server.secure), once)
         began, ended = _exchange(connection, timeout)
     except (OSError, ValueError) as error:
         raise failure(server, "to answer its first request", error) from error

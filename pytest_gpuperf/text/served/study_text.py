@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from math import ceil
 
 import msgspec
 
 from pytest_gpuperf.errors import GpuPerfError, ServerError
-from pytest_gpuperf.records.model import Environment, Evidence
+from pytest_gpuperf.records.fields import now
+from pytest_gpuperf.records.model import Environment
 from pytest_gpuperf.records.text_figures import share_within
 from pytest_gpuperf.records.text_load import TextLoad
 from pytest_gpuperf.records.text_study import TextAsked, TextPoint, TextRound, TextStudy
 from pytest_gpuperf.records.units import format_percent, format_rate, format_seconds, significant
-from pytest_gpuperf.serving.contender import Contender, Say
-from pytest_gpuperf.serving.proof import least_certain
+from pytest_gpuperf.serving.contender import Contender, Notes, Say, in_round
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.watched import Watched
 from pytest_gpuperf.text.served.load_text import TextPlan, load_text_server
 
 PLAN = TextPlan(timeout=120.0, budget=30.0)
 _IN_FLIGHT = 10.0  # seconds: with arrivals of their own there are connections for answers that take so long each
-
-
-@dataclass
-class _Notes:
-    """What is known of one contender so far."""
-
-    contender: Contender
-    rounds: list[TextRound] = field(default_factory=list[TextRound])
-    server: Server | None = None
-    proofs: list[Evidence] = field(default_factory=list[Evidence])
 
 
 def study_text(
@@ -44,11 +33,10 @@ def study_text(
     say: Say = print,
 ) -> list[TextStudy]:
     """Every contender in every round, in changing order. What fails is kept with its reason, and the study goes on."""
-    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    notes = [_Notes(c) for c in contenders]
+    time = now()
+    notes = [Notes[TextRound](c) for c in contenders]
     for number in range(asked.rounds):
-        for note in notes if number % 2 == 0 else reversed(notes):
-            say(f"round {number + 1} of {asked.rounds}: {note.contender.name}")
+        for note in in_round(number, asked.rounds, notes, say):
             note.rounds.append(_round(note, number, asked, plan, say))
         _refuse_nothing(notes)
     return [
@@ -56,16 +44,16 @@ def study_text(
             contender=note.contender.name,
             time=time,
             environment=environment,
-            configuration={} if note.server is None else dict(note.server.configuration),
+            configuration=note.configuration,
             asked=asked,
-            evidence=least_certain(note.proofs),
+            evidence=note.evidence,
             rounds=tuple(note.rounds),
         )
         for note in notes
     ]
 
 
-def _refuse_nothing(notes: Sequence[_Notes]) -> None:
+def _refuse_nothing(notes: Sequence[Notes[TextRound]]) -> None:
     rounds = [one for note in notes for one in note.rounds]
     if any(point.load for one in rounds for point in one.points):
         return
@@ -73,7 +61,7 @@ def _refuse_nothing(notes: Sequence[_Notes]) -> None:
     raise ServerError(f"Nothing could be measured: every load failed. The first one: {reasons[0]}")
 
 
-def _round(note: _Notes, number: int, asked: TextAsked, plan: TextPlan, say: Say) -> TextRound:
+def _round(note: Notes[TextRound], number: int, asked: TextAsked, plan: TextPlan, say: Say) -> TextRound:
     """One life of a server. What was measured until it failed counts."""
     points: list[TextPoint] = []
     start, failed = None, None
