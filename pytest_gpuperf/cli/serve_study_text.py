@@ -53,6 +53,7 @@ def run(options: Namespace) -> int:
     from pytest_gpuperf.reports.document import as_html, as_markdown, as_text
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.text_study_report import document
+    from pytest_gpuperf.serving.contender import say_if_stopped
     from pytest_gpuperf.text.served.contenders import file_name
 
     into = Path(options.into)
@@ -71,6 +72,7 @@ def run(options: Namespace) -> int:
     replace(into / f"{stem}.md", as_markdown(blocks).encode())
     replace(into / f"{stem}.html", as_html(blocks).encode())
     print(f"\n{as_text(blocks, terminal_width())}\n\nFiles: {into / stem}-*.json, .md, .html")
+    say_if_stopped(len(studies[0].rounds), studies[0].asked.rounds)
     return 0
 
 

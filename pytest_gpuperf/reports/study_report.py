@@ -8,11 +8,11 @@ from pytest_gpuperf.comparison.serving_winners import BAND, Decision, decisions,
 from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
 from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.study import BackendStudy, Visit
-from pytest_gpuperf.records.units import format_bytes, format_seconds, significant
+from pytest_gpuperf.records.units import format_bytes, format_seconds, many, significant
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import BATCHED, doubts, one_of_each, remarks
-from pytest_gpuperf.reports.winners import configuration_table, configured, times, winners_table
+from pytest_gpuperf.reports.winners import configuration_table, configured, stopped_early, times, winners_table
 
 
 def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
@@ -26,12 +26,12 @@ def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
         Sentences(tuple(_advice(studies, decided))),
         Heading("Who is better at what"),
         winners_table([s.backend for s in studies], found, decided),
-        Sentences(tuple(_legend(asked.rounds))),
+        Sentences(tuple(_legend(len(studies[0].rounds)))),
         Heading("Where the time goes"),
         _breakdown(studies),
         Heading("On the wire"),
         _wire(studies),
-        *_listed("To be doubted", _doubtful(studies)),
+        *_listed("To be doubted", [*stopped_early(len(studies[0].rounds), asked.rounds), *_doubtful(studies)]),
         Heading("Configuration"),
         configuration_table([s.backend for s in studies], [configured(s, "device") for s in studies]),
     ]
@@ -102,8 +102,9 @@ def _protocols(studies: Sequence[BackendStudy]) -> Iterator[str]:
 def _legend(rounds: int) -> Iterator[str]:
     needed = ", ".join(f"p{percentile} {count}" for percentile, count in PERCENTILE_NEEDS.items())
     yield (
-        f"Medians of {rounds} rounds; in a round every server is started, loaded and stopped, in changing order. "
-        f"The interval (95%) is of the rounds' ratios; how much rounds vary is estimated from all figures together."
+        f"Medians of {many(rounds, 'round')}; in a round every server is started, loaded and stopped, in changing "
+        f"order. The interval (95%) is of the rounds' ratios; how much rounds vary is estimated from all figures "
+        f"together."
     )
     yield (
         f"who: a tie where the whole interval lies within {BAND:.0%}, a name where it lies beyond, else not decided. "

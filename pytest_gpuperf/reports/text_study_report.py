@@ -37,7 +37,7 @@ from pytest_gpuperf.records.units import format_percent, format_rate, format_sec
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import one_of_each, text_doubts
-from pytest_gpuperf.reports.winners import configuration_table, configured, times, winners_table
+from pytest_gpuperf.reports.winners import configuration_table, configured, stopped_early, times, winners_table
 
 _COLUMNS = (REQUESTS, TOKENS, TTFT_P50, TTFT_P90, TTFT_P99, TPOT, LATENCY)
 _RESULTS = ("overloaded", "inconclusive")  # of a load beyond what the server does: that is what the study looks for
@@ -65,6 +65,7 @@ def document(studies: Sequence[TextStudy], pictures: Sequence[Picture]) -> list[
 
 
 def _doubts(studies: Sequence[TextStudy]) -> Iterator[str]:
+    yield from stopped_early(len(studies[0].rounds), studies[0].asked.rounds)
     for study in studies:
         yield from one_of_each(
             (f"{study.contender}, round {number}", f"incomplete: {reason}")
@@ -278,9 +279,9 @@ def _legend(studies: Sequence[TextStudy]) -> Iterator[str]:
     asked = studies[0].asked
     needed = ", ".join(f"p{percentile} {count}" for percentile, count in PERCENTILE_NEEDS.items())
     yield (
-        f"Medians of {many(asked.rounds, 'round')}; in a round every server is loaded at every {asked.sweep}, in "
-        f"changing order. Percentiles stand only where rounds have enough answers ({needed}; --requests 221 is enough "
-        f"for a p99)."
+        f"Medians of {many(len(studies[0].rounds), 'round')}; in a round every server is loaded at every "
+        f"{asked.sweep}, in changing order. Percentiles stand only where rounds have enough answers ({needed}; "
+        f"--requests 221 is enough for a p99)."
     )
     due = "when a request was due: what waits to be sent has somebody who waits" if asked.sweep == "rate" else "sending"
     yield (

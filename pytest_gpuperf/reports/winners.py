@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 from pytest_gpuperf.comparison.serving_winners import Decision, Figure
@@ -44,6 +44,12 @@ def configured(study: BackendStudy | TextStudy, device: str) -> dict[str, str]:
         "device did the work": "not looked at" if study.evidence is None else study.evidence.verdict,
         **{name: software[name] for name in sorted(software)},
     }
+
+
+def stopped_early(finished: int, asked: int) -> Iterator[str]:
+    """A doubt about a study that somebody stopped."""
+    if finished < asked:
+        yield f"stopped early: {finished} of {asked} rounds were finished"
 
 
 def configuration_table(names: Sequence[str], columns: Sequence[Mapping[str, str]]) -> Table:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -48,3 +48,22 @@ def in_round(number: int, rounds: int, notes: Sequence[Notes[R]], say: Say) -> I
     for note in notes if number % 2 == 0 else reversed(notes):
         say(f"round {number + 1} of {rounds}: {note.contender.name}")
         yield note
+
+
+@contextmanager
+def keeping_whole_rounds(notes: Sequence[Notes[R]]) -> Generator[None]:
+    """Ctrl-C ends a study, and the rounds stay that every contender has been through."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        whole = min(len(note.rounds) for note in notes)
+        if whole == 0:
+            raise KeyboardInterrupt("no round was finished, so there is nothing to keep") from None
+        for note in notes:
+            del note.rounds[whole:]
+
+
+def say_if_stopped(finished: int, asked: int) -> None:
+    """End a command whose study was stopped, when its files are written."""
+    if finished < asked:
+        raise KeyboardInterrupt(f"the files hold the {finished} of {asked} rounds that were finished")

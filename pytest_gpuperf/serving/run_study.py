@@ -15,7 +15,7 @@ from pytest_gpuperf.records.units import format_rate, format_seconds
 from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.serving import starting
 from pytest_gpuperf.serving.check_answers import check_of, inputs_of
-from pytest_gpuperf.serving.contender import Contender, Notes, Say, in_round
+from pytest_gpuperf.serving.contender import Contender, Notes, Say, in_round, keeping_whole_rounds
 from pytest_gpuperf.serving.deployment import Deployment
 from pytest_gpuperf.serving.load_server import LoadPlan, load_server
 from pytest_gpuperf.serving.server import Kind, Server
@@ -58,13 +58,14 @@ def study(
     """Every contender in every round, in changing order."""
     time = now()
     notes = [Notes[Round](c) for c in contenders]
-    for number in range(asked.rounds):
-        for note in in_round(number, asked.rounds, notes, say):
-            with note.contender.open() as server:
-                note.server = server
-                with Watched(server) as watched:
-                    note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
-                note.proofs.append(watched.evidence(note.rounds[-1].visits[-1].load.latency.mean))
+    with keeping_whole_rounds(notes):
+        for number in range(asked.rounds):
+            for note in in_round(number, asked.rounds, notes, say):
+                with note.contender.open() as server:
+                    note.server = server
+                    with Watched(server) as watched:
+                        note.rounds.append(_round(server, workload, asked, plan or LoadPlan(), say))
+                    note.proofs.append(watched.evidence(note.rounds[-1].visits[-1].load.latency.mean))
     return [
         BackendStudy(
             backend=note.contender.name,

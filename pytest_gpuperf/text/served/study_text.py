@@ -15,7 +15,7 @@ from pytest_gpuperf.records.text_figures import share_within
 from pytest_gpuperf.records.text_load import TextLoad
 from pytest_gpuperf.records.text_study import TextAsked, TextPoint, TextRound, TextStudy
 from pytest_gpuperf.records.units import format_percent, format_rate, format_seconds, significant
-from pytest_gpuperf.serving.contender import Contender, Notes, Say, in_round
+from pytest_gpuperf.serving.contender import Contender, Notes, Say, in_round, keeping_whole_rounds
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.watched import Watched
 from pytest_gpuperf.text.served.load_text import TextPlan, load_text_server
@@ -35,10 +35,11 @@ def study_text(
     """Every contender in every round, in changing order. What fails is kept with its reason, and the study goes on."""
     time = now()
     notes = [Notes[TextRound](c) for c in contenders]
-    for number in range(asked.rounds):
-        for note in in_round(number, asked.rounds, notes, say):
-            note.rounds.append(_round(note, number, asked, plan, say))
-        _refuse_nothing(notes)
+    with keeping_whole_rounds(notes):
+        for number in range(asked.rounds):
+            for note in in_round(number, asked.rounds, notes, say):
+                note.rounds.append(_round(note, number, asked, plan, say))
+            _refuse_nothing(notes)
     return [
         TextStudy(
             contender=note.contender.name,

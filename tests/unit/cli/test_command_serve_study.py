@@ -48,6 +48,25 @@ def test_two_servers_are_compared_in_files_of_their_own(tmp_path, capsys):
     assert "Where the time goes" in text.read_text()
 
 
+def test_ctrl_c_writes_the_rounds_that_were_finished(tmp_path, capsys, monkeypatch):
+    def stop_in_the_second(number, rounds, notes, say):
+        if number == 1:
+            raise KeyboardInterrupt
+        yield from notes
+
+    monkeypatch.setattr("pytest_gpuperf.serving.run_study.in_round", stop_in_the_second)
+    with scripted() as (_, handle):
+        arguments = ["serve-study", MODEL, *QUICK, "--backends", "torch", "--torch-url", handle.url, "--batches", "1"]
+        code = main([*arguments, "--protocol", "binary", "--rounds", "3", "--into", str(tmp_path)])
+    output = capsys.readouterr()
+    assert code == 2
+    assert "interrupted; the files hold the 1 of 3 rounds that were finished." in output.err
+    assert "stopped early: 1 of 3 rounds were finished" in output.out
+    assert "Medians of 1 round;" in output.out
+    (file,) = tmp_path.glob("*.json")
+    assert len(read_study(file).rounds) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

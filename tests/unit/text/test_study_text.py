@@ -152,6 +152,26 @@ def test_a_server_that_does_not_start_again_is_a_round_without_one():
     assert [len(one.points) for one in found.rounds] == [1, 0]
 
 
+def stop_at(line):
+    def say(text):
+        if text == line:
+            raise KeyboardInterrupt
+
+    return say
+
+
+def test_ctrl_c_keeps_the_rounds_that_every_server_has_been_through():
+    with streaming() as (_, one), streaming() as (_, other):
+        contenders = [contender("a", one), contender("b", other)]
+        found = study_text(contenders, asked(1.0), ENVIRONMENT, plan=PLAN, say=stop_at("round 2 of 2: a"))
+    assert [len(study.rounds) for study in found] == [1, 1], "b's second round has no other to stand beside"
+
+
+def test_ctrl_c_in_the_first_round_leaves_nothing_to_keep():
+    with streaming() as (_, one), pytest.raises(KeyboardInterrupt, match="no round was finished"):
+        study_text([contender("a", one)], asked(1.0), ENVIRONMENT, plan=PLAN, say=stop_at("round 1 of 2: a"))
+
+
 def test_where_nothing_can_be_measured_the_study_ends_after_its_first_round():
     with (
         streaming("500") as (_, handle),
