@@ -131,9 +131,7 @@ class Chosen:
 def choose_device(request: str) -> Chosen:
     """Resolve ``auto``, ``cuda``, ``cuda:N`` or ``cpu``."""
     if not re.fullmatch(r"auto|cpu|cuda|cuda:\d{1,4}", request):
-        raise UsageError(
-            f"{request!r} is not a device. Write one of: --gpuperf-device auto, cuda, cuda:N (N from 0), cpu."
-        )
+        raise UsageError(f"{request!r} is not a device. Choose one of: auto, cuda, cuda:N (N from 0), cpu.")
     if request == "cpu":
         return _cpu()
     missing = cuda.why_missing()
@@ -141,7 +139,7 @@ def choose_device(request: str) -> Chosen:
         return _cuda(int(request[5:]) if ":" in request else None)
     if request == "auto":
         return replace(_cpu(), passed_over=missing if identity.nvidia_cards() else None)
-    raise DeviceError(f"--gpuperf-device {request}: {missing} To measure on the processor: --gpuperf-device cpu.")
+    raise DeviceError(f"{request}: {missing} {cuda.ON_PROCESSOR}")
 
 
 def _cpu() -> Chosen:

@@ -22,6 +22,7 @@ from pytest_gpuperf.device.memory import AllocatorMemory, MemoryMeter, is_out_of
 from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.records.model import Device
 
+ON_PROCESSOR = "To measure on the processor: pytest --gpuperf-device cpu, or --device cpu of a gpuperf command."
 _CYCLES = 5_000_000  # 2.5 ms at 2 GHz
 _WAKING = 0.3  # seconds of spinning: a card that idled goes from 345 to 1980 MHz meanwhile
 _LONGEST_WAKING = 2.0
@@ -115,8 +116,7 @@ def open_card(index: int | None) -> Card:
     except Exception as error:
         card = "The GPU" if index is None else f"GPU {index}"
         raise DeviceError(
-            f"{card} cannot be opened: {_first_line(error)}. {_likely_cause(error)} "
-            f"To measure on the processor: --gpuperf-device cpu."
+            f"{card} cannot be opened: {_first_line(error)}. {_likely_cause(error)} {ON_PROCESSOR}"
         ) from error
 
 
@@ -135,7 +135,7 @@ def _open(index: int | None) -> Card:
     index = torch.cuda.current_device() if index is None else index
     if index >= count:
         raise DeviceError(
-            f"--gpuperf-device cuda:{index}: torch sees {count} CUDA device(s), numbered from 0. "
+            f"cuda:{index}: torch sees {count} CUDA device(s), numbered from 0. "
             f"List them: nvidia-smi -L (CUDA_VISIBLE_DEVICES renumbers them)."
         )
     torch.cuda.set_device(index)

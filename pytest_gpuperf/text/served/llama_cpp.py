@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib import metadata, util
 from pathlib import Path
 
+from pytest_gpuperf.device.cuda import ON_PROCESSOR
 from pytest_gpuperf.errors import MissingError, ServerError, UsageError
 from pytest_gpuperf.serving.server import Server
 from pytest_gpuperf.serving.server_process import READY_WITHIN
@@ -73,8 +74,8 @@ def start_llama_cpp(
         if chosen.exists() and not json.loads(chosen.read_text(encoding="utf-8")):
             raise MissingError(
                 f"llama.cpp's server cannot compute on {device}: the build of xllamacpp that is installed here finds "
-                f"no such GPU. The one on PyPI is for the processor; its page names those for CUDA. Install one, or "
-                f"compute on the processor: --gpuperf-device cpu"
+                f"no such GPU. The one on PyPI is for the processor; its page names those for CUDA. Install one. "
+                f"{ON_PROCESSOR}"
             ) from None
         raise
     return replace(

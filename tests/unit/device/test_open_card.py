@@ -106,7 +106,7 @@ def test_a_card_that_is_not_there_lists_those_that_are(card: Card) -> None:
             (
                 r"GPU 1 cannot be opened: CUDA error: CUDA-capable device\(s\) is/are busy or unavailable\. "
                 r"Its compute mode lets one process in, and another one uses it\. See which: nvidia-smi\. "
-                r"To measure on the processor: --gpuperf-device cpu\.$"
+                r"To measure on the processor: pytest --gpuperf-device cpu, or --device cpu of a gpuperf command\.$"
             ),
         ),
         ("CUDA error: out of memory", r"out of memory\. Other processes hold its memory\. See which: nvidia-smi\."),
