@@ -223,5 +223,7 @@ class Comparison(Record, frozen=True, kw_only=True):
             )
             found.append((1, f"{what}. If that is meant, {self._drop}"))
         if self.unmeasured:
-            found.append((1, f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline."))
+            allow = "--allow-missing" if self.sides else "--gpuperf-allow-missing (gpuperf compare: --allow-missing)"
+            what = f"Not measured: {many(len(self.unmeasured), 'case')} of the baseline, each with its reason above"
+            found.append((1, f"{what}. If that is meant, allow it: {allow}"))
         return found

@@ -129,6 +129,7 @@ def test_killed_under_load_it_is_an_error_and_leaves_nothing(tmp_path):
         ask(server.url, "small", images(1, 9))
         os.kill(server.process.pid, signal.SIGKILL)
     assert {fault_of(error) for error in faults} <= {"disconnected", "refused"}
+    assert gone([server.process.pid]), "the clients may notice before the kernel has ended every thread of it"
     assert not server.alive()
     error = failure(server, "under load", faults[0])
     assert "its process has ended" in str(error)
