@@ -24,6 +24,14 @@ def temporary(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def no_hypothesis_in_stories(request, monkeypatch):
+    """Hypothesis' plugin imports all of it at the end of every session: a third of what a story's short ones take."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # it takes the variable away: first it, then this
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+
+
+@pytest.fixture(autouse=True)
 def no_ci(monkeypatch):
     """A test that fails in its story is no annotation of the job that runs our tests."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
