@@ -166,7 +166,8 @@ def judged(change: TraceChange, tolerance: float) -> TraceChange:
         word = "unchanged"
     else:
         word = "inconclusive"
-        reason += f"; the interval reaches from {format_change(change.interval[0])} to {format_change(change.interval[1])}: record more steps"
+        low, high = map(format_change, change.interval)
+        reason += f"; the interval reaches from {low} to {high}: record more steps"
     return structs.replace(change, verdict=TraceVerdict(word=word, tolerance=tolerance, reason=reason))
 
 
@@ -219,8 +220,8 @@ def _steps_by_kind(analysis: TraceAnalysis, shared: Sequence[str]) -> dict[str, 
 
 
 def _kind(name: str) -> str:
-    """``ProfilerStep#12`` -> ``ProfilerStep``."""
-    return _NUMBER.sub("", name) or name
+    """``ProfilerStep#12`` -> ``ProfilerStep``; ``12`` -> ``step``."""
+    return _NUMBER.sub("", name) or "step"
 
 
 def _without_warm_up(analysis: TraceAnalysis, steps: Sequence[StepTime]) -> _Side:

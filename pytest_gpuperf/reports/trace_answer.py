@@ -60,6 +60,10 @@ _COPIES = (
     "copies run while nothing computes: pinned memory (pin_memory=True, .pin_memory()) with non_blocking=True, and a "
     "stream of their own"
 )
+_RECORD = (
+    "Record the calls themselves, between the profiler's start and stop: torch.profiler.profile(activities="
+    "[ProfilerActivity.CPU, ProfilerActivity.CUDA]), or nsys profile --trace=cuda,nvtx,osrt."
+)
 _FINE = "little waits here: what is left to gain is in the kernels, the longest first"
 
 
@@ -73,10 +77,7 @@ def answer(analysis: TraceAnalysis) -> list[str]:
 def remedies(analysis: TraceAnalysis) -> list[str]:
     """What to do first, for each device; said once where devices have the same cause."""
     if not analysis.devices:
-        return [
-            "Record the calls themselves, between the profiler's start and stop: torch.profiler.profile(activities="
-            "[ProfilerActivity.CPU, ProfilerActivity.CUDA]), or nsys profile --trace=cuda,nvtx,osrt."
-        ]
+        return [_RECORD]
     found: dict[str, list[str]] = {}
     for device in analysis.devices:
         found.setdefault(_remedy(device), []).append(device.device)
@@ -90,6 +91,18 @@ def headline(device: DeviceTime) -> str:
         return f"How much {device.device} computed is unknown: what it did took no time in this trace"
     what = "ran torch's operators for" if device.device == CPU else "computed"
     return f"{device.device} {what} {percent(share)} of {seconds(device.use.seconds)}"
+
+
+def title(analysis: TraceAnalysis) -> str:
+    """The shortest answer: of the device that was idle for the largest share."""
+    gpus = [d for d in analysis.devices if d.device != CPU and d.use.seconds]
+    if not gpus:
+        return headline(analysis.devices[0]) if analysis.devices else "Whether a device was idle is unknown"
+    device = max(gpus, key=lambda d: d.use.idle / d.use.seconds)
+    if device.use.idle < LEAST:
+        return f"{device.device} was never idle in {seconds(device.use.seconds)}"
+    share, waits = percent(device.use.idle / device.use.seconds), next(_waits(device), "")
+    return f"{device.device} was idle {share} of {seconds(device.use.seconds)}{f': {waits}' if waits else ''}"
 
 
 def seconds(value: float) -> str:
@@ -130,7 +143,7 @@ def _of(length: float, device: DeviceTime) -> str:
 
 def _waits(device: DeviceTime) -> Iterator[str]:
     """The largest causes, and the rest as one."""
-    causes = [(cause, length) for cause, length in losses(device) if cause is not None]
+    causes: list[tuple[GapCause, float]] = [(cause, length) for cause, length in losses(device) if cause is not None]
     yield from (f"{seconds(length)} {WAITS[cause]}" for cause, length in causes[:NAMED])
     rest = sum(length for _, length in causes[NAMED:])
     if rest >= LEAST:

@@ -14,8 +14,8 @@ from pytest_gpuperf.reports.trace_report import ROWS
 from pytest_gpuperf.reports.why import KERNEL_HEADER, kernel_rows
 
 WEAK = (
-    "Two profiles are weak proof: a profiler slows each call, and a process of the same code differs from the next. For "
-    "a verdict measure both revisions in turns: `gpuperf ab BASE HEAD -- PYTEST-ARGUMENTS`"
+    "Two profiles are weak proof: a profiler slows each call, and a process of the same code differs from the next. "
+    "For a verdict measure both revisions in turns: `gpuperf ab BASE HEAD -- PYTEST-ARGUMENTS`"
 )
 
 

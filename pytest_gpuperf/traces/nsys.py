@@ -48,7 +48,7 @@ class _Export:
 
 
 def export(reports: Sequence[Path], say: Callable[[str], None]) -> Mapping[Path, Path | GpuPerfError]:
-    """Report -> its SQLite file, or why there is none. One that was exported since it was made is not exported again."""
+    """Report -> its SQLite file, or why there is none. What was exported since a report was made is used again."""
     found: dict[Path, Path | GpuPerfError] = {}
     waiting: list[Path] = []
     for report in dict.fromkeys(reports):

@@ -25,10 +25,10 @@ def a_use(seconds: float = 1.0, compute: float = 0.6, copy: float = 0.15, both: 
     return Use(seconds=seconds, compute=compute, copy=copy, both=both)
 
 
-def a_device(name: str = "cuda:0", **changes: object) -> DeviceTime:
+def a_device(device: str = "cuda:0", **changes: object) -> DeviceTime:
     """Over one second: 0.6 s computed, 0.1 s copied beside nothing, 0.3 s idle."""
     fields: dict[str, object] = {
-        "device": name,
+        "device": device,
         "name": "NVIDIA L40S",
         "start": 0.0,
         "use": a_use(),

@@ -11,7 +11,7 @@ from pytest_gpuperf.causes.kernels import Family, family
 from pytest_gpuperf.records.trace_analysis import GapCause, Lane, Timeline, TraceAnalysis
 from pytest_gpuperf.reports.html.rendering import asset, embedded, policy_of, require_jinja2, script_of, template
 from pytest_gpuperf.reports.tables import visible
-from pytest_gpuperf.reports.trace_answer import WAITS, answer, headline, remedies
+from pytest_gpuperf.reports.trace_answer import WAITS, answer, remedies, title
 from pytest_gpuperf.reports.trace_report import details
 
 SCRIPTS = ("units.js", "elements.js", "axes.js", "theme.js", "timeline.js", "trace.js")
@@ -65,7 +65,7 @@ class TracePage(msgspec.Struct, frozen=True):
     nanoseconds: int  # of the whole trace
     names: list[str]
     kinds: list[tuple[str, str]]  # with their colours
-    waits: dict[str, str]  # a cause in words
+    waits: dict[GapCause, str]  # in words
     lanes: list[LaneOnPage]
 
 
@@ -76,7 +76,7 @@ def render_trace_html(analysis: TraceAnalysis, timeline: Timeline) -> str:
     script = script_of(SCRIPTS)
     return template("trace.html.jinja").render(
         analysis=analysis,
-        headlines=[headline(d) for d in analysis.devices] or ["Whether a device was idle is unknown"],
+        title=title(analysis),
         answers=answer(analysis),
         remedies=remedies(analysis),
         tables="\n".join(part.html() for part in details(analysis)),
@@ -94,7 +94,7 @@ def trace_page(analysis: TraceAnalysis, timeline: Timeline) -> TracePage:
         nanoseconds=max(1, round(analysis.seconds * _NANOSECONDS)),
         names=list(map(visible, timeline.names)),
         kinds=list(_KINDS.items()),
-        waits={cause: words for cause, words in WAITS.items()},
+        waits=dict(WAITS),
         lanes=[_lane(lane, timeline.names, places) for lane in timeline.lanes if lane.starts],
     )
 
