@@ -25,10 +25,12 @@ def table(analysis, heading):
 
 
 def test_the_first_line_answers_the_question():
-    assert answer(an_analysis()) == [
-        "cuda:0 computed 60% of 1.00 s, copied without computing 10% (100 ms) and was idle 30% (300 ms): 200 ms waiting "
-        "for the host, 60.0 ms waiting for data, 30.0 ms after the host had waited for it, 10.0 ms for other causes."
-    ]
+    (sentence,) = answer(an_analysis())
+    assert sentence == (
+        "cuda:0 computed 60% of 1.00 s, copied without computing 10% (100 ms) and was idle 30% (300 ms): 200 ms "
+        "waiting for the host, 60.0 ms waiting for data, 30.0 ms after the host had waited for it, 10.0 ms for other "
+        "causes."
+    )
     assert title(an_analysis()) == "cuda:0 was idle 30% of 1.00 s: 200 ms waiting for the host"
 
 

@@ -33,7 +33,7 @@ function timeline(page) {
   const whole = page.nanoseconds;
   const canvas = h('canvas', { tabindex: 0, role: 'application', class: 'timeline', 'aria-label': 'Timeline of the trace', 'aria-describedby': 'timeline-keys' });
   const pen = canvas.getContext('2d');
-  const shown = h('output', { class: 'small muted', 'aria-live': 'off' });
+  const shown = h('span', { class: 'small muted sight' });
   const status = h('p', { role: 'status', class: 'small case' });
   const view = { from: 0, to: whole };
   let colours = {};
@@ -276,8 +276,8 @@ function timeline(page) {
   const buttons = h('div', { class: 'row', role: 'group', 'aria-label': 'Move in the timeline' },
     button('+', 'Zoom in', () => zoom(0.5, centre())), button('−', 'Zoom out', () => zoom(2, centre())),
     button('←', 'Earlier', () => pan(-0.25)), button('→', 'Later', () => pan(0.25)),
-    button('Whole trace', 'Show the whole trace', () => show(0, whole)),
-    page.lanes.some((one) => one.name === 'idle') && button('Longest gap', 'Show the longest idle gap', longestGap));
+    button('Whole trace', null, () => show(0, whole)),
+    page.lanes.some((one) => one.name === 'idle') && button('Longest gap', null, longestGap));
   const used = new Set(page.lanes.flatMap((one) => one.kinds));
   const legend = h('ul', { class: 'legend', 'aria-label': 'Colours' }, page.kinds.map(([kind, tone], place) => used.has(place)
     && h('li', {}, s('svg', { width: 12, height: 12, 'aria-hidden': 'true' }, s('rect', { class: `swatch ${tone}`, width: 12, height: 12, rx: 2 })), kind)));
