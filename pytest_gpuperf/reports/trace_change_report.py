@@ -50,9 +50,18 @@ def headline(change: TraceChange) -> str:
 def _counted(change: TraceChange) -> str:
     sides = (change.before, change.after)
     counts = " and ".join(many(side.steps, "step") for side in sides)
-    left = [side.left_out for side in sides]
-    first = "the first" if set(left) == {1} else f"the first {left[0]} and {left[1]}"
-    return f"{counts} called {change.steps}{f', without {first}, which warm up' if any(left) else ''}"
+    return f"{counts} called {change.steps}{_left_out(*(side.left_out for side in sides))}"
+
+
+def _left_out(before: int, after: int) -> str:
+    if not before and not after:
+        return ""
+    first = (
+        f"first {before} and the first {after}"
+        if before != after
+        else f"first {before if before > 1 else 'one'} of each"
+    )
+    return f", without the {first}, which warm up"
 
 
 def _device(device: DeviceChange, change: TraceChange) -> Iterator[DocumentPart]:

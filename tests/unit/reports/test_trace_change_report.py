@@ -28,8 +28,8 @@ def test_the_change_stands_first_with_its_verdict_and_its_kernel():
     longer = slower(KernelTime(name=GEMM, count=10, seconds=0.6), KernelTime(name=RELU, count=20, seconds=0.15))
     lines = shown(BEFORE, longer, 0.03)
     assert lines[3] == (
-        "- 100.0 ms -> 110.0 ms a step, 10.0% slower (95% interval +10.0% to +10.0%): the median of 8 steps and 8 steps "
-        "called ProfilerStep, without the first 2 and 2, which warm up"
+        "- 100.0 ms -> 110.0 ms a step, 10.0% slower (95% interval +10.0% to +10.0%): the median of 8 steps and 8 "
+        "steps called ProfilerStep, without the first 2 of each, which warm up"
     )
     assert lines[4] == "- regressed: 10.0% slower, and 3% is tolerated"
     assert lines[5].startswith(f"- why: the same kernels, and one of them slower: {GEMM}")
@@ -42,7 +42,7 @@ def test_the_change_stands_first_with_its_verdict_and_its_kernel():
 def test_few_steps_and_no_steps_say_that_nothing_is_known_of_their_spread():
     few = changed(BEFORE, steps=steps([STEP] * 3)), slower(steps=steps([1.1 * STEP] * 3))
     assert (
-        "(no interval: too few steps): the median of 2 steps and 2 steps called ProfilerStep, without the first, "
+        "(no interval: too few steps): the median of 2 steps and 2 steps called ProfilerStep, without the first one of each, which"
         in (shown(*few)[3])
     )
     two = changed(BEFORE, steps=steps([STEP] * 2)), slower(steps=steps([1.1 * STEP] * 2))
@@ -73,5 +73,6 @@ def test_a_figure_that_was_nothing_has_no_ratio():
 def test_kernels_of_traces_with_other_numbers_of_steps_are_scaled_and_it_says_so():
     kernels = tuple(KernelTime(name=f"k{n}", count=1, seconds=0.1) for n in range(15))
     lines = shown(BEFORE, slower(*kernels, count=20))
+    assert lines[3].endswith("without the first 2 and the first 3, which warm up")
     assert "- before is scaled to as many steps as after has" in lines
     assert any(line.endswith(" more, each of them changed by less") for line in lines)
