@@ -18,7 +18,7 @@ from pytest_gpuperf.errors import DeviceError
 from pytest_gpuperf.gate.median_interval import UNKNOWN, median_half_width
 from pytest_gpuperf.records.fields import Name, Record
 from pytest_gpuperf.records.model import KERNELS_KEPT, Kernel, Profile
-from pytest_gpuperf.records.trace_analysis import DeviceTime, Duration, GapCause, Number, StepTime, TraceAnalysis
+from pytest_gpuperf.records.trace_analysis import CPU, DeviceTime, Duration, GapCause, Number, StepTime, TraceAnalysis
 from pytest_gpuperf.records.units import format_change, format_percent, format_seconds, in_words
 
 TRACE_CHANGE = "gpuperf-trace-change"
@@ -132,6 +132,7 @@ class _Side:
 
 def trace_change(before: TraceAnalysis, after: TraceAnalysis) -> TraceChange:
     """What changed; `DeviceError` where no device is in both."""
+    before, renumbered = _renumbered(before, after)
     shared = _shared(before, after)
     a, b = _sides(before, after, shared)
     times = a.times(shared), b.times(shared)
@@ -150,7 +151,7 @@ def trace_change(before: TraceAnalysis, after: TraceAnalysis) -> TraceChange:
         low=interval and interval[0],
         high=interval and interval[1],
         devices=tuple(_device(name, a, b, time) for name in shared),
-        notes=tuple(_notes(before, after, shared)),
+        notes=(*renumbered, *_notes(before, after, shared)),
     )
 
 
@@ -187,6 +188,23 @@ def _idle_sentences(device: DeviceChange, change: TraceChange) -> Iterator[str]:
             f"{device.device} idle for the cause {cause!r}: {format_seconds(pair.before)} -> "
             f"{format_seconds(pair.after)}{' a step' if change.steps else ''}"
         )
+
+
+def _renumbered(before: TraceAnalysis, after: TraceAnalysis) -> tuple[TraceAnalysis, tuple[str, ...]]:
+    """The one GPU of either is the same to compare, whatever its number was; and a note of that."""
+    if len(before.devices) != 1 or len(after.devices) != 1:
+        return before, ()
+    (device,), name = before.devices, after.devices[0].device
+    if device.device == name or CPU in {device.device, name}:
+        return before, ()
+    steps = tuple(
+        structs.replace(s, uses={name: use for label, use in s.uses.items() if label == device.device})
+        for s in before.steps
+    )
+    note = (
+        f"{device.device} of {before.file} is compared with {name} of {after.file}: each is the only one in its trace"
+    )
+    return structs.replace(before, devices=(structs.replace(device, device=name),), steps=steps), (note,)
 
 
 def _shared(before: TraceAnalysis, after: TraceAnalysis) -> list[str]:
@@ -285,7 +303,7 @@ def _profiled(device: DeviceTime, seconds: float, steps: int, of_steps: int) -> 
     return ProfiledSide(
         profile=Profile(
             session="-",
-            unit="operator" if device.device == "cpu" else "kernel",
+            unit="operator" if device.device == CPU else "kernel",
             launches=sum(k.count for k in kernels) + round(unlisted * scale),
             busy=device.use.compute * scale,
             idle=device.use.idle * scale,
@@ -317,4 +335,5 @@ def _other_cards(before: TraceAnalysis, after: TraceAnalysis, shared: Sequence[s
 
 def other_cards(before: TraceAnalysis, after: TraceAnalysis) -> list[str]:
     """Which devices are known to be of another kind in the other trace: no gate may compare them."""
+    before, _ = _renumbered(before, after)
     return list(_other_cards(before, after, _shared(before, after)))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_gpuperf.records.trace_analysis import DeviceTime, GapCause, TraceAnalysis
+from pytest_gpuperf.records.trace_analysis import CPU, DeviceTime, GapCause, TraceAnalysis
 from pytest_gpuperf.records.units import format_percent, format_seconds, many
 
 NAMED = 3  # causes in the sentence; the table has them all
 WORTH = 0.05  # of the time: what costs less is nothing to begin with
 LEAST = 1e-9  # seconds: less is nothing
 UNKNOWN = "unknown"
-CPU = "cpu"  # the device of a trace without kernels
 
 # What the device waited for, in words that follow a time: "0.41 s waiting for the host".
 WAITS: dict[GapCause, str] = {
@@ -111,7 +110,9 @@ def seconds(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Whole percents where they tell enough."""
+    """Whole percents where they tell enough; a little is not nothing."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
     return format_percent(share) if share < 0.1 or share > 0.99 else f"{share:.0%}"
 
 

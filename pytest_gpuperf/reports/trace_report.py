@@ -7,6 +7,7 @@ from statistics import median
 from typing import get_args
 
 from pytest_gpuperf.records.trace_analysis import (
+    CPU,
     CopyTime,
     DeviceTime,
     Gap,
@@ -119,12 +120,12 @@ def _steps(analysis: TraceAnalysis) -> Iterator[DocumentPart]:
         return
     times = [_step_time(s) for s in steps]
     slowest = max(steps, key=_step_time)
-    middle, longest = seconds(median(times)), seconds(max(times))
-    yield Heading("Steps")
     shown = sorted(sorted(steps, key=lambda s: -_step_time(s))[:ROWS], key=lambda s: s.start)
     more = f"; the {ROWS} slowest are shown" if len(steps) > ROWS else ""
+    median_of = f"the median takes {seconds(median(times))}, " if len(steps) > 1 else ""
+    yield Heading("Steps")
     yield Sentences(
-        (f"{many(len(steps), 'step')}: the median takes {middle}, the slowest {longest} ({slowest.name}){more}",)
+        (f"{many(len(steps), 'step')}: {median_of}the slowest {seconds(max(times))} ({slowest.name}){more}",)
     )
     yield Table(("step", "start", "time", "device", "computed", "exposed", "idle"), "lrrlrrr", tuple(_step_rows(shown)))
 
@@ -151,12 +152,12 @@ def _device(device: DeviceTime, prefix: str) -> Iterator[DocumentPart]:
     yield from _table(f"{prefix}Longest gaps", _GAPS, "rrlll", [_gap_row(g) for g in device.gaps[:ROWS]])
     yield from _table(f"{prefix}Copies", _COPIES, "lrrrrr", [_copy_row(c) for c in device.copies])
     streams = sorted(device.streams, key=lambda s: -s.busy)
-    title = "Threads" if device.device == "cpu" else "Streams"
+    title = "Threads" if device.device == CPU else "Streams"
     yield from _table(
         f"{prefix}{title}", (title[:-1].lower(), *_STREAMS), "lrrrr", [_stream_row(s, device) for s in streams[:ROWS]]
     )
     yield from _beyond(len(streams), title.lower())
-    unit = "Operators" if device.device == "cpu" else "Kernels"
+    unit = "Operators" if device.device == CPU else "Kernels"
     yield from _table(
         f"{prefix}{unit} that took most",
         (unit[:-1].lower(), *_KERNELS),
@@ -226,4 +227,4 @@ def _facts(analysis: TraceAnalysis) -> Iterator[tuple[str, str]]:
     yield "recorded by", analysis.tool + (f", schema {analysis.schema}" if analysis.schema else "")
     yield "from the first thing to the last", seconds(analysis.seconds)
     for device in analysis.devices:
-        yield device.device, device.name or ("the processor" if device.device == "cpu" else "its name is unknown")
+        yield device.device, device.name or ("the processor" if device.device == CPU else "its name is unknown")

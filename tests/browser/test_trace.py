@@ -75,7 +75,7 @@ def test_buttons_zoom_and_move(page):
     assert page.get_by_role("status").text_content().startswith("idle: waiting for data; 100 ms from 800 ms")
     press("Whole trace")
     assert shown(page) == (0, WHOLE)
-    assert page.locator(".sight").text_content() == "0 s to 1.20 s of 1.20 s"
+    assert page.locator(".sight").text_content() == "0 s to 1.2 s of 1.2 s"
 
 
 def test_the_wheel_zooms_where_it_points_once_the_timeline_is_meant(page):

@@ -15,7 +15,7 @@ from pytest_gpuperf.reports.trace_answer import WAITS, answer, remedies, title
 from pytest_gpuperf.reports.trace_report import details
 
 SCRIPTS = ("units.js", "elements.js", "axes.js", "theme.js", "timeline.js", "trace.js")
-STEPS, IDLE = "steps", "idle"  # lanes that are no streams
+STEPS, IDLE, HOST = "steps", "idle", "host"  # lanes that are no streams, and whose they may be
 _NANOSECONDS = 1e9
 _COPIES = ("host to ", "device to ", "peer to ", "Memcpy", "fill", "Memset", "copy ")
 
@@ -29,11 +29,12 @@ _KINDS: Mapping[str, str] = {
     "fused": "s5",
     "elementwise, pool": "s6",
     "other": "s7",
+    "host call": "dim",
     "step": "muted",
     **dict(
         zip(
             (f"idle: {cause}" for cause in get_args(GapCause)),
-            ("regressed", "inconclusive", "waived", "new", "improved", "dim"),
+            ("regressed", "inconclusive", "waived", "s5", "improved", "s7"),
             strict=True,
         )
     ),
@@ -103,7 +104,7 @@ def _lane(lane: Lane, names: Sequence[str], places: Mapping[str, int]) -> LaneOn
     starts = [round(start * _NANOSECONDS) for start in lane.starts]
     lasts = [round(length * _NANOSECONDS) for length in lane.seconds]
     ends = [0, *(start + length for start, length in zip(starts, lasts, strict=True))]
-    kinds = {name: places[_kind(lane.name, names[name])] for name in set(lane.names)}
+    kinds = {name: places[_kind(lane, names[name])] for name in set(lane.names)}
     return LaneOnPage(
         device=visible(lane.device),
         name=visible(lane.name),
@@ -115,10 +116,12 @@ def _lane(lane: Lane, names: Sequence[str], places: Mapping[str, int]) -> LaneOn
     )
 
 
-def _kind(lane: str, name: str) -> str:
-    if lane == STEPS:
+def _kind(lane: Lane, name: str) -> str:
+    if lane.name == STEPS:
         return "step"
-    if lane == IDLE:
+    if lane.device == HOST:
+        return "host call"
+    if lane.name == IDLE:
         return f"idle: {name if name in get_args(GapCause) else 'unknown'}"
     if name.startswith(_COPIES):
         return "copy"

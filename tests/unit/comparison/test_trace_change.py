@@ -180,6 +180,22 @@ def test_traces_of_no_common_device_cannot_be_compared():
         trace_change(an_analysis(devices=()), BEFORE)
 
 
+def test_the_only_gpu_of_each_trace_is_compared_whatever_its_number():
+    elsewhere = an_analysis(
+        a_device("cuda:3"), file="node.json", sha256="f" * 64, steps=steps([1.1 * STEP] * 10, device="cuda:3")
+    )
+    change = trace_change(BEFORE, elsewhere)
+    assert change.ratio == pytest.approx(1.1)
+    assert change.notes == (
+        "cuda:0 of step.json.gz is compared with cuda:3 of node.json: each is the only one in its trace",
+    )
+    assert other_cards(BEFORE, an_analysis(a_device("cuda:3", name="Tesla T4"))) == [
+        "cuda:3 is NVIDIA L40S in one trace and Tesla T4 in the other: two machines, not two revisions"
+    ]
+    with pytest.raises(DeviceError, match="holds cuda:0, and"):
+        trace_change(BEFORE, an_analysis(a_device("cuda:1"), a_device("cuda:2")))
+
+
 def test_traces_that_took_no_time_cannot_be_compared():
     nothing = an_analysis(a_device(use=Use(seconds=0.0, compute=0.0, copy=0.0, both=0.0)), steps=())
     for pair in ((nothing, BEFORE), (BEFORE, nothing)):

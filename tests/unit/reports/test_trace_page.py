@@ -67,7 +67,15 @@ def test_bars_have_the_colour_of_their_kind():
     assert kinds["stream 7"][:2] == [("product", "s0"), ("elementwise, pool", "s6")]
     assert set(kinds["stream 13"]) == {("copy", "s4")}
     assert kinds["steps"] == [("step", "muted")]
-    assert kinds["idle"] == [("idle: host", "regressed"), ("idle: unknown", "dim")]
+    assert kinds["idle"] == [("idle: host", "regressed"), ("idle: unknown", "s7")]
+
+
+def test_what_the_host_called_is_no_kernel():
+    timeline = a_timeline()
+    lanes = tuple(msgspec.structs.replace(lane, device="host") for lane in timeline.lanes)
+    page = trace_page(an_analysis(), msgspec.structs.replace(timeline, lanes=lanes))
+    assert {page.kinds[kind][0] for lane in page.lanes[1:] for kind in lane.kinds} == {"host call"}
+    assert page.kinds[page.lanes[0].kinds[0]][0] == "step"
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -179,6 +179,17 @@ def test_of_many_steps_the_slowest_are_shown_in_order_of_time():
     assert rows == sorted(rows, key=lambda name: int(name.partition("#")[2]))
 
 
+def test_one_step_has_no_median():
+    assert "- 1 step: the slowest 100 ms (ProfilerStep#0)" in lines(
+        as_text(document(an_analysis(steps=steps([0.1]))), 99)
+    )
+
+
+def test_a_little_is_not_nothing():
+    quiet = an_analysis(a_device(use=a_use(1.0, 1e-5, 0.0, 0.0)))
+    assert answer(quiet)[0].startswith("cuda:0 computed <0.1% of 1.00 s and was idle 100%")
+
+
 def test_steps_in_which_no_device_worked_are_no_steps():
     idle = an_analysis(steps=(changed(steps([0.1])[0], uses={}),))
     assert "Steps" not in lines(as_text(document(idle), 120))

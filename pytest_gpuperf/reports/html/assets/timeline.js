@@ -16,6 +16,8 @@ function spelledOut(page) {
 }
 
 const nanoseconds = (value) => (value === 0 ? '0 s' : seconds(value / 1e9));
+// Where the view is, to the nanosecond in a trace of a second.
+const exact = (value) => (Math.round(value) === 0 ? '0 s' : plain(seconds(Math.round(value) / 1e9, 9)));
 
 // What a bar is, in lines: the first is its name.
 function barLines(page, lane, i) {
@@ -83,13 +85,13 @@ function timeline(page) {
     pen.textBaseline = 'middle';
     drawAxis();
     page.lanes.forEach((lane, place) => { drawLane(lane, top(place)); drawTitle(titled[place], top(place)); });
-    shown.textContent = `${nanoseconds(Math.round(view.from))} to ${nanoseconds(Math.round(view.to))} of ${nanoseconds(whole)}`;
+    shown.textContent = `${exact(view.from)} to ${exact(view.to)} of ${exact(whole)}`;
     canvas.dataset.from = String(Math.round(view.from));
     canvas.dataset.to = String(Math.round(view.to));
   }
 
   function drawAxis() {
-    // What all ticks have in common stands in the line above: close up, a tick is a time since the left edge.
+    // Close up, a tick is a time since the left edge: its digits would else be those that all ticks share.
     const close = span() < whole / 50;
     const from = close ? 0 : view.from;
     for (const tick of steps(from, from + span(), Math.max(2, Math.floor((wide - gutter) / 110)))) {
@@ -97,7 +99,7 @@ function timeline(page) {
       pen.fillStyle = colours.line;
       pen.fillRect(Math.round(at), AXIS - 4, 1, tall());
       pen.fillStyle = colours.muted;
-      const text = (close && tick ? '+' : '') + plain(nanoseconds(tick));
+      const text = close ? (tick ? `+${plain(nanoseconds(tick))}` : exact(view.from)) : plain(nanoseconds(tick));
       pen.fillText(text, Math.max(gutter, Math.min(at - textWidth(text) / 2, wide - textWidth(text))), 8);
     }
   }
