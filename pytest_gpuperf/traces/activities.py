@@ -1,0 +1,87 @@
+"""All that a trace holds, as columns: what ran on devices, and what the host did. Times are whole nanoseconds from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_gpuperf.records.trace_analysis import Tool
+
+Ints: TypeAlias = NDArray[np.int64]
+Small: TypeAlias = NDArray[np.int32]
+Flags: TypeAlias = NDArray[np.bool_]
+
+KERNEL, COPY, FILL = range(3)
+NO_CORRELATION = -1
+NO_BYTES = -1  # the trace does not say how many
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Things that took a time, in order of their starts."""
+
+    lane: Small  # a place among the threads, or among the streams
+    start: Ints
+    end: Ints
+    name: Small  # a place in `Trace.names`
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.start)
+
+    def taken(self, which: NDArray[Any] | slice) -> Spans:
+        """Some of them."""
+        return Spans(self.lane[which], self.start[which], self.end[which], self.name[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What the host asked of the driver, in order of the starts."""
+
+    spans: Spans
+    correlation: Ints  # what it launched has the same
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Kernels, copies and fills, in order of the starts."""
+
+    spans: Spans
+    correlation: Ints
+    kind: Small
+    bytes: Ints
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.kind)
+
+    def taken(self, which: NDArray[Any] | slice) -> Work:
+        """Some of them."""
+        return Work(self.spans.taken(which), self.correlation[which], self.kind[which], self.bytes[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One file, read."""
+
+    tool: Tool
+    schema: str | None
+    sha256: str
+    names: Sequence[str]
+    threads: Sequence[str]
+    streams: Sequence[tuple[str, str]]  # a device and a stream of it
+    devices: dict[str, str]  # what they are called
+    work: Work
+    calls: Calls
+    operators: Spans  # the outermost of each thread
+    ranges: Spans  # what the program marked on the host
+    end: int  # of the last
+    notes: tuple[str, ...] = ()
