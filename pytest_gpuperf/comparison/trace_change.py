@@ -198,8 +198,7 @@ def _renumbered(before: TraceAnalysis, after: TraceAnalysis) -> tuple[TraceAnaly
     if device.device == name or CPU in {device.device, name}:
         return before, ()
     steps = tuple(
-        structs.replace(s, uses={name: use for label, use in s.uses.items() if label == device.device})
-        for s in before.steps
+        structs.replace(s, uses={name: s.uses[device.device]}) for s in before.steps if device.device in s.uses
     )
     note = (
         f"{device.device} of {before.file} is compared with {name} of {after.file}: each is the only one in its trace"
