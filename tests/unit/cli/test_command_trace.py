@@ -180,6 +180,11 @@ def test_a_report_of_nsys_is_exported_on_the_way(here, capsys, monkeypatch):
     (here / "step.nsys-rep").write_text("a report")
     assert main(["trace", "step.nsys-rep"]) == 4
     assert "exit code 3 and made no file: no such report. Try it by hand: nsys export" in capsys.readouterr().err
+    chrome_trace(here / "other.json")
+    assert main(["trace", "."]) == 4
+    told = capsys.readouterr()
+    assert told.out.startswith("other.json\n")
+    assert told.err.endswith("1 of 2 traces could not be read; the others are shown\n")
 
 
 def test_the_page_needs_its_extra_before_anything_is_read(here, capsys, monkeypatch):

@@ -99,7 +99,7 @@ function timeline(page) {
       pen.fillStyle = colours.line;
       pen.fillRect(Math.round(at), AXIS - 4, 1, tall());
       pen.fillStyle = colours.muted;
-      const text = close ? (tick ? `+${plain(nanoseconds(tick))}` : exact(view.from)) : plain(nanoseconds(tick));
+      const text = close && tick ? `+${exact(tick)}` : exact(close ? view.from : tick);
       pen.fillText(text, Math.max(gutter, Math.min(at - textWidth(text) / 2, wide - textWidth(text))), 8);
     }
   }
