@@ -20,11 +20,11 @@ GapCause = Literal[
     "host",  # the host had not launched the next work yet: it ran other code
     "synchronisation",  # the host waited for the device, and launched the next work only then
     "data",  # the host waited for its next input
-    "launch",  # the work was launched already, or just then: the time that launching takes
-    "dependency",  # the work was launched already, and waited for another stream or a copy
+    "launch",  # the work was launched just then: the time that launching takes
+    "dependency",  # the work was launched already, and waited for something else: another stream, another device
     "unknown",  # the trace does not say when it was launched
 ]
-OnPath = Literal["compute", "copy", "host", "synchronisation", "launch"]
+OnPath = Literal["compute", "copy", "host", "synchronisation", "launch", "dependency"]
 
 
 class KernelTime(Record, frozen=True, kw_only=True):

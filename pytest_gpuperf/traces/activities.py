@@ -24,7 +24,7 @@ NO_BYTES = -1  # the trace does not say how many
 class Spans:
     """Things that took a time, in order of their starts."""
 
-    lane: Small  # a place among the threads, or among the streams
+    lane: Small  # a place in `Trace.threads` or in `Trace.streams`
     start: Ints
     end: Ints
     name: Small  # a place in `Trace.names`
@@ -33,9 +33,13 @@ class Spans:
         """How many."""
         return len(self.start)
 
-    def taken(self, which: NDArray[Any] | slice) -> Spans:
+    def taken(self, which: NDArray[Any]) -> Spans:
         """Some of them."""
         return Spans(self.lane[which], self.start[which], self.end[which], self.name[which])
+
+    def lanes(self) -> list[int]:
+        """Those in which something is."""
+        return [int(lane) for lane in np.unique(self.lane)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Work:
         """How many."""
         return len(self.kind)
 
-    def taken(self, which: NDArray[Any] | slice) -> Work:
+    def taken(self, which: NDArray[Any]) -> Work:
         """Some of them."""
         return Work(self.spans.taken(which), self.correlation[which], self.kind[which], self.bytes[which])
 
@@ -85,3 +89,7 @@ class Trace:
     ranges: Spans  # what the program marked on the host
     end: int  # of the last
     notes: tuple[str, ...] = ()
+
+    def text(self, name: Any) -> str:
+        """What stands at a place among the names."""
+        return self.names[int(name)]

@@ -10,7 +10,9 @@ from pytest_gpuperf.records.trace_analysis import Timeline, TraceAnalysis
 from pytest_gpuperf.traces.activities import Spans, Trace
 from pytest_gpuperf.traces.chrome import read_chrome
 from pytest_gpuperf.traces.device_time import CPU, SECOND, Device, devices_of, record_of
+from pytest_gpuperf.traces.export import MAGIC
 from pytest_gpuperf.traces.host import NOTHING, Host, host_of
+from pytest_gpuperf.traces.nsight import read_nsight
 from pytest_gpuperf.traces.steps import find_steps, step_times
 from pytest_gpuperf.traces.strangers import refuse_stranger
 from pytest_gpuperf.traces.timeline import timeline_of
@@ -55,7 +57,7 @@ def analyse(path: Path, progress: Say | None = None) -> Analysed:
 def _read(path: Path, progress: Say | None) -> Trace:
     begin = next(Unpacked(path).chunks(), b"")[:_BEGIN]
     refuse_stranger(path, begin)
-    return read_chrome(path, progress)
+    return (read_nsight if begin.startswith(MAGIC) else read_chrome)(path, progress)
 
 
 def _notes(devices: Sequence[Device], host: Host) -> list[str]:
@@ -63,8 +65,8 @@ def _notes(devices: Sequence[Device], host: Host) -> list[str]:
         return ["It holds no kernel, no copy and no operator: what a device did is unknown, which is not idle."]
     if devices[0].label == CPU:
         return [
-            "It holds no kernel and no copy: what a GPU did is unknown, which is not idle. "
-            "What is counted here are torch's operators on the processor, the outermost of each thread."
+            "It holds no kernel and no copy: what a GPU did is unknown, which is not idle.",
+            "What is counted here are torch's operators on the processor, the outermost of each thread.",
         ]
     if not len(host.calls):
         return ["It does not hold the calls that launched this work: why a device waited is unknown."]

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.traces.activities import COPY, FILL, KERNEL, NO_BYTES, NO_CORRELATION, Trace
 from pytest_gpuperf.traces.gathering import Gathering
 from pytest_gpuperf.traces.json_array import Events

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytest_gpuperf.records.trace_analysis import OnPath
-from pytest_gpuperf.traces.activities import KERNEL, Ints, Work
+from pytest_gpuperf.traces.activities import KERNEL, Flags, Ints, Work
+from pytest_gpuperf.traces.gaps import longest_launch
 from pytest_gpuperf.traces.host import NOTHING, Host
 
 
@@ -30,9 +31,7 @@ class _Steps:
     """From each piece of work to the one before it on a path: which, and what the time between them went to."""
 
     to: Ints
-    launch: Ints
-    host: Ints
-    waiting: Ints
+    parts: dict[OnPath, Ints]
 
 
 def find_path(work: Work, launch: Ints, host: Host) -> Path:
@@ -51,9 +50,7 @@ def find_path(work: Work, launch: Ints, host: Host) -> Path:
     parts: dict[OnPath, int] = {
         "compute": int(length[computes].sum()),
         "copy": int(length[~computes].sum()),
-        "host": int(steps.host[path].sum()),
-        "synchronisation": int(steps.waiting[path].sum()),
-        "launch": int(steps.launch[path].sum()),
+        **{part: int(each[path].sum()) for part, each in steps.parts.items()},
     }
     return Path(path, length, {part: total for part, total in parts.items() if total})
 
@@ -78,11 +75,16 @@ def _steps(work: Work, launch: Ints, host: Host) -> _Steps:
     waited = np.clip(waited, ended, called)
     by_host = ~by_device & known
     none = np.zeros(len(work), dtype=np.int64)
+    since = np.where(by_device, spans.start - until, np.where(by_host, spans.start - called, none))
+    stalls = since > longest_launch(since[by_host])
     return _Steps(
         to=np.where(by_device, before, np.where(by_host, target, NOTHING)),
-        launch=np.where(by_device, spans.start - until, np.where(by_host, spans.start - called, none)),
-        host=np.where(by_host, called - waited, none),
-        waiting=np.where(by_host, waited - ended, none),
+        parts={
+            "launch": np.where(stalls, none, since),
+            "dependency": np.where(stalls, since, none),
+            "host": np.where(by_host, called - waited, none),
+            "synchronisation": np.where(by_host, waited - ended, none),
+        },
     )
 
 
@@ -121,7 +123,7 @@ def _through_host(work: Work, launch: Ints, host: Host) -> tuple[Ints, Ints, Int
     return target, np.where(has, work.spans.end[target], first), np.where(has, calls.end[wait], first)
 
 
-def _last_wait(host: Host, waited: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Ints:
+def _last_wait(host: Host, waited: Flags) -> Ints:
     """Of each call the last wait before it on its thread; on any thread, where its own never waits."""
     lane = host.calls.lane
     index = np.arange(len(lane))

@@ -61,7 +61,7 @@ def devices_of(trace: Trace, host: Host) -> list[Device]:
     """Those that did something; the processor, where the trace has no kernels and no copies."""
     if not len(trace.work):
         return [_processor(trace, host)] if len(trace.operators) else []
-    labels = sorted({trace.streams[lane][0] for lane in np.unique(trace.work.spans.lane)}, key=_natural)
+    labels = sorted({trace.streams[lane][0] for lane in trace.work.spans.lanes()}, key=_natural)
     return [_card(trace, host, label) for label in labels]
 
 
@@ -122,8 +122,8 @@ def _longest_gaps(trace: Trace, host: Host, device: Device) -> Iterator[Gap]:
             start=int(gaps.start[place]) / SECOND,
             seconds=int(gaps.end[place] - gaps.start[place]) / SECOND,
             cause=CAUSES[gaps.cause[place]],
-            before=trace.names[names[gaps.before[place]]],
-            after=trace.names[names[gaps.after[place]]],
+            before=trace.text(names[gaps.before[place]]),
+            after=trace.text(names[gaps.after[place]]),
             host=doing,
         )
 
@@ -131,8 +131,8 @@ def _longest_gaps(trace: Trace, host: Host, device: Device) -> Iterator[Gap]:
 def _copies(names: Sequence[str], work: Work) -> Iterator[CopyTime]:
     moved = work.taken(work.kind != KERNEL)
     kinds: dict[str, list[int]] = {}
-    fills = set(np.unique(moved.spans.name[moved.kind == FILL]).tolist())
-    for name in np.unique(moved.spans.name).tolist():
+    fills = {int(name) for name in np.unique(moved.spans.name[moved.kind == FILL])}
+    for name in map(int, np.unique(moved.spans.name)):
         kinds.setdefault("fill" if name in fills else _direction(names[name]), []).append(name)
     found: list[CopyTime] = []
     for kind, places in kinds.items():
@@ -161,7 +161,7 @@ def _direction(name: str) -> str:
 
 def _streams(device: Device) -> Iterator[StreamTime]:
     spans, kernels = device.work.spans, device.work.kind == KERNEL
-    for lane in np.unique(spans.lane).tolist():
+    for lane in spans.lanes():
         mine = spans.lane == lane
         computing = int(np.count_nonzero(mine & kernels))
         yield StreamTime(
@@ -179,7 +179,7 @@ def _top(names: Sequence[str], device: Device, length: Ints, kernels: NDArray[An
     on_path = None
     if device.path is not None:
         on_path = np.bincount(name[device.path.work], weights=device.path.length, minlength=len(names))
-    for place in np.argsort(-total, kind="stable")[:_TOP].tolist():
+    for place in map(int, np.argsort(-total, kind="stable")[:_TOP]):
         if count[place]:
             yield KernelTime(
                 name=names[place],

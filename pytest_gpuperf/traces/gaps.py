@@ -4,11 +4,12 @@ Each gap ends with a piece of work, which some call on the host launched. Where 
 the gap has two parts: until the call the host was late, and from then on it was launching.
 
 - *unknown*: the trace does not hold the call.
-- *dependency*: the call had begun before the gap, and the stream had been made to wait for another one.
+- *dependency*: the call had begun before the gap, and the stream had been made to wait for another one; or the work
+  began so much later than its call had ended that launching cannot be why (see `longest_launch`).
 - *launch*: the call had begun before the gap, or launching took longer than the host was late.
 - *data*: the host was late, and its thread waited for its next input for at least half of that time.
-- *synchronisation*: the last thing that the thread had asked of the device was to wait for it, and up to the gap that wait
-  was at least half as long as the gap. Without the wait the thread could have launched that much earlier.
+- *synchronisation*: the last thing that the thread had asked of the device was to wait for it, and up to the gap that
+  wait was at least half as long as the gap. Without the wait the thread could have launched that much earlier.
 - *host*: it was late, and ran other code.
 """
 
@@ -24,6 +25,8 @@ from pytest_gpuperf.traces.activities import Ints, Small, Spans
 from pytest_gpuperf.traces.host import NOTHING, Host
 from pytest_gpuperf.traces.intervals import Union, union
 
+_STALL = 1e5  # nanoseconds: launching takes a tenth of that; and this many times as long as usual
+_USUAL = 10
 CAUSES: tuple[GapCause, ...] = get_args(GapCause)
 
 
@@ -72,9 +75,16 @@ def explain_gaps(spans: Spans, launch: Ints, host: Host, busy: Union) -> Gaps:
     cause[2 * waited >= end - start] = CAUSES.index("synchronisation")
     cause[~launches & (2 * input_time >= late)] = CAUSES.index("data")
     cause[~was_late] = CAUSES.index("launch")
-    cause[~was_late & host.waits_for_event[call]] = CAUSES.index("dependency")
+    stalled = end - np.maximum(start, host.calls.end[call])
+    stalls = (stalled > late) & (stalled > longest_launch((end - called)[was_late]))
+    cause[stalls | (~was_late & host.waits_for_event[call])] = CAUSES.index("dependency")
     cause[~known] = CAUSES.index("unknown")
     return Gaps(start, end, before, after, call, cause)
+
+
+def longest_launch(times: Ints) -> float:
+    """The longest that launching can take, from the times that it took where the device had nothing else to do."""
+    return max(_STALL, _USUAL * float(np.median(times))) if len(times) else _STALL
 
 
 def _waited(host: Host, call: Ints, start: Ints) -> Ints:

@@ -88,22 +88,22 @@ class Gathering:
         text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
         return self._names.setdefault(text, len(self._names))
 
-    def thread(self, process: object, thread: object, label: str | None = None) -> int:
+    def thread(self, process: object, thread: object) -> int:
         """Its place among the threads."""
         key = (process, thread)
         found = self._threads.get(key)
         if found is None:
             found = self._threads[key] = len(self._threads)
-            self._thread_labels.append(label or str(thread))
+            self._thread_labels.append(str(thread))
         return found
 
-    def stream(self, device: object, stream: object) -> int:
+    def stream(self, device: object, stream: object, label: str | None = None) -> int:
         """Its place among the streams."""
         key = (device, stream)
         found = self._streams.get(key)
         if found is None:
             found = self._streams[key] = len(self._streams)
-            self._stream_labels.append((f"cuda:{device}", str(stream)))
+            self._stream_labels.append((f"cuda:{device}", label or str(stream)))
         return found
 
     def is_inside(self, thread: int, start: float, length: float) -> bool:

@@ -22,7 +22,7 @@ def host_names(trace: Trace, host: Host, gaps: Gaps, which: Ints) -> Iterator[st
             yield _most(trace, (trace.ranges,), start, end)
             continue
         if cause == "synchronisation":
-            yield trace.names[host.calls.name[call - 1]]
+            yield trace.text(host.calls.name[call - 1])
             continue
         thread = int(host.calls.lane[call])
         for number, source in enumerate(sources):
@@ -44,5 +44,5 @@ def _most(trace: Trace, sources: tuple[Spans, ...] | list[Spans], start: int, en
         if len(enough):
             # Ranges lie within each other: the shortest says most.
             length = np.bincount(place, weights=(spans.end - spans.start)[inside]) / np.bincount(place)
-            return trace.names[int(names[enough[np.argmin(length[enough])]])]
+            return trace.text(names[enough[np.argmin(length[enough])]])
     return None

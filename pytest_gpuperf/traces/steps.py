@@ -23,22 +23,22 @@ def find_steps(trace: Trace) -> Spans:
     ranges = trace.ranges
     marked = np.array([_MARKED.match(name) is not None for name in trace.names], dtype=np.bool_)
     steps = ranges.taken(marked[ranges.name])
-    return steps if len(steps) else _repeated(trace.names, ranges)
+    return steps if len(steps) else _repeated(trace, ranges)
 
 
-def _repeated(names: Sequence[str], ranges: Spans) -> Spans:
+def _repeated(trace: Trace, ranges: Spans) -> Spans:
     """Of the outermost ranges those that differ in a number only, at least two: the kind that took the longest."""
     kinds: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for lane in np.unique(ranges.lane).tolist():
+    for lane in ranges.lanes():
         mine = np.flatnonzero(ranges.lane == lane)
         until = np.maximum.accumulate(ranges.end[mine])
         outermost = mine[np.concatenate(([True], ranges.start[mine][1:] >= until[:-1]))]
-        for place in outermost.tolist():
-            name = names[ranges.name[place]]
+        for place in map(int, outermost):
+            name = trace.text(ranges.name[place])
             if not _TORCH.search(name):
                 kinds[_NUMBER.sub("#", name), lane].append(place)
     repeated = [places for places in kinds.values() if len(places) > 1]
-    best = max(repeated, key=lambda p: int((ranges.end[p] - ranges.start[p]).sum()), default=[])
+    best = max(repeated, key=lambda p: int((ranges.end[p] - ranges.start[p]).sum()), default=list[int]())
     return ranges.taken(np.array(best, dtype=np.int64))
 
 
@@ -47,7 +47,7 @@ def step_times(trace: Trace, steps: Spans, devices: Sequence[Device]) -> list[St
     uses = {device.label: device.uses(steps.start, steps.end) for device in devices}
     return [
         StepTime(
-            name=trace.names[steps.name[place]],
+            name=trace.text(steps.name[place]),
             start=int(steps.start[place]) / SECOND,
             uses={label: each[place] for label, each in uses.items()},
         )

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.traces.export import MAGIC
 
 _READ = "gpuperf reads torch.profiler's Chrome traces (.json, .json.gz) and SQLite exports of Nsight Systems"
 _HOW = "Record one with prof.export_chrome_trace('trace.json'), or nsys export --type sqlite REPORT.nsys-rep"
@@ -37,7 +38,7 @@ def refuse_stranger(path: Path, begin: bytes) -> None:
             raise FileError(f"{path} is compressed ({what}). Type: {command} {path}")
     if begin.startswith((b"\xff\xfe", b"\xfe\xff")) or (begin[:64].count(0) * 3 > len(begin[:64]) and not begin[0]):
         raise FileError(f"{path} looks like UTF-16 text. Type: iconv -f UTF-16 -t UTF-8 {path} > trace.json")
-    if b"\0" in begin:
+    if b"\0" in begin and not begin.startswith(MAGIC):
         raise FileError(f"{path} is binary, and neither a gzip nor an SQLite file. {_READ}. {_HOW}.")
 
 

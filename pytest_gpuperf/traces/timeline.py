@@ -20,12 +20,13 @@ def timeline_of(trace: Trace, devices: Sequence[Device], steps: Spans) -> Timeli
     """Steps first, then the host's calls, then each device with its idle times."""
     names = [*trace.names, *CAUSES]
     lanes: list[tuple[str, str, Spans]] = [(HOST, "steps", steps)]
-    for lane in np.unique(trace.calls.spans.lane).tolist():
-        lanes.append((HOST, f"thread {trace.threads[lane]}", trace.calls.spans.taken(trace.calls.spans.lane == lane)))
+    calls = trace.calls.spans
+    lanes += [(HOST, f"thread {trace.threads[lane]}", calls.taken(calls.lane == lane)) for lane in calls.lanes()]
     for device in devices:
         spans, word = device.work.spans, "thread" if device.label == CPU else "stream"
-        for lane in np.unique(spans.lane).tolist():
-            lanes.append((device.label, f"{word} {device.lanes[lane]}", spans.taken(spans.lane == lane)))
+        lanes += [
+            (device.label, f"{word} {device.lanes[lane]}", spans.taken(spans.lane == lane)) for lane in spans.lanes()
+        ]
         gaps = device.gaps
         lanes.append((device.label, "idle", Spans(gaps.cause, gaps.start, gaps.end, gaps.cause + len(trace.names))))
     lanes = [lane for lane in lanes if len(lane[2])]

@@ -13,7 +13,7 @@ from pytest_gpuperf.errors import FileError
 
 _CHUNK = 1 << 20  # bytes: more holds more memory, and reads no faster
 _GZIP = b"\x1f\x8b"
-_SAY_EVERY = 5.0  # seconds: a file that is read sooner needs no progress
+SAY_EVERY = 5.0  # seconds: a file that is read sooner needs no progress
 
 Say = Callable[[str], None]
 
@@ -93,7 +93,7 @@ class Progress:
     def read(self, count: int) -> None:
         """So many bytes more."""
         self._done += count
-        if self._say is not None and monotonic() - self._last > _SAY_EVERY:
+        if self._say is not None and monotonic() - self._last > SAY_EVERY:
             self._last = monotonic()
             self._say(f"{self._path.name}: {self._done / self._all:.0%} of {self._all / 1e6:,.0f} MB read")
 
