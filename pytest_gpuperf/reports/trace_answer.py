@@ -18,7 +18,7 @@ WAITS: dict[GapCause, str] = {
     "synchronisation": "after the host had waited for it",
     "data": "waiting for data",
     "launch": "for launching",
-    "dependency": "waiting for another stream or a copy",
+    "dependency": "waiting for another stream or device",
     "unknown": "for a cause that the trace does not tell",
 }
 MEANINGS: dict[GapCause, str] = {
@@ -26,7 +26,7 @@ MEANINGS: dict[GapCause, str] = {
     "synchronisation": "the host waited for the device, and launched the next work only then",
     "data": "the host waited for its next input",
     "launch": "the work was launched just then: the time that launching takes",
-    "dependency": "the work was launched already, and waited for another stream or a copy",
+    "dependency": "the work was launched already, and waited for something else: another stream, another device",
     "unknown": "the trace does not say when the work was launched",
 }
 _REMEDIES: dict[GapCause, str] = {
@@ -47,8 +47,8 @@ _REMEDIES: dict[GapCause, str] = {
         '(mode="reduce-overhead"), or a larger batch'
     ),
     "dependency": (
-        "work that is launched waits for another stream: look at the events between the streams, and begin the copy "
-        "or kernel that it waits for earlier"
+        "work that is launched waits for something else: for another stream (look at the events between the streams, "
+        "and begin earlier what it waits for), or for another device (a collective waits for the slowest rank)"
     ),
     "unknown": (
         "record what the host did as well, and the trace tells: ProfilerActivity.CPU beside CUDA, or "

@@ -71,7 +71,8 @@ def _use(analysis: TraceAnalysis) -> Iterator[DocumentPart]:
     if not analysis.devices:
         return
     yield Heading("Use of each device")
-    header = ("device", "time", "computed", "copied", "of it hidden", "exposed", "idle", "kernels")
+    what = "operators" if analysis.devices[0].device == CPU else "kernels"
+    header = ("device", "time", "computed", "copied", "of it hidden", "exposed", "idle", what)
     rows = [
         (
             *_use_row(device),
@@ -152,15 +153,17 @@ def _device(device: DeviceTime, prefix: str) -> Iterator[DocumentPart]:
     yield from _table(f"{prefix}Longest gaps", _GAPS, "rrlll", [_gap_row(g) for g in device.gaps[:ROWS]])
     yield from _table(f"{prefix}Copies", _COPIES, "lrrrrr", [_copy_row(c) for c in device.copies])
     streams = sorted(device.streams, key=lambda s: -s.busy)
-    title = "Threads" if device.device == CPU else "Streams"
+    title, unit = ("Threads", "operators") if device.device == CPU else ("Streams", "kernels")
     yield from _table(
-        f"{prefix}{title}", (title[:-1].lower(), *_STREAMS), "lrrrr", [_stream_row(s, device) for s in streams[:ROWS]]
+        f"{prefix}{title}",
+        (title[:-1].lower(), unit, *_STREAMS),
+        "lrrrr",
+        [_stream_row(s, device) for s in streams[:ROWS]],
     )
     yield from _beyond(len(streams), title.lower())
-    unit = "Operators" if device.device == CPU else "Kernels"
     yield from _table(
-        f"{prefix}{unit} that took most",
-        (unit[:-1].lower(), *_KERNELS),
+        f"{prefix}{unit.capitalize()} that took most",
+        (unit[:-1], *_KERNELS),
         "lrrrrr",
         [_kernel_row(k, device) for k in device.top[:ROWS]],
     )
@@ -171,7 +174,7 @@ def _device(device: DeviceTime, prefix: str) -> Iterator[DocumentPart]:
 
 _GAPS = ("start", "length", "cause", "between", "the host was in")
 _COPIES = ("direction", "copies", "bytes", "time", "reached", "not pinned")
-_STREAMS = ("kernels", "copies", "busy", "share")
+_STREAMS = ("copies", "busy", "share")
 _KERNELS = ("count", "time", "share", "each", "critical")
 
 

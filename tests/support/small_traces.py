@@ -1,9 +1,11 @@
-"""Small traces as torch.profiler writes them: each step launches a product and a copy, and then waits."""
+"""Small traces as torch.profiler and nsys write them: each step launches a product and a copy, and then waits."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 GEMM, COPY = "ampere_sgemm_128x64_tn", "Memcpy HtoD (Pinned -> Device)"
@@ -49,3 +51,33 @@ def _event(
         "dur": length,
         "args": arguments,
     }
+
+
+_TABLES = """
+create table META_DATA_EXPORT (name text, value text);
+create table StringIds (id integer, value text);
+create table TARGET_INFO_GPU (id integer, name text);
+create table CUPTI_ACTIVITY_KIND_KERNEL (
+    start int, end int, deviceId int, streamId int, correlationId int, globalPid int, demangledName int);
+create table CUPTI_ACTIVITY_KIND_RUNTIME (start int, end int, globalTid int, correlationId int, nameId int);
+create table NVTX_EVENTS (start int, end int, eventType int, text text, globalTid int);
+insert into META_DATA_EXPORT values ("EXPORT_SCHEMA_VERSION", "3.11.0");
+insert into StringIds values (1, "ampere_sgemm_128x64_tn"), (2, "cudaLaunchKernel_v7000");
+insert into TARGET_INFO_GPU values (0, "NVIDIA L40S");
+"""
+
+
+def nsight_export(path: Path, *, steps: int = 8) -> Path:
+    """As `nsys export --type=sqlite` makes it: a kernel of 600 us in each step, and 200 us of nothing after it."""
+    thread = 1 << 24
+    with closing(sqlite3.connect(path)) as export, export:
+        export.executescript(_TABLES)
+        for number in range(steps):
+            start = number * 810_000
+            row = (start + 10_000, start + 610_000, 0, 7, number + 1, thread, 1)
+            export.execute("insert into CUPTI_ACTIVITY_KIND_KERNEL values (?, ?, ?, ?, ?, ?, ?)", row)
+            call = (start, start + 5_000, thread, number + 1, 2)
+            export.execute("insert into CUPTI_ACTIVITY_KIND_RUNTIME values (?, ?, ?, ?, ?)", call)
+            mark = (start, start + 810_000, 59, f"step {number}", thread)
+            export.execute("insert into NVTX_EVENTS values (?, ?, ?, ?, ?)", mark)
+    return path

@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 from command import gpuperf
-from small_traces import GEMM, chrome_trace
+from small_traces import GEMM, chrome_trace, nsight_export
 
 from pytest_gpuperf.cli import main
 from pytest_gpuperf.cli.trace_files import names_of, traces_in
@@ -171,12 +171,35 @@ def test_one_that_is_not_there_is_an_error(here, capsys, arguments):
     assert "gpuperf: error: " in told.err
 
 
-def test_a_report_of_nsys_is_exported_on_the_way(here, capsys, monkeypatch):
+@pytest.fixture
+def nsys(here, monkeypatch):
+    """A program that stands in for nsys: a report is its export already, unless it is none."""
     (here / "bin").mkdir()
     program = here / "bin/nsys"
-    program.write_text("#!/bin/sh\necho 'no such report'\nexit 3\n")
+    program.write_text(
+        '#!/bin/sh\ngrep -q SQLite "$4" || { echo \'no such report\'; exit 3; }\ncp "$4" "${3#--output=}"\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{here}/bin:{os.environ['PATH']}")
+
+
+def test_a_report_of_nsys_is_exported_on_the_way_and_once(here, capsys, nsys):
+    nsight_export(here / "step.nsys-rep")
+    assert main(["trace", "step.nsys-rep", "--into", "out"]) == 0
+    told = capsys.readouterr()
+    assert "gpuperf: step.nsys-rep: exported in " in told.err
+    shown = lines(told.out)
+    assert any(line.startswith(f"{GEMM} 8 4.80 ms 100%") for line in shown)
+    assert "recorded by Nsight Systems, schema 3.11.0" in shown
+    assert any(line.startswith("- 8 steps: the median takes 810 us") for line in shown)
+    assert (here / "out/step_performance_analysis.html").exists()
+    assert main(["trace", "step.nsys-rep", "step.sqlite"]) == 0
+    told = capsys.readouterr()
+    assert "exported before, step.sqlite is used" in told.err
+    assert "both files have the same content" in told.out
+
+
+def test_a_report_that_nsys_cannot_export_is_an_error(here, capsys, nsys):
     (here / "step.nsys-rep").write_text("a report")
     assert main(["trace", "step.nsys-rep"]) == 4
     assert "exit code 3 and made no file: no such report. Try it by hand: nsys export" in capsys.readouterr().err

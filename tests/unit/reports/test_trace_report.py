@@ -77,7 +77,10 @@ def test_a_trace_of_the_processor_says_nothing_of_a_gpu():
     assert "ProfilerActivity.CUDA" in remedies(processor)[0]
     assert title(processor) == "cpu ran torch's operators for 60% of 1.00 s"
     shown = lines(as_text(document(processor), 120))
-    assert {"Operators that took most", "Threads", "cpu the processor"} <= set(shown)
+    assert {"Operators that took most", "Threads", "thread operators copies busy share", "cpu the processor"} <= set(
+        shown
+    )
+    assert "device time computed copied of it hidden exposed idle operators" in shown
 
 
 def test_a_device_whose_work_took_no_time_has_no_shares():
