@@ -75,11 +75,12 @@ def _summaries(options: Namespace, files: Sequence[Path]) -> int:
 
 def _shown(found: Sequence[TraceAnalysis], form: str) -> str:
     from pytest_gpuperf.records.render import render_record
+    from pytest_gpuperf.reports.formats import printable
     from pytest_gpuperf.reports.trace_report import document, overview, summary
 
     if form == "json":
         texts = [render_record(analysis).rstrip() for analysis in found]
-        return texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+        return printable(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]")
     if len(found) == 1:
         return _text(document(found[0]), form)
     return _text([*overview(found), *(part for one in found for part in summary(one))], form)
@@ -96,7 +97,8 @@ def _change(options: Namespace, tolerance: float | None) -> int:
     """The second trace beside the first."""
     from pytest_gpuperf.comparison.trace_change import judged, other_cards, trace_change
     from pytest_gpuperf.records.render import render_record
-    from pytest_gpuperf.reports.trace_change_report import change_document
+    from pytest_gpuperf.reports.formats import printable
+    from pytest_gpuperf.reports.trace_change_report import change_document, github_annotation
 
     found: list[TraceAnalysis] = []
     for result in _analysed(options.files, options.into):
@@ -111,21 +113,24 @@ def _change(options: Namespace, tolerance: float | None) -> int:
             raise DeviceError(f"{'; '.join(cards)}. Without --fail-over they are shown side by side.")
         change = judged(change, tolerance)
     parts = change_document(before, after, change)
-    print(render_record(change).rstrip() if options.format == "json" else _text(parts, options.format))
+    print(printable(render_record(change).rstrip()) if options.format == "json" else _text(parts, options.format))
+    annotation = github_annotation(change)
+    if annotation is not None and options.format == "table":  # the others are read by programs
+        print(annotation)
     if options.into is not None:
         _keep(options.into, parts, change)
     return 0 if change.verdict is None else EXIT_CODES[change.verdict.word]
 
 
 def _keep(folder: Path, parts: Sequence[DocumentPart], change: TraceChange) -> None:
-    from pytest_gpuperf.cli.trace_files import WIDTH
+    from pytest_gpuperf.cli.trace_files import CHANGE, WIDTH
     from pytest_gpuperf.records.files import write_report
     from pytest_gpuperf.records.render import render_record
     from pytest_gpuperf.reports.document import as_text
 
-    write_report(folder / "trace_change.txt", as_text(parts, WIDTH) + "\n")
-    write_report(folder / "trace_change.json", render_record(change))
-    _say(f"{folder / 'trace_change'}.txt, .json")
+    write_report(folder / f"{CHANGE}.txt", as_text(parts, WIDTH) + "\n")
+    write_report(folder / f"{CHANGE}.json", render_record(change))
+    _say(f"{folder / CHANGE}.txt, .json")
 
 
 def _analysed(files: Sequence[Path], into: Path | None) -> Iterator[TraceAnalysis | GpuPerfError]:

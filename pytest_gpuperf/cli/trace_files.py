@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".json", ".json.gz", ".sqlite", ".nsys-rep", ".qdrep")
 WIDTH = 120  # columns of a text that is kept: the terminal that wrote it may be narrow
 OURS = "_performance_analysis"  # what ends the names of the files that are written
+CHANGE = "trace_change"  # what two traces together are written as
 # "gpu0_numa1_vit16x12x768_compile", whatever a profiler's handler put before and behind it.
 _CONFIGURATION = re.compile(r"gpu\d+_numa\d+_vit\d+x\d+x\d+_[\w-]+")
 _ENDS = (".gz", ".json", ".trace", ".pt", ".sqlite", ".nsys-rep", ".qdrep")
@@ -31,7 +32,9 @@ def _in_folder(folder: Path) -> list[Path]:
     found = sorted(
         file
         for file in folder.iterdir()
-        if file.name.endswith(SUFFIXES) and file.is_file() and not file.name.endswith(f"{OURS}.json")
+        if file.name.endswith(SUFFIXES)
+        and file.is_file()
+        and not file.name.endswith((f"{OURS}.json", f"{CHANGE}.json"))
     )
     if not found:
         raise FileError(f"{folder}: there is no trace in it. A trace ends in one of: {', '.join(SUFFIXES)}")

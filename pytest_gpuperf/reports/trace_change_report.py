@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 
 from pytest_gpuperf.comparison.trace_change import DeviceChange, Pair, TraceChange, why
 from pytest_gpuperf.records.trace_analysis import TraceAnalysis
 from pytest_gpuperf.records.units import format_change, format_seconds, in_words, many
+from pytest_gpuperf.reports.annotations import command
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table
 from pytest_gpuperf.reports.figures import COMPARED, NONE
+from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.reports.trace_answer import LEAST, answer
 from pytest_gpuperf.reports.trace_report import ROWS
 from pytest_gpuperf.reports.why import KERNEL_HEADER, kernel_rows
@@ -32,6 +35,17 @@ def change_document(before: TraceAnalysis, after: TraceAnalysis, change: TraceCh
         Sentences(tuple(f"{analysis.file}: {line}" for analysis in (before, after) for line in answer(analysis))),
         *(part for device in change.devices for part in _device(device, change)),
     ]
+
+
+def github_annotation(change: TraceChange, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The line that a job on GitHub prints, so that the pull request names the kernel; None where nothing is amiss."""
+    verdict = change.verdict
+    if verdict is None or verdict.word == "unchanged" or environment.get("GITHUB_ACTIONS") != "true":
+        return None
+    lines = [headline(change), *(f"why: {cause}" for cause in why(change))]
+    level = "error" if verdict.word == "regressed" else "warning"
+    title = f"{change.after.file} {verdict.word}: {verdict.reason}"
+    return command(level, "\n".join(map(visible, lines)), title=visible(title))
 
 
 def headline(change: TraceChange) -> str:

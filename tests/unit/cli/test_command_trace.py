@@ -23,6 +23,7 @@ from pytest_gpuperf.records.trace_analysis import TraceAnalysis
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     return tmp_path
 
 
@@ -72,7 +73,7 @@ def test_fail_over_gates(here, capsys, gemm, tolerance, code, word):
     assert (here / "out/before_performance_analysis.html").exists()
 
 
-def test_steps_that_decide_nothing_have_the_exit_code_of_too_few_verdicts(here, capsys):
+def test_steps_that_decide_nothing_have_the_exit_code_of_too_few_verdicts(here, capsys, monkeypatch):
     chrome_trace(here / "before.json")
     noisy = json.loads(chrome_trace(here / "after.json").read_text())
     shift = 0.0
@@ -83,8 +84,27 @@ def test_steps_that_decide_nothing_have_the_exit_code_of_too_few_verdicts(here, 
             event["dur"] += more
             shift += more
     (here / "after.json").write_text(json.dumps(noisy))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert main(["trace", "before.json", "after.json", "--fail-over", "3%"]) == 7
-    assert "- inconclusive: " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "- inconclusive: " in shown
+    assert "\n::warning title=after.json inconclusive" in shown
+
+
+def test_on_github_the_pull_request_names_the_kernel(here, capsys, monkeypatch):
+    before, after = chrome_trace(here / "before.json"), chrome_trace(here / "after.json", gemm=700.0)
+    arguments = ["trace", str(before), str(after), "--fail-over", "3%"]
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert main(arguments) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(
+        "::error title=after.json regressed%3A 10.9%25 slower%2C and 3%25 is tolerated::920.0 us -> "
+    )
+    assert f"one of them slower: {GEMM}" in last
+    assert main([*arguments[:-1], "20%"]) == 0
+    assert "::error" not in capsys.readouterr().out
+    assert main([*arguments, "--format", "markdown"]) == 1
+    assert "::error" not in capsys.readouterr().out
 
 
 def test_another_card_is_no_gate(here, capsys):
@@ -224,10 +244,22 @@ def test_a_truncated_trace_is_read_as_far_as_it_goes_and_says_so(here, capsys):
 
 
 def test_of_a_report_and_its_export_one_is_meant(here):
-    for name in ("a.nsys-rep", "a.sqlite", "b.sqlite", "c.qdrep", "notes.txt"):
+    for name in ("a.nsys-rep", "a.sqlite", "b.sqlite", "c.qdrep", "notes.txt", "trace_change.json"):
         (here / name).touch()
     assert [path.name for path in traces_in([here])] == ["a.nsys-rep", "b.sqlite", "c.qdrep"]
     assert [path.name for path in traces_in([here / "b.sqlite", here / "b.sqlite"])] == ["b.sqlite"]
+
+
+def test_a_name_that_a_terminal_would_obey_is_spelled(here, capsys):
+    content = json.loads(chrome_trace(here / "a.json").read_text())
+    for event in content["traceEvents"]:
+        event["name"] = event["name"].replace("ampere", "\u202eampere##[error]")
+    (here / "a.json").write_text(json.dumps(content))
+    assert main(["trace", "a.json", "--format", "json"]) == 0
+    text = capsys.readouterr().out
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "##[" not in text
+    assert any(kernel["name"].startswith("\u202eampere##[error]") for kernel in json.loads(text)["devices"][0]["top"])
 
 
 def test_no_two_traces_are_written_under_one_name(here):
