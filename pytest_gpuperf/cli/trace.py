@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print what was found; of two traces, what changed."""
-    from pytest_gpuperf.cli.trace_files import traces_in
+    from pytest_gpuperf.cli.trace_files import refuse_unreadable, traces_in
     from pytest_gpuperf.records.units import parse_fraction
 
     tolerance = None if options.fail_over is None else parse_fraction(options.fail_over, "--fail-over")
@@ -51,6 +51,7 @@ def run(options: Namespace) -> int:
         from pytest_gpuperf.reports.html.rendering import require_jinja2
 
         require_jinja2()
+    refuse_unreadable(options.files)
     return _change(options, tolerance) if two else _summaries(options, traces_in(options.files))
 
 

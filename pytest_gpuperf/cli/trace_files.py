@@ -21,6 +21,15 @@ _CONFIGURATION = re.compile(r"gpu\d+_numa\d+_vit\d+x\d+x\d+_[\w-]+")
 _ENDS = (".gz", ".json", ".trace", ".pt", ".sqlite", ".nsys-rep", ".qdrep")
 
 
+def refuse_unreadable(paths: Iterable[Path]) -> None:
+    """Before anything is exported or read: what is not there, and what may never end (a pipe, a device)."""
+    for path in paths:
+        if not path.exists():
+            raise FileError(f"{path}: there is no such file. Check the path")
+        if not (path.is_file() or path.is_dir()):
+            raise FileError(f"{path}: this is no regular file. Give the path of a file")
+
+
 def traces_in(paths: Iterable[Path]) -> list[Path]:
     """The files, and those in the folders, each once; of a report and its export, the report stands for both."""
     found = list(dict.fromkeys(file for path in paths for file in (_in_folder(path) if path.is_dir() else [path])))

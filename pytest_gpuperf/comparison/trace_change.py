@@ -175,8 +175,8 @@ def judged(change: TraceChange, tolerance: float) -> TraceChange:
 def why(change: TraceChange) -> list[str]:
     """The likeliest causes, and what idle time did; nothing where nothing tells."""
     worst = change.worst
-    told = [c.sentence for c in worst.explanation.causes if c.kind != "nothing"]
-    return [*told[:NAMED], *_idle_sentences(worst, change)]
+    causes = [c.sentence for c in worst.explanation.causes if c.kind != "nothing"]
+    return [*causes[:NAMED], *_idle_sentences(worst, change)]
 
 
 def _idle_sentences(device: DeviceChange, change: TraceChange) -> Iterator[str]:

@@ -26,10 +26,10 @@ def change_document(before: TraceAnalysis, after: TraceAnalysis, change: TraceCh
     """The change first."""
     causes, verdict = why(change), change.verdict
     judged = () if verdict is None else (f"{verdict.word}: {verdict.reason}",)
-    told = tuple(f"why: {cause}" for cause in causes) or ("why: nothing in the two traces tells",)
+    reasons = tuple(f"why: {cause}" for cause in causes) or ("why: nothing in the two traces tells",)
     return [
         Heading(f"{before.file} -> {after.file}", 1),
-        Sentences((headline(change), *judged, *told, WEAK)),
+        Sentences((headline(change), *judged, *reasons, WEAK)),
         *([Heading("To be known"), Sentences(change.notes)] if change.notes else []),
         Heading("Before and after"),
         Sentences(tuple(f"{analysis.file}: {line}" for analysis in (before, after) for line in answer(analysis))),

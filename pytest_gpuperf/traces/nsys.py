@@ -97,8 +97,12 @@ def _started(nsys: str, report: Path) -> _Export:
     report.open("rb").close()  # its absence is said in the system's words, not in those of nsys
     folder = Path(tempfile.mkdtemp(prefix=f".{report.stem}-", dir=report.resolve().parent))
     command = _command(nsys, report.resolve(), folder.resolve() / exported_to(report).name)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
+    try:
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return _Export(report, folder, process, monotonic())
 
 
@@ -122,7 +126,7 @@ def _result(one: _Export) -> Path | GpuPerfError:
 def _unwritable(report: Path, error: OSError) -> FileError:
     return FileError(
         f"{report}: it cannot be exported: {error.strerror or error}. What nsys makes of it is put beside it: give a "
-        f"report that is there, in a folder that is yours"
+        f"report that is there, in a folder that is yours, and see that nsys starts"
     )
 
 

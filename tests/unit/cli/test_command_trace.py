@@ -128,11 +128,11 @@ def test_a_folder_is_a_batch_and_its_files_have_the_study_s_names(here, capsys):
     chrome_trace(here / "traces/gpu0_numa1_vit16x12x768_compile.json.gz")
     chrome_trace(here / "traces/gpu0_numa0_vit32x12x768_off.1700000000.pt.trace.json", wait=900.0)
     assert main(["trace", "traces", "--into", "out"]) == 0
-    told = capsys.readouterr()
-    shown = lines(told.out)
+    printed = capsys.readouterr()
+    shown = lines(printed.out)
     assert shown[0] == "2 traces"
     assert any(line.startswith("gpu0_numa1_vit16x12x768_compile.json.gz cuda:0 ") for line in shown)
-    assert "gpuperf: out/gpu0_numa1_vit16x12x768_compile_performance_analysis.txt, .json, .html" in told.err
+    assert "gpuperf: out/gpu0_numa1_vit16x12x768_compile_performance_analysis.txt, .json, .html" in printed.err
     stems = ("gpu0_numa0_vit32x12x768_off", "gpu0_numa1_vit16x12x768_compile")
     assert sorted(path.name for path in (here / "out").iterdir()) == sorted(
         f"{stem}_performance_analysis.{kind}" for stem in stems for kind in ("html", "json", "txt")
@@ -168,10 +168,10 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(here, capsys):
         chrome_trace(here / name)
     (here / "c.json").write_text('{"lr": 0.1}')
     assert main(["trace", "."]) == 4
-    told = capsys.readouterr()
-    assert "2 traces" in told.out
-    assert "gpuperf: error: c.json" in told.err
-    assert told.err.endswith("gpuperf: error: 1 of 3 traces could not be read; the others are shown\n")
+    printed = capsys.readouterr()
+    assert "2 traces" in printed.out
+    assert "gpuperf: error: c.json" in printed.err
+    assert printed.err.endswith("gpuperf: error: 1 of 3 traces could not be read; the others are shown\n")
     (here / "only").mkdir()
     (here / "c.json").rename(here / "only/c.json")
     (here / "only/d.json").write_text("{}")
@@ -180,15 +180,33 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(here, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["gone.json"], ["gone.json", "step.json"], ["step.json", "gone.json"], ["empty"]]
+    ("arguments", "what"),
+    [
+        (["gone.json"], "gone.json: there is no such file"),
+        (["step.json", "gone.nsys-rep"], "gone.nsys-rep: there is no such file"),
+        (["step.json", "pipe.json"], "pipe.json: this is no regular file"),
+        (["zero.json"], "zero.json: this is no regular file"),
+        (["empty"], "empty: there is no trace in it. A trace ends in one of: .json, "),
+    ],
 )
-def test_one_that_is_not_there_is_an_error(here, capsys, arguments):
+def test_one_that_is_not_there_or_never_ends_is_an_error(here, capsys, arguments, what):
     chrome_trace(here / "step.json")
     (here / "empty").mkdir()
+    os.mkfifo(here / "pipe.json")
+    (here / "zero.json").symlink_to("/dev/zero")
     assert main(["trace", *arguments]) == 4
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "gpuperf: error: " in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"gpuperf: error: {what}" in printed.err
+
+
+@pytest.mark.parametrize("broken", ["a.json", "b.json"])
+def test_of_two_traces_both_must_be_read(here, capsys, broken):
+    chrome_trace(here / "a.json")
+    chrome_trace(here / "b.json")
+    (here / broken).write_text("no trace")
+    assert main(["trace", "a.json", "b.json"]) == 4
+    assert f"gpuperf: error: {broken}" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -206,17 +224,17 @@ def nsys(here, monkeypatch):
 def test_a_report_of_nsys_is_exported_on_the_way_and_once(here, capsys, nsys):
     nsight_export(here / "step.nsys-rep")
     assert main(["trace", "step.nsys-rep", "--into", "out"]) == 0
-    told = capsys.readouterr()
-    assert "gpuperf: step.nsys-rep: exported in " in told.err
-    shown = lines(told.out)
+    printed = capsys.readouterr()
+    assert "gpuperf: step.nsys-rep: exported in " in printed.err
+    shown = lines(printed.out)
     assert any(line.startswith(f"{GEMM} 8 4.80 ms 100%") for line in shown)
     assert "recorded by Nsight Systems, schema 3.11.0" in shown
     assert any(line.startswith("- 8 steps: the median takes 810 us") for line in shown)
     assert (here / "out/step_performance_analysis.html").exists()
     assert main(["trace", "step.nsys-rep", "step.sqlite"]) == 0
-    told = capsys.readouterr()
-    assert "exported before, step.sqlite is used" in told.err
-    assert "both files have the same content" in told.out
+    printed = capsys.readouterr()
+    assert "exported before, step.sqlite is used" in printed.err
+    assert "both files have the same content" in printed.out
 
 
 def test_a_report_that_nsys_cannot_export_is_an_error(here, capsys, nsys):
@@ -225,9 +243,9 @@ def test_a_report_that_nsys_cannot_export_is_an_error(here, capsys, nsys):
     assert "exit code 3 and made no file: no such report. Try it by hand: nsys export" in capsys.readouterr().err
     chrome_trace(here / "other.json")
     assert main(["trace", "."]) == 4
-    told = capsys.readouterr()
-    assert told.out.startswith("other.json\n")
-    assert told.err.endswith("1 of 2 traces could not be read; the others are shown\n")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("other.json\n")
+    assert printed.err.endswith("1 of 2 traces could not be read; the others are shown\n")
 
 
 def test_the_page_needs_its_extra_before_anything_is_read(here, capsys, monkeypatch):

@@ -128,6 +128,13 @@ def test_a_report_that_is_not_there_is_told_and_stops_no_other(tmp_path, nsys, r
     assert found[good].exists()
 
 
+def test_an_nsys_that_does_not_start_leaves_nothing_behind(tmp_path, nsys, report):
+    (nsys / "nsys").write_bytes(b"\x7fELF, of another machine")
+    path = report()
+    assert "it cannot be exported: Exec format error" in str(export([path], print)[path])
+    assert left(tmp_path) == ["step.nsys-rep"]
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path, nsys, report):
     path = report()
     (tmp_path / "step.sqlite" / "inside").mkdir(parents=True)
