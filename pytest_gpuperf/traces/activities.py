@@ -1,8 +1,8 @@
-"""All that a trace holds, as columns: what ran on devices, and what the host did. Times are whole nanoseconds from 0."""
+"""All that a trace holds, as columns: what ran on devices, what the host did. Times are whole nanoseconds from 0."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,8 +16,14 @@ Small: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.bool_]
 
 KERNEL, COPY, FILL = range(3)
+BLOCK = 1 << 18  # rows that are worked on at a time: what is computed on the way must not outgrow what is kept
 NO_CORRELATION = -1
 NO_BYTES = -1  # the trace does not say how many
+
+
+def blocks(count: int) -> Iterator[slice]:
+    """All rows, so many at a time."""
+    return (slice(first, first + BLOCK) for first in range(0, count, BLOCK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,14 @@ class Trace:
     ranges: Spans  # what the program marked on the host
     end: int  # of the last
     notes: tuple[str, ...] = ()
+
+    def work_on(self, device: str) -> tuple[Work, NDArray[Any]]:
+        """Its part of the work, and where that stands."""
+        is_ours = np.array([label == device for label, _ in self.streams], dtype=np.bool_)
+        if is_ours.all():
+            return self.work, np.arange(len(self.work), dtype=np.int32)
+        which = np.flatnonzero(is_ours[self.work.spans.lane])
+        return self.work.taken(which), which
 
     def text(self, name: Any) -> str:
         """What stands at a place among the names."""

@@ -85,20 +85,20 @@ def read_chrome(path: Path, say: Say | None = None) -> Trace:
     """What a torch.profiler trace holds."""
     source = Unpacked(path, say)
     events = Events(source.chunks(), msgspec.json.Decoder(list[Event], strict=False))
-    gathering, tables = Gathering(nanoseconds=False), _Tables()
-    timed = 0
+    filling = _Filling()
+    has_times = False
     for batch in events.batches():
-        timed += sum(event.ts is not None for event in batch)
-        _take(batch, gathering, tables)
-    if not events.found or (events.is_bare and not timed):
+        has_times = has_times or any(event.ts is not None for event in batch)
+        filling.take(batch)
+    if not events.found or (events.is_bare and not has_times):
         raise not_a_trace(path, events.outside, damage=source.damage)
     head = _head(events.outside)
     notes = list(_notes_of(head))
     if events.unreadable:
         notes.append(f"{events.unreadable:,} events could not be read, and are left out.")
-    if timed and not any(map(len, (gathering.work, gathering.calls, gathering.operators, gathering.ranges))):
-        notes.append(f"None of its {timed:,} events is torch.profiler's: {_listed(tables)}.")
-    trace = gathering.finished(
+    if has_times and filling.is_empty:
+        notes.append(f"None of its {events.count:,} events is torch.profiler's: {_listed(filling.tables)}.")
+    trace = filling.gathering.finished(
         "torch.profiler",
         None if head.schema is None else str(head.schema),
         source.sha256,
@@ -112,35 +112,58 @@ def read_chrome(path: Path, say: Say | None = None) -> Trace:
     return replace(trace, notes=(*notes, *trace.notes))
 
 
-def _take(events: list[Event], gathering: Gathering, tables: _Tables) -> None:
-    work: list[tuple[Any, ...]] = []
-    calls: list[tuple[Any, ...]] = []
-    operators: list[tuple[Any, ...]] = []
-    ranges: list[tuple[Any, ...]] = []
-    for event in events:
-        place = tables[event.cat]
-        start = event.ts
-        if place is None or start is None or event.ph != "X":
-            continue
-        table, kind = place
-        if table == _OPERATOR:
-            thread = gathering.thread(event.pid, event.tid)
-            if not gathering.is_inside(thread, start, event.dur):
-                operators.append((thread, start, event.dur, gathering.name(event.name)))
-        elif table == _CALL:
-            thread = gathering.thread(event.pid, event.tid)
-            calls.append((thread, start, event.dur, gathering.name(event.name), _correlation(event.args)))
-        elif table == _WORK:
-            name = gathering.kernel(event.name) if kind == KERNEL else gathering.name(event.name)
-            work.append(
-                (_stream(event, gathering), start, event.dur, name, _correlation(event.args), kind, _bytes(event.args))
-            )
-        else:
-            ranges.append((gathering.thread(event.pid, event.tid), start, event.dur, gathering.name(event.name)))
-    gathering.work.extend(work)
-    gathering.calls.extend(calls)
-    gathering.operators.extend(operators)
-    gathering.ranges.extend(ranges)
+class _Filling:
+    """Events, sorted into tables. Neighbours are mostly on one thread, and within one operator."""
+
+    def __init__(self) -> None:
+        """Nothing is in the tables."""
+        self.gathering, self.tables = Gathering(nanoseconds=False), _Tables()
+        self._inside: dict[int, tuple[float, float]] = {}  # the operator that each thread is in
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no event was of a kind that is used."""
+        gathering = self.gathering
+        return not any(map(len, (gathering.work, gathering.calls, gathering.operators, gathering.ranges)))
+
+    def take(self, events: list[Event]) -> None:
+        """A batch of them."""
+        work: list[tuple[Any, ...]] = []
+        calls: list[tuple[Any, ...]] = []
+        operators: list[tuple[Any, ...]] = []
+        ranges: list[tuple[Any, ...]] = []
+        gathering, tables, inside = self.gathering, self.tables, self._inside
+        process = number = thread = None
+        for event in events:
+            place = tables[event.cat]
+            if place is None:
+                continue
+            start, length = event.ts, event.dur
+            if start is None or event.ph != "X":
+                continue
+            table, kind = place
+            if table == _WORK:
+                name = gathering.kernel(event.name) if kind == KERNEL else gathering.name(event.name)
+                lane = _stream(event, gathering)
+                work.append((lane, start, length, name, _correlation(event.args), kind, _bytes(event.args)))
+                continue
+            if event.tid != number or event.pid != process or thread is None:
+                process, number = event.pid, event.tid
+                thread = gathering.thread(process, number)
+            if table == _OPERATOR:
+                outer = inside.get(thread)
+                if outer is not None and outer[0] <= start and start + length <= outer[1] and length >= 0:
+                    continue  # a part of the one before
+                inside[thread] = (start, start + length)
+                operators.append((thread, start, length, gathering.name(event.name)))
+            elif table == _CALL:
+                calls.append((thread, start, length, gathering.name(event.name), _correlation(event.args)))
+            else:
+                ranges.append((thread, start, length, gathering.name(event.name)))
+        gathering.work.extend(work)
+        gathering.calls.extend(calls)
+        gathering.operators.extend(operators)
+        gathering.ranges.extend(ranges)
 
 
 def _correlation(arguments: Arguments | None) -> int:

@@ -70,15 +70,14 @@ def _natural(label: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 def _card(trace: Trace, host: Host, label: str) -> Device:
-    is_ours = np.array([device == label for device, _ in trace.streams], dtype=np.bool_)
-    mine = np.flatnonzero(is_ours[trace.work.spans.lane])
-    work, launch = trace.work.taken(mine), host.launch[mine]
+    work, which = trace.work_on(label)
+    launch = host.launch[which]
     spans = work.spans
     kernels = work.kind == KERNEL
     compute = union(spans.start[kernels], spans.end[kernels])
     copy = union(spans.start[~kernels], spans.end[~kernels])
-    gaps = explain_gaps(spans, launch, host, union(spans.start, spans.end))
-    path = find_path(work, launch, host) if len(host.calls) else None
+    gaps = explain_gaps(spans, launch, host)
+    path = find_path(work, launch, host, gaps.longest_launch) if len(host.calls) else None
     lanes = [stream for _, stream in trace.streams]
     return Device(label, work, lanes, gaps, path, compute, copy, both(compute, copy))
 
@@ -88,7 +87,7 @@ def _processor(trace: Trace, host: Host) -> Device:
     nothing = np.zeros(len(spans), dtype=np.int64)
     work = Work(spans, nothing, nothing.astype(np.int32), nothing + NO_BYTES)
     busy, none = union(spans.start, spans.end), Union(nothing[:0], nothing[:0])
-    return Device(CPU, work, trace.threads, operator_gaps(spans, host, busy), None, busy, none, none)
+    return Device(CPU, work, trace.threads, operator_gaps(spans, host), None, busy, none, none)
 
 
 def record_of(trace: Trace, host: Host, device: Device) -> DeviceTime:

@@ -142,8 +142,8 @@ def _version(export: Export) -> str | None:
     major = re.match(r"\d+", version)
     if major is None or int(major[0]) not in _MAJORS:
         raise FileError(
-            f"{export.path} has schema {version} of Nsight Systems. gpuperf knows {_MAJORS[0]} to {_MAJORS[-1]}, and in "
-            "another one the same columns may mean something else. Export with an nsys that writes one of these, or "
-            "update pytest-gpuperf."
+            f"{export.path} has schema {version} of Nsight Systems. gpuperf knows {_MAJORS[0]} to {_MAJORS[-1]}: in another "
+            "one the same columns may mean something else. Export with an nsys that writes one of these, or update "
+            "pytest-gpuperf."
         )
     return version

@@ -67,7 +67,6 @@ class Gathering:
         self._thread_labels: list[str] = []
         self._streams: dict[object, int] = {}
         self._stream_labels: list[tuple[str, str]] = []
-        self._outer: dict[int, tuple[float, float]] = {}  # the operator that each thread is in
 
     def name(self, text: str | None) -> int:
         """Its place among the names."""
@@ -105,14 +104,6 @@ class Gathering:
             found = self._streams[key] = len(self._streams)
             self._stream_labels.append((f"cuda:{device}", label or str(stream)))
         return found
-
-    def is_inside(self, thread: int, start: float, length: float) -> bool:
-        """Whether an operator is a part of the one before it on its thread: it ran while that one ran."""
-        outer = self._outer.get(thread)
-        if outer is not None and outer[0] <= start and start + length <= outer[1] and length >= 0:
-            return True
-        self._outer[thread] = (start, start + length)
-        return False
 
     def finished(
         self, tool: Tool, schema: str | None, sha256: str, devices: Mapping[str, str], notes: Iterable[str] = ()

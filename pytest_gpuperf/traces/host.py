@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_gpuperf.traces.activities import COPY, NO_CORRELATION, Flags, Ints, Spans, Trace
+from pytest_gpuperf.traces.activities import COPY, NO_CORRELATION, Flags, Ints, Small, Spans, Trace, blocks
 from pytest_gpuperf.traces.intervals import Union, union
 
 NOTHING = -1
@@ -29,15 +29,15 @@ class Host:
     calls: Spans
     is_wait: Flags  # the host went on only when the device had done something
     waits_for_event: Flags  # a stream was made to wait for another since the call before
-    launch: Ints  # of each piece of work: its place in `calls`, or NOTHING
+    launch: Small  # of each piece of work: its place in `calls`, or NOTHING
     inputs: dict[int, Union]  # thread -> when it waited for its next input
 
-    def before(self, call: Ints) -> Ints:
+    def before(self, call: Small) -> Small:
         """The call before each, on the same thread."""
         place = np.maximum(call - 1, 0)
         return np.where((call > 0) & (self.calls.lane[place] == self.calls.lane[np.maximum(call, 0)]), place, NOTHING)
 
-    def waiting_for_input(self, thread: Ints, start: Ints, end: Ints) -> Ints:
+    def waiting_for_input(self, thread: Small, start: Ints, end: Ints) -> Ints:
         """How long each thread waited for its input in each of these times."""
         found = np.zeros(len(start), dtype=np.int64)
         for lane, times in self.inputs.items():
@@ -60,21 +60,25 @@ def host_of(trace: Trace) -> Host:
     events = np.flatnonzero(named(trace.names, _EVENT_WAITS)[calls.name])
     order = np.flatnonzero(kept)
     order = order[np.lexsort((calls.start[order], calls.lane[order]))]
-    place = np.full(len(calls) + 1, NOTHING, dtype=np.int64)
+    place = np.full(len(calls) + 1, NOTHING, dtype=np.int32)
     place[order] = np.arange(len(order))
     ours = calls.taken(order)
     return Host(ours, is_wait[order], _after(ours, calls.taken(events)), place[launch], _inputs(trace))
 
 
-def _launches(trace: Trace) -> Ints:
+def _launches(trace: Trace) -> Small:
     """Of each piece of work the first call that has its correlation."""
-    known = trace.calls.correlation
-    order = np.argsort(known, kind="stable")
-    wanted = trace.work.correlation
-    place = np.searchsorted(known, wanted, sorter=order)
-    found = order[np.minimum(place, len(known) - 1)] if len(known) else np.zeros(len(wanted), dtype=np.int64)
-    right = (wanted != NO_CORRELATION) & (known[found] == wanted) if len(known) else np.zeros(len(wanted), np.bool_)
-    return np.where(right, found, NOTHING)
+    known, wanted = trace.calls.correlation, trace.work.correlation
+    found = np.full(len(wanted), NOTHING, dtype=np.int32)
+    if not len(known):
+        return found
+    order = np.argsort(known, kind="stable").astype(np.int32)
+    known = known[order]
+    for rows in blocks(len(wanted)):
+        place = np.minimum(np.searchsorted(known, wanted[rows]), len(known) - 1)
+        is_right = (wanted[rows] != NO_CORRELATION) & (known[place] == wanted[rows])
+        found[rows] = np.where(is_right, order[place], NOTHING)
+    return found
 
 
 def _after(calls: Spans, events: Spans) -> Flags:

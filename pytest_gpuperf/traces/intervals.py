@@ -38,8 +38,11 @@ class Union:
 def union(start: Ints, end: Ints) -> Union:
     """Of intervals in order of their starts. What took no time covers none."""
     some = end > start
-    if not some.all():
-        start, end = start[some], end[some]
+    return merged(start, end) if some.all() else merged(start[some], end[some])
+
+
+def merged(start: Ints, end: Ints) -> Union:
+    """The same, where what took no time is kept: it parts two gaps."""
     if not len(start):
         return Union(start, end)
     until = np.maximum.accumulate(end)

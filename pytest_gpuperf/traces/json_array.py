@@ -30,7 +30,7 @@ class Events(Generic[T]):
     def __init__(self, chunks: Iterator[bytes], decoder: msgspec.json.Decoder[list[T]]) -> None:
         """Nothing is read yet."""
         self._chunks, self._decoder = chunks, decoder
-        self._buffer = bytearray()
+        self._buffer = bytearray()  # once the array has begun, it starts with its bracket
         self.found = False  # the array's begin
         self.is_bare = False  # the array is the whole text
         self.is_cut = False  # the text ends before it should
@@ -55,9 +55,8 @@ class Events(Generic[T]):
             batch, used, ended = self._walked(bytes(self._buffer), last=True)
             self.count += len(batch)
             yield batch
-            rest = self._buffer[used:].strip(b", \t\r\n")
-            self.is_cut = not ended and not (self.is_bare and not rest)
-            self._buffer = self._buffer[used:] if ended else bytearray()
+            del self._buffer[:used]
+            self.is_cut = not ended and not (self.is_bare and not self._buffer.strip(b", \t\r\n"))
         if ended and not self.is_bare:
             self._behind()
 
@@ -73,7 +72,7 @@ class Events(Generic[T]):
                 self.is_bare = bare is not None
                 if not self.is_bare:
                     self.outside.append(bytes(self._buffer[: begin.end()]) + b"]}")
-                del self._buffer[: begin.end()]
+                del self._buffer[: begin.end() - 1]
                 return True
             chunk = next(self._chunks, b"")
             if not chunk or len(self._buffer) > _LONGEST_HEAD:
@@ -99,13 +98,15 @@ class Events(Generic[T]):
             between = None
         if between is not None:
             # A cut within an element or a text leaves brackets open, and does not decode: no wrong cut goes unnoticed.
-            text = b"[" + self._buffer[: at + 1] + b"]"
-            batch = self._decoded(text)
+            rest, begin = self._buffer[at + 1 :], between.end() - at - 1
+            self._buffer[at + 1 :] = b"]"
+            batch = self._decoded(self._buffer)
             if batch is not None:
-                del self._buffer[: between.end()]
+                self._buffer = bytearray(b"[") + rest[begin:]
                 return batch, False
+            self._buffer[at + 1 :] = rest
         batch, used, ended = self._walked(bytes(self._buffer), last=False)
-        del self._buffer[:used]
+        self._buffer[:used] = b"" if ended else b"["
         return batch, ended
 
     def _decoded(self, text: bytes | bytearray) -> list[T] | None:
@@ -124,7 +125,7 @@ class Events(Generic[T]):
     def _walked(self, data: bytes, *, last: bool) -> tuple[list[T], int, bool]:
         """Element by element: those that decode, how much of the data they took, and whether the array ended."""
         found: list[T] = []
-        at = 0
+        at = 1
         while True:
             before = at
             at = _space(data, at)

@@ -20,7 +20,10 @@ _RANGES = "NVTX_EVENTS"
 _KERNEL_NAMES = ("demangledName", "shortName", "mangledName")
 _NOTHING = -1
 # By their numbers, as NVIDIA's documentation of the export lists them; 11 to 13 are of unified memory.
-_DIRECTIONS = "HtoD DtoH HtoA AtoH AtoA AtoD DtoA DtoD HtoH PtoP HtoD DtoH DtoD".split()
+_DIRECTIONS = (
+    *("HtoD", "DtoH", "HtoA", "AtoH", "AtoA", "AtoD", "DtoA", "DtoD", "HtoH", "PtoP"),
+    *("HtoD", "DtoH", "DtoD"),
+)
 _MEMORIES = ("Pageable", "Pinned", "Device", "Array", "Managed", "Device Static", "Managed Static")
 
 
@@ -109,7 +112,7 @@ def _naming(export: Export, table: str, gathering: Gathering) -> _Naming:
         return _Naming(columns, lambda *kinds: gathering.name(_copy(*kinds)))
     if table == _FILLS:
         return _Naming((), lambda: gathering.name("Memset (Device)"))
-    return _Naming([export.number(table, "graphId")], lambda graph: gathering.name(f"CUDA graph {graph}"))
+    return _Naming([export.number(table, "graphId")], lambda *ids: gathering.name(f"CUDA graph {ids[0]}"))
 
 
 def _kernel_naming(export: Export, gathering: Gathering) -> _Naming:

@@ -27,8 +27,8 @@ def timeline_of(trace: Trace, devices: Sequence[Device], steps: Spans) -> Timeli
         lanes += [
             (device.label, f"{word} {device.lanes[lane]}", spans.taken(spans.lane == lane)) for lane in spans.lanes()
         ]
-        gaps = device.gaps
-        lanes.append((device.label, "idle", Spans(gaps.cause, gaps.start, gaps.end, gaps.cause + len(trace.names))))
+        gaps, cause = device.gaps, device.gaps.cause.astype(np.int32)
+        lanes.append((device.label, "idle", Spans(cause, gaps.start, gaps.end, cause + len(trace.names))))
     lanes = [lane for lane in lanes if len(lane[2])]
     shares = _shares([len(spans) for _, _, spans in lanes])
     used: dict[int, int] = {}
