@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 from command import gpuperf
-from small_traces import GEMM, chrome_trace, nsight_export
+from traced_loops import GEMM, chrome_loop, nsight_loop
 
 from pytest_gpuperf.cli import main
 from pytest_gpuperf.cli.trace_files import names_of, traces_in
@@ -32,7 +32,7 @@ def lines(text):
 
 
 def test_one_trace_is_answered_without_torch_or_pytest(here):
-    chrome_trace(here / "step.json.gz")
+    chrome_loop(here / "step.json.gz")
     done = gpuperf("trace", "step.json.gz", cwd=here, bare=True)
     assert done.returncode == 0, done.stderr
     shown = lines(done.stdout)
@@ -51,7 +51,7 @@ def test_its_help_loads_nothing_heavy(here):
 
 
 def test_two_traces_are_compared_and_the_kernel_is_named(here, capsys):
-    before, after = chrome_trace(here / "before.json"), chrome_trace(here / "after.json", gemm=700.0)
+    before, after = chrome_loop(here / "before.json"), chrome_loop(here / "after.json", gemm=700.0)
     assert main(["trace", str(before), str(after)]) == 0
     shown = lines(capsys.readouterr().out)
     assert shown[0] == "before.json -> after.json"
@@ -64,7 +64,7 @@ def test_two_traces_are_compared_and_the_kernel_is_named(here, capsys):
     [(700.0, "3%", 1, "regressed"), (700.0, "20%", 0, "unchanged"), (600.0, "3%", 0, "unchanged")],
 )
 def test_fail_over_gates(here, capsys, gemm, tolerance, code, word):
-    before, after = chrome_trace(here / "before.json"), chrome_trace(here / "after.json", gemm=gemm)
+    before, after = chrome_loop(here / "before.json"), chrome_loop(here / "after.json", gemm=gemm)
     assert main(["trace", str(before), str(after), "--fail-over", tolerance, "--into", "out"]) == code
     assert f"- {word}: " in capsys.readouterr().out
     kept = json.loads((here / "out/trace_change.json").read_text())
@@ -74,12 +74,12 @@ def test_fail_over_gates(here, capsys, gemm, tolerance, code, word):
 
 
 def test_steps_that_decide_nothing_have_the_exit_code_of_too_few_verdicts(here, capsys, monkeypatch):
-    chrome_trace(here / "before.json")
-    noisy = json.loads(chrome_trace(here / "after.json").read_text())
+    chrome_loop(here / "before.json")
+    noisy = json.loads(chrome_loop(here / "after.json").read_text())
     shift = 0.0
     for event in noisy["traceEvents"]:
         event["ts"] += shift
-        if event["cat"] == "user_annotation":
+        if event.get("cat") == "user_annotation":
             more = (0.0, 40.0, 160.0)[int(event["name"].partition("#")[2]) % 3]
             event["dur"] += more
             shift += more
@@ -92,7 +92,7 @@ def test_steps_that_decide_nothing_have_the_exit_code_of_too_few_verdicts(here, 
 
 
 def test_on_github_the_pull_request_names_the_kernel(here, capsys, monkeypatch):
-    before, after = chrome_trace(here / "before.json"), chrome_trace(here / "after.json", gemm=700.0)
+    before, after = chrome_loop(here / "before.json"), chrome_loop(here / "after.json", gemm=700.0)
     arguments = ["trace", str(before), str(after), "--fail-over", "3%"]
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert main(arguments) == 1
@@ -108,25 +108,25 @@ def test_on_github_the_pull_request_names_the_kernel(here, capsys, monkeypatch):
 
 
 def test_another_card_is_no_gate(here, capsys):
-    chrome_trace(here / "before.json")
-    chrome_trace(here / "after.json", card="Tesla T4")
+    chrome_loop(here / "before.json")
+    chrome_loop(here / "after.json", card="Tesla T4")
     assert main(["trace", "before.json", "after.json", "--fail-over", "3%"]) == 4
-    assert "cuda:0 is NVIDIA L40S in one trace and Tesla T4 in the other" in capsys.readouterr().err
+    assert "cuda:0 is NVIDIA A100-PG509-200 in one trace and Tesla T4 in the other" in capsys.readouterr().err
     assert main(["trace", "before.json", "after.json"]) == 0
 
 
 @pytest.mark.parametrize("files", [["a.json"], ["a.json", "b.json", "c.json"], [".", "a.json"]])
 def test_fail_over_goes_with_two_files(here, capsys, files):
     for name in ("a.json", "b.json", "c.json"):
-        chrome_trace(here / name)
+        chrome_loop(here / name)
     assert main(["trace", *files, "--fail-over", "3%"]) == 4
     assert "exactly two files. Type: gpuperf trace BEFORE AFTER --fail-over 3%" in capsys.readouterr().err
 
 
 def test_a_folder_is_a_batch_and_its_files_have_the_study_s_names(here, capsys):
     (here / "traces").mkdir()
-    chrome_trace(here / "traces/gpu0_numa1_vit16x12x768_compile.json.gz")
-    chrome_trace(here / "traces/gpu0_numa0_vit32x12x768_off.1700000000.pt.trace.json", wait=900.0)
+    chrome_loop(here / "traces/gpu0_numa1_vit16x12x768_compile.json.gz")
+    chrome_loop(here / "traces/gpu0_numa0_vit32x12x768_off.1700000000.pt.trace.json", wait=900.0)
     assert main(["trace", "traces", "--into", "out"]) == 0
     printed = capsys.readouterr()
     shown = lines(printed.out)
@@ -142,7 +142,7 @@ def test_a_folder_is_a_batch_and_its_files_have_the_study_s_names(here, capsys):
 
 
 def test_what_is_written_is_a_record_of_the_published_schema(here):
-    chrome_trace(here / "step.json")
+    chrome_loop(here / "step.json")
     assert main(["trace", "step.json", "--into", "out"]) == 0
     raw = (here / "out/step_performance_analysis.json").read_bytes()
     jsonschema.validate(json.loads(raw), json.loads((PUBLISHED / "trace-analysis.schema.json").read_text()))
@@ -152,7 +152,7 @@ def test_what_is_written_is_a_record_of_the_published_schema(here):
 
 def test_json_and_markdown_are_printed_for_programs_and_pull_requests(here, capsys):
     for name in ("a.json", "b.json", "c.json"):
-        chrome_trace(here / name)
+        chrome_loop(here / name)
     assert main(["trace", "a.json", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["format"] == "gpuperf-trace-analysis"
     assert main(["trace", ".", "--format", "json"]) == 0
@@ -165,7 +165,7 @@ def test_json_and_markdown_are_printed_for_programs_and_pull_requests(here, caps
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(here, capsys):
     for name in ("a.json", "b.json"):
-        chrome_trace(here / name)
+        chrome_loop(here / name)
     (here / "c.json").write_text('{"lr": 0.1}')
     assert main(["trace", "."]) == 4
     printed = capsys.readouterr()
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(here, capsys):
     ],
 )
 def test_one_that_is_not_there_or_never_ends_is_an_error(here, capsys, arguments, what):
-    chrome_trace(here / "step.json")
+    chrome_loop(here / "step.json")
     (here / "empty").mkdir()
     os.mkfifo(here / "pipe.json")
     (here / "zero.json").symlink_to("/dev/zero")
@@ -202,8 +202,8 @@ def test_one_that_is_not_there_or_never_ends_is_an_error(here, capsys, arguments
 
 @pytest.mark.parametrize("broken", ["a.json", "b.json"])
 def test_of_two_traces_both_must_be_read(here, capsys, broken):
-    chrome_trace(here / "a.json")
-    chrome_trace(here / "b.json")
+    chrome_loop(here / "a.json")
+    chrome_loop(here / "b.json")
     (here / broken).write_text("no trace")
     assert main(["trace", "a.json", "b.json"]) == 4
     assert f"gpuperf: error: {broken}" in capsys.readouterr().err
@@ -222,13 +222,13 @@ def nsys(here, monkeypatch):
 
 
 def test_a_report_of_nsys_is_exported_on_the_way_and_once(here, capsys, nsys):
-    nsight_export(here / "step.nsys-rep")
+    nsight_loop(here / "step.nsys-rep")
     assert main(["trace", "step.nsys-rep", "--into", "out"]) == 0
     printed = capsys.readouterr()
     assert "gpuperf: step.nsys-rep: exported in " in printed.err
     shown = lines(printed.out)
     assert any(line.startswith(f"{GEMM} 8 4.80 ms 100%") for line in shown)
-    assert "recorded by Nsight Systems, schema 3.11.0" in shown
+    assert "recorded by Nsight Systems, schema 3.11.7" in shown
     assert any(line.startswith("- 8 steps: the median takes 810 us") for line in shown)
     assert (here / "out/step_performance_analysis.html").exists()
     assert main(["trace", "step.nsys-rep", "step.sqlite"]) == 0
@@ -241,7 +241,7 @@ def test_a_report_that_nsys_cannot_export_is_an_error(here, capsys, nsys):
     (here / "step.nsys-rep").write_text("a report")
     assert main(["trace", "step.nsys-rep"]) == 4
     assert "exit code 3 and made no file: no such report. Try it by hand: nsys export" in capsys.readouterr().err
-    chrome_trace(here / "other.json")
+    chrome_loop(here / "other.json")
     assert main(["trace", "."]) == 4
     printed = capsys.readouterr()
     assert printed.out.startswith("other.json\n")
@@ -255,7 +255,7 @@ def test_the_page_needs_its_extra_before_anything_is_read(here, capsys, monkeypa
 
 
 def test_a_truncated_trace_is_read_as_far_as_it_goes_and_says_so(here, capsys):
-    whole = gzip.decompress(chrome_trace(here / "whole.json.gz", steps=20).read_bytes())
+    whole = gzip.decompress(chrome_loop(here / "whole.json.gz", steps=20).read_bytes())
     (here / "cut.json").write_bytes(whole[: len(whole) * 2 // 3])
     assert main(["trace", "cut.json"]) == 0
     assert "- To be known: " in capsys.readouterr().out
@@ -269,7 +269,7 @@ def test_of_a_report_and_its_export_one_is_meant(here):
 
 
 def test_a_name_that_a_terminal_would_obey_is_spelled(here, capsys):
-    content = json.loads(chrome_trace(here / "a.json").read_text())
+    content = json.loads(chrome_loop(here / "a.json").read_text())
     for event in content["traceEvents"]:
         event["name"] = event["name"].replace("ampere", "\u202eampere##[error]")
     (here / "a.json").write_text(json.dumps(content))
