@@ -7,7 +7,7 @@ session is one more line in each case. A run keeps the order in which it was mea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -17,6 +17,20 @@ from pytest_gpuperf.records.model import Accepted, Baseline, Case, Environment, 
 BASELINE_DIGITS = 6
 RUN_DIGITS = 9
 PROFILE_DIGITS = 3
+
+
+class SelfNamed(Protocol):
+    """A record that is a file by itself."""
+
+    @property
+    def format(self) -> str:
+        """Its kind."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Of that kind."""
+        ...
 
 
 def render_baseline(baseline: Baseline) -> bytes:
@@ -44,6 +58,12 @@ def render_run(run: Run) -> bytes:
         (_case(c) for c in run.cases),
         f'  "scope": {_line(_plain(run.scope))},\n{_confirmation(run)}',
     )
+
+
+def render_record(record: SelfNamed) -> str:
+    """The text of a file that is one record, and says which kind it is."""
+    plain = {"format": record.format, "version": record.version, **msgspec.to_builtins(record, order="deterministic")}
+    return msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1).decode() + "\n"
 
 
 def in_order(sessions: Iterable[Session]) -> list[Session]:

@@ -1,4 +1,4 @@
-"""The published JSON Schema of both files, made from the records.
+"""The published JSON Schema of the files that others read, made from the records.
 
 When they changed: ``python -c "from pytest_gpuperf.records.schema import publish; publish()"``
 """
@@ -11,12 +11,17 @@ from pathlib import Path
 import msgspec
 
 from pytest_gpuperf.records.envelope import BaselineFile, RunFile
+from pytest_gpuperf.records.trace_analysis import TraceAnalysis
 
 PUBLISHED = Path(__file__).parent / "schemas"
-FILES = {"run.schema.json": RunFile, "baseline.schema.json": BaselineFile}
+FILES: dict[str, type[msgspec.Struct]] = {
+    "run.schema.json": RunFile,
+    "baseline.schema.json": BaselineFile,
+    "trace-analysis.schema.json": TraceAnalysis,
+}
 
 
-def schema_of(file: type[RunFile | BaselineFile]) -> str:
+def schema_of(file: type[msgspec.Struct]) -> str:
     """The text of its schema."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(file)}
     return json.dumps(schema, indent=2) + "\n"

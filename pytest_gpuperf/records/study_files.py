@@ -10,7 +10,7 @@ import msgspec
 
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.files import content_of, write_report
-from pytest_gpuperf.records.render import RUN_DIGITS, rounded
+from pytest_gpuperf.records.render import render_record
 from pytest_gpuperf.records.study import BackendStudy
 from pytest_gpuperf.records.text_study import TextStudy
 
@@ -19,8 +19,7 @@ Study = TypeVar("Study", BackendStudy, TextStudy)
 
 def write_study(path: Path, study: BackendStudy | TextStudy) -> None:
     """Keep one back end's part of a study."""
-    plain = {"format": study.format, "version": study.version, **msgspec.to_builtins(study, order="deterministic")}
-    write_report(path, msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1).decode() + "\n")
+    write_report(path, render_record(study))
 
 
 def read_study(path: str | os.PathLike[str]) -> BackendStudy:

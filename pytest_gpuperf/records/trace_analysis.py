@@ -10,6 +10,7 @@ from pytest_gpuperf.records.fields import Bytes, Count, Name, Record
 
 TRACE_ANALYSIS = "gpuperf-trace-analysis"
 VERSION = 1
+CPU = "cpu"  # the device of a trace without kernels
 Duration = Annotated[float, Meta(ge=0, le=1e9)]  # seconds; a trace may hold things that took none
 Moment = Annotated[float, Meta(ge=0, le=1e9)]  # seconds since the first thing in the trace
 Number = Annotated[int, Meta(ge=0, le=2**40)]
@@ -19,11 +20,11 @@ GapCause = Literal[
     "host",  # the host had not launched the next work yet: it ran other code
     "synchronisation",  # the host waited for the device, and launched the next work only then
     "data",  # the host waited for its next input
-    "launch",  # the work was launched already, or just then: the time that launching takes
-    "dependency",  # the work was launched already, and waited for another stream or a copy
+    "launch",  # the work was launched just then: the time that launching takes
+    "dependency",  # the work was launched already, and waited for something else: another stream, another device
     "unknown",  # the trace does not say when it was launched
 ]
-OnPath = Literal["compute", "copy", "host", "synchronisation", "launch"]
+OnPath = Literal["compute", "copy", "host", "synchronisation", "launch", "dependency"]
 
 
 class KernelTime(Record, frozen=True, kw_only=True):

@@ -28,8 +28,12 @@ def render_json(judged: JudgedRun) -> str:
         "comparison": judged.comparison,
         "reference": judged.reference,
     }
-    text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
-    text = text.replace("##[", "\\u0023#[")  # the same string, and no command to the job whose log it stands in
+    return printable(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+
+
+def printable(text: str) -> str:
+    """The same JSON without anything that a terminal, or a job whose log it stands in, would obey."""
+    text = text.replace("##[", "\\u0023#[")
     return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +35,7 @@ SCRIPTS = (  # in this order: each uses what stands above it
     "details.js",
     "table.js",
     "charts.js",
+    "theme.js",
     "page.js",
 )
 _PARTS = re.compile(r"(?<=[/:\[\-_,.])(?=\w)")
@@ -61,7 +63,7 @@ def render_html(subject: Subject) -> str:
     """The whole document."""
     require_jinja2()
     style = asset("page.css")
-    script = "(function () {\n'use strict';\n" + "\n".join(map(asset, SCRIPTS)) + "\n})();"
+    script = script_of(SCRIPTS)
     return template("page.html.jinja").render(
         front=front_of(subject),
         data=embedded(msgspec.json.encode(page_of(subject)).decode()),
@@ -69,6 +71,11 @@ def render_html(subject: Subject) -> str:
         script=script,
         policy=policy_of(style, script),
     )
+
+
+def script_of(names: Iterable[str]) -> str:
+    """The page's one script."""
+    return "(function () {\n'use strict';\n" + "\n".join(map(asset, names)) + "\n})();"
 
 
 def embedded(json: str) -> str:
