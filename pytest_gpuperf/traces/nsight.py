@@ -88,11 +88,11 @@ def _take_work(export: Export, table: str, kind: int, gathering: Gathering, card
     numbers = [export.number(table, column) for column in ("deviceId", "streamId", "correlationId", "globalPid")]
     for rows in export.rows(table, [*numbers, export.number(table, "bytes", NO_BYTES), *naming.columns]):
         found: list[tuple[Any, ...]] = []
-        for start, end, device, stream, number, identifier, count, *cells in rows:
+        for start, length, device, stream, number, identifier, count, *cells in rows:
             process = _process(identifier)
             lane = gathering.stream(cards.card(process, device), (process, stream), str(stream))
             correlation = _correlation(identifier, number)
-            found.append((lane, start, end - start, naming.place(*cells), correlation, kind, count))
+            found.append((lane, start, length, naming.place(*cells), correlation, kind, count))
         gathering.work.extend(found)
 
 
@@ -143,8 +143,8 @@ def _take_calls(export: Export, gathering: Gathering) -> None:
     for rows in export.rows(_CALLS, numbers):
         gathering.calls.extend(
             [
-                (_thread(gathering, identifier), start, end - start, texts.get(name, nameless), correlation)
-                for start, end, identifier, number, name in rows
+                (_thread(gathering, identifier), start, length, texts.get(name, nameless), correlation)
+                for start, length, identifier, number, name in rows
                 for correlation in (_correlation(identifier, number),)
             ]
         )
@@ -161,10 +161,10 @@ def _take_ranges(export: Export, gathering: Gathering) -> None:
                 (
                     _thread(gathering, identifier),
                     start,
-                    end - start,
+                    length,
                     gathering.name(str(text)) if text is not None else texts.get(key, gathering.name(None)),
                 )
-                for start, end, identifier, key, text in rows
+                for start, length, identifier, key, text in rows
             ]
         )
 
