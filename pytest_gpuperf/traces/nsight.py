@@ -78,9 +78,10 @@ def _process(identifier: int) -> int:
     return identifier >> 24 & 0xFFFFFF
 
 
-def _correlation(identifier: int, number: int) -> int:
-    """Each process counts for itself."""
-    return NO_CORRELATION if number <= 0 else _process(identifier) << 32 | number & 0xFFFFFFFF
+def _correlation(export: Export, identifier: int, number: int) -> int:
+    """Each process counts for itself; in old exports, which do not name a kernel's process, there is only one."""
+    process = _process(identifier) if export.has(_KERNELS, "globalPid") else 0
+    return NO_CORRELATION if number <= 0 else process << 32 | number & 0xFFFFFFFF
 
 
 def _take_work(export: Export, table: str, kind: int, gathering: Gathering, cards: _Cards) -> None:
@@ -91,7 +92,7 @@ def _take_work(export: Export, table: str, kind: int, gathering: Gathering, card
         for start, length, device, stream, number, identifier, count, *cells in rows:
             process = _process(identifier)
             lane = gathering.stream(cards.card(process, device), (process, stream), str(stream))
-            correlation = _correlation(identifier, number)
+            correlation = _correlation(export, identifier, number)
             found.append((lane, start, length, naming.place(*cells), correlation, kind, count))
         gathering.work.extend(found)
 
@@ -145,7 +146,7 @@ def _take_calls(export: Export, gathering: Gathering) -> None:
             [
                 (_thread(gathering, identifier), start, length, texts.get(name, nameless), correlation)
                 for start, length, identifier, number, name in rows
-                for correlation in (_correlation(identifier, number),)
+                for correlation in (_correlation(export, identifier, number),)
             ]
         )
 
