@@ -189,7 +189,7 @@ def _head(texts: list[bytes]) -> Head:
     found = Head()
     for text in texts:
         try:
-            head = msgspec.json.decode(text, type=Head, strict=False)
+            head = msgspec.json.decode(text.decode(errors="replace"), type=Head, strict=False)
         except msgspec.DecodeError:  # names and versions are not worth the trace
             continue
         found = Head(

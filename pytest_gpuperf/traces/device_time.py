@@ -178,11 +178,11 @@ def _top(names: Sequence[str], device: Device, length: Ints, kernels: NDArray[An
     on_path = None
     if device.path is not None:
         on_path = np.bincount(name[device.path.work], weights=device.path.length, minlength=len(names))
-    for place in map(int, np.argsort(-total, kind="stable")[:_TOP]):
-        if count[place]:
-            yield KernelTime(
-                name=names[place],
-                count=int(count[place]),
-                seconds=float(total[place]) / SECOND,
-                on_path=None if on_path is None else float(on_path[place]) / SECOND,
-            )
+    found = map(int, np.flatnonzero(count))
+    for place in sorted(found, key=lambda place: (-total[place], names[place]))[:_TOP]:
+        yield KernelTime(
+            name=names[place],
+            count=int(count[place]),
+            seconds=float(total[place]) / SECOND,
+            on_path=None if on_path is None else float(on_path[place]) / SECOND,
+        )

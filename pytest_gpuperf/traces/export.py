@@ -44,11 +44,12 @@ class Export:
         return f'coalesce(cast("{column}" as integer), {otherwise})' if self.has(table, column) else str(otherwise)
 
     def rows(self, table: str, expressions: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
-        """Start, end and the expressions of those that have a start and an end; many at a time."""
+        """Start, length and the expressions of those that have a start and an end; many at a time."""
         missing = [column for column in ("start", "end") if not self.has(table, column)]
         if missing:
             raise self.unknown(table, missing)
-        wanted = ", ".join([self.number(table, "start"), self.number(table, "end"), *expressions])
+        length = 'cast("end" - "start" as integer)'  # whatever they are, it fits into 64 bits
+        wanted = ", ".join([self.number(table, "start"), length, *expressions])
         cursor = self.database.execute(
             f'select {wanted} from "{table}" where "start" is not null and "end" is not null'  # noqa: S608 - our names
         )
@@ -89,7 +90,7 @@ def opened(path: Path, say: Say | None = None) -> Generator[Export]:
         with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as database:
             database.text_factory = _text
             yield _checked(path, database, say)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged name in a message of its own
         if "locked" in str(error):
             raise FileError(
                 f"{path} is locked: another program writes it. Wait until nsys export has ended, and try again."
@@ -142,8 +143,8 @@ def _version(export: Export) -> str | None:
     major = re.match(r"\d+", version)
     if major is None or int(major[0]) not in _MAJORS:
         raise FileError(
-            f"{export.path} has schema {version} of Nsight Systems. gpuperf knows {_MAJORS[0]} to {_MAJORS[-1]}: in another "
-            "one the same columns may mean something else. Export with an nsys that writes one of these, or update "
-            "pytest-gpuperf."
+            f"{export.path} has schema {version} of Nsight Systems. gpuperf knows {_MAJORS[0]} to {_MAJORS[-1]}: in "
+            "another one the same columns may mean something else. Export with an nsys that writes one of these, or "
+            "update pytest-gpuperf."
         )
     return version

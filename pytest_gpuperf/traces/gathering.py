@@ -14,6 +14,7 @@ from pytest_gpuperf.traces.activities import Calls, Ints, Spans, Trace, Work
 from pytest_gpuperf.traces.names import shortened
 
 _NAMES = 100_000  # that are kept: a program that gives each step its own text must not fill the memory
+_NAMELESS = "(no name)"
 _TOO_MANY = "(one of too many names)"
 _LONGEST = 200  # characters of a name
 _FARTHEST = 2e17  # nanoseconds from the middle of a trace, six years: what is farther away is a mistake
@@ -72,14 +73,14 @@ class Gathering:
         """Its place among the names."""
         found = self._read.get(text or "")
         if found is None:
-            found = self._read[text or ""] = self._place(text or "(no name)", self._read)
+            found = self._read[text or ""] = self._place(text or _NAMELESS, self._read)
         return found
 
     def kernel(self, text: str | None) -> int:
         """The place of a kernel's name, as a person reads it."""
         found = self._kernels.get(text or "")
         if found is None:
-            found = self._kernels[text or ""] = self._place(shortened(text or "(no name)"), self._kernels)
+            found = self._kernels[text or ""] = self._place(shortened(text or "") or text or _NAMELESS, self._kernels)
         return found
 
     def _place(self, text: str, known: Mapping[str, int]) -> int:

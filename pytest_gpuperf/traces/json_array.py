@@ -21,6 +21,7 @@ _NEXT = re.compile(rb"\}\s*,\s*(?=\{)")
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]"]', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]{}\[]+")
 _NO_NUMBERS = re.compile(rb":\s*-?(?:inf|nan|infinity)\b", re.IGNORECASE)  # torch has written them
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError)
 _MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
 
 
@@ -43,14 +44,13 @@ class Events(Generic[T]):
         self.found = self._begins()
         if not self.found:
             return
-        ended = False
-        for chunk in self._more():
+        ended, chunk = False, b""  # the first of them came with the begin
+        while not ended and chunk is not None:
             self._buffer += chunk
             batch, ended = self._next_batch()
             self.count += len(batch)
             yield batch
-            if ended:
-                break
+            chunk = None if ended else next(self._chunks, None)
         if not ended:
             batch, used, ended = self._walked(bytes(self._buffer), last=True)
             self.count += len(batch)
@@ -81,10 +81,6 @@ class Events(Generic[T]):
             searched = max(0, len(self._buffer) - _LONGEST_BEGIN)
             self._buffer += chunk
 
-    def _more(self) -> Iterator[bytes]:
-        yield b""  # what came with the begin
-        yield from self._chunks
-
     def _next_batch(self) -> tuple[list[T], bool]:
         """All whole elements in the buffer, and whether the array ended."""
         at = len(self._buffer)
@@ -112,14 +108,12 @@ class Events(Generic[T]):
     def _decoded(self, text: bytes | bytearray) -> list[T] | None:
         try:
             return self._decoder.decode(text)
-        except msgspec.DecodeError:
+        except _BROKEN:
             pass
-        repaired = _NO_NUMBERS.sub(b": null", text)
-        if repaired == text:
-            return None
+        repaired = _NO_NUMBERS.sub(b": null", text).decode(errors="replace")
         try:
             return self._decoder.decode(repaired)
-        except msgspec.DecodeError:
+        except _BROKEN:
             return None
 
     def _walked(self, data: bytes, *, last: bool) -> tuple[list[T], int, bool]:
@@ -148,12 +142,13 @@ class Events(Generic[T]):
 
     def _behind(self) -> None:
         """The rest of the text, as an object of its own."""
+        last = self._buffer.rstrip()[-1:]
         for chunk in self._chunks:
+            last = chunk.rstrip()[-1:] or last
             if len(self._buffer) < _LONGEST_TAIL:
                 self._buffer += chunk
-        rest = self._buffer.strip()
-        self.is_cut = not rest.endswith(b"}")
-        self.outside.append(b"{" + bytes(rest).lstrip(b", \t\r\n"))
+        self.is_cut = last != b"}"
+        self.outside.append(b"{" + bytes(self._buffer).lstrip(b", \t\r\n"))
 
 
 def _space(data: bytes, at: int) -> int:

@@ -78,9 +78,10 @@ def _process(identifier: int) -> int:
     return identifier >> 24 & 0xFFFFFF
 
 
-def _correlation(identifier: int, number: int) -> int:
-    """Each process counts for itself."""
-    return NO_CORRELATION if number <= 0 else _process(identifier) << 32 | number & 0xFFFFFFFF
+def _correlation(export: Export, identifier: int, number: int) -> int:
+    """Each process counts for itself; in old exports, which do not name a kernel's process, there is only one."""
+    process = _process(identifier) if export.has(_KERNELS, "globalPid") else 0
+    return NO_CORRELATION if number <= 0 else process << 32 | number & 0xFFFFFFFF
 
 
 def _take_work(export: Export, table: str, kind: int, gathering: Gathering, cards: _Cards) -> None:
@@ -88,11 +89,11 @@ def _take_work(export: Export, table: str, kind: int, gathering: Gathering, card
     numbers = [export.number(table, column) for column in ("deviceId", "streamId", "correlationId", "globalPid")]
     for rows in export.rows(table, [*numbers, export.number(table, "bytes", NO_BYTES), *naming.columns]):
         found: list[tuple[Any, ...]] = []
-        for start, end, device, stream, number, identifier, count, *cells in rows:
+        for start, length, device, stream, number, identifier, count, *cells in rows:
             process = _process(identifier)
             lane = gathering.stream(cards.card(process, device), (process, stream), str(stream))
-            correlation = _correlation(identifier, number)
-            found.append((lane, start, end - start, naming.place(*cells), correlation, kind, count))
+            correlation = _correlation(export, identifier, number)
+            found.append((lane, start, length, naming.place(*cells), correlation, kind, count))
         gathering.work.extend(found)
 
 
@@ -143,9 +144,9 @@ def _take_calls(export: Export, gathering: Gathering) -> None:
     for rows in export.rows(_CALLS, numbers):
         gathering.calls.extend(
             [
-                (_thread(gathering, identifier), start, end - start, texts.get(name, nameless), correlation)
-                for start, end, identifier, number, name in rows
-                for correlation in (_correlation(identifier, number),)
+                (_thread(gathering, identifier), start, length, texts.get(name, nameless), correlation)
+                for start, length, identifier, number, name in rows
+                for correlation in (_correlation(export, identifier, number),)
             ]
         )
 
@@ -161,10 +162,10 @@ def _take_ranges(export: Export, gathering: Gathering) -> None:
                 (
                     _thread(gathering, identifier),
                     start,
-                    end - start,
+                    length,
                     gathering.name(str(text)) if text is not None else texts.get(key, gathering.name(None)),
                 )
-                for start, end, identifier, key, text in rows
+                for start, length, identifier, key, text in rows
             ]
         )
 

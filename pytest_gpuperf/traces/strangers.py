@@ -44,11 +44,11 @@ def refuse_stranger(path: Path, begin: bytes) -> None:
 
 def not_a_trace(path: Path, texts: Sequence[bytes], *, damage: str | None) -> FileError:
     """A text without an array of events: what it seems to be instead."""
-    text = texts[0].strip() if texts else b""
+    text = texts[0].strip() if texts else b"[]"  # a bare array is not kept
     if damage is not None:
         return FileError(f"{path}: {damage}, before the first event. {_HOW}.")
     try:
-        found: Any = msgspec.json.decode(text)
+        found: Any = msgspec.json.decode(text.decode(errors="replace"))
     except msgspec.DecodeError:
         if text.startswith(b"{"):
             return FileError(

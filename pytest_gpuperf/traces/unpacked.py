@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from pytest_gpuperf.errors import FileError
 
 _CHUNK = 1 << 20  # bytes: more holds more memory, and reads no faster
+_LITTLE = 128
 _GZIP = b"\x1f\x8b"
 SAY_EVERY = 5.0  # seconds: a file that is read sooner needs no progress
 
@@ -50,11 +52,12 @@ class Unpacked:
     def _members(self, unpacker: Any, raw: bytes) -> Generator[bytes, None, Any]:
         """A gzip may be several, one after another."""
         while raw and self.damage is None:
+            before = unpacker.copy()
             try:
                 data = unpacker.decompress(raw, _CHUNK)
             except zlib.error as error:
                 self.damage = f"the gzip is damaged ({error})"
-                break
+                data = _up_to_damage(before, raw)
             if data:
                 yield self._counted(data)
             raw = unpacker.unconsumed_tail
@@ -77,6 +80,15 @@ class Unpacked:
                     self._progress.read(len(raw))
         except OSError as error:
             raise unreadable(self._path, error) from error
+
+
+def _up_to_damage(unpacker: Any, raw: bytes) -> bytes:
+    """What an unpacker does not give, when it meets damage in more than a little at a time."""
+    found = bytearray()
+    with suppress(zlib.error):
+        for at in range(0, len(raw), _LITTLE):
+            found += unpacker.decompress(raw[at : at + _LITTLE])
+    return bytes(found)
 
 
 class Progress:

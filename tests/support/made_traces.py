@@ -49,11 +49,11 @@ class Chrome:
         correlation: int = 0,
         name: str = "Memcpy HtoD (Pinned -> Device)",
         stream: int = 7,
-        bytes: int | None = 1000,
+        size: int | None = 1000,
     ):
         """A copy, or a fill."""
         more: dict[str, Any] = ({"correlation": correlation} if correlation else {}) | (
-            {} if bytes is None else {"bytes": bytes}
+            {} if size is None else {"bytes": size}
         )
         category = "gpu_memset" if name.startswith("Memset") else "gpu_memcpy"
         self.add(category, name, 0, stream, start, length, device=0, context=1, stream=stream, **more)
@@ -162,8 +162,10 @@ class Nsight:
 
     def row(self, table: str, **cells: Any) -> None:
         """As many of the cells as the table has columns for."""
-        known = {row[1] for row in self.database.execute(f"pragma table_info({table})")}
+        known: set[str] = {row[1] for row in self.database.execute(f"pragma table_info({table})")}
         cells = {column: cell for column, cell in cells.items() if column in known}
+        if not known:  # a version without this table
+            return
         columns, marks = ", ".join(f'"{c}"' for c in cells), ", ".join("?" * len(cells))
         self.database.execute(f"insert into {table} ({columns}) values ({marks})", list(cells.values()))
 
@@ -178,9 +180,9 @@ class Nsight:
         self, kind: str, start: float, length: float, *, correlation: int, process: int = PROCESS, **cells: Any
     ) -> None:
         """A kernel, a copy or a fill."""
-        cells = {"deviceId": 0, "streamId": 7} | cells
+        cells = {"deviceId": 0, "streamId": 7, "globalPid": process << 24} | cells
         times = {"start": round(start * 1000), "end": round((start + length) * 1000)}
-        self.row(f"CUPTI_ACTIVITY_KIND_{kind}", **times, correlationId=correlation, globalPid=process << 24, **cells)
+        self.row(f"CUPTI_ACTIVITY_KIND_{kind}", **times, correlationId=correlation, **cells)
 
     def kernel(self, start: float, length: float, *, correlation: int = 0, name: str = "gemm", **cells: Any) -> None:
         """A kernel."""
@@ -209,8 +211,7 @@ class Nsight:
             start=round(start * 1000),
             end=end,
             eventType=59,
-            globalTid=thread,
-            **({"text": name} | cells),
+            **({"text": name, "globalTid": thread} | cells),
         )
 
     def analysed(self) -> TraceAnalysis:

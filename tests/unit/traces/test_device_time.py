@@ -53,9 +53,9 @@ def three_kernels() -> Chrome:
     ):
         trace.launch(start - 8, correlation=number)
         trace.kernel(start, length, correlation=number, name=name, stream=stream)
-    trace.copy(140, 30, stream=22, bytes=3_000_000, name="Memcpy HtoD (Pageable -> Device)")
-    trace.copy(195, 10, stream=22, bytes=1_000_000, name="Memcpy HtoD (Pinned -> Device)")
-    trace.copy(90, 5, bytes=None, name="Memset (Device)")
+    trace.copy(140, 30, stream=22, size=3_000_000, name="Memcpy HtoD (Pageable -> Device)")
+    trace.copy(195, 10, stream=22, size=1_000_000, name="Memcpy HtoD (Pinned -> Device)")
+    trace.copy(90, 5, size=None, name="Memset (Device)")
     return trace
 
 
