@@ -6,7 +6,7 @@ Traces as torch.profiler writes them, of an eager model on a GPU: operators with
 long names, copies, a wait a step. Each is read in a fresh process; the memory is that process's highest (VmHWM),
 interpreter and numpy included. MB/s are those of the processor's time, imports included: other programs on the machine
 make the seconds longer. `json.load` needs about five times the size of the file: it is left out where the
-machine has less. A second row a size is the same trace as .json.gz.
+machine has less. Then the same trace as .json.gz, and an SQLite export of that size.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import gzip
 import importlib.util
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from pytest_gpuperf.scratch import scratch_folder
@@ -90,6 +92,44 @@ def write(path: Path, megabytes: int) -> None:
         file.write('\n  {"ph": "M", "name": "process_name", "pid": 0, "ts": 0, "args": {}}\n],\n"traceName": "made"}\n')
 
 
+def export(path: Path, megabytes: int) -> None:
+    """The same as an export of Nsight Systems: a row a kernel and a row a call, with the columns that it has."""
+    numbers = (
+        "contextId greenContextId launchType cacheConfig registersPerThread gridX gridY gridZ blockX blockY blockZ"
+    )
+    columns = ("start", "end", "deviceId", "streamId", "correlationId", "globalPid", "demangledName", "shortName")
+    kernel = (*columns, *numbers.split(), "staticSharedMemory", "dynamicSharedMemory", "graphNodeId")
+    call = ("start", "end", "eventClass", "globalTid", "correlationId", "nameId", "returnValue", "callchainId")
+    listed = {"KERNEL": kernel, "RUNTIME": call}
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("create table StringIds (id INTEGER PRIMARY KEY, value TEXT)")
+        database.execute("create table META_DATA_EXPORT (name TEXT, value TEXT)")
+        database.execute("insert into META_DATA_EXPORT values ('EXPORT_SCHEMA_VERSION', '3.11.7')")
+        database.executemany("insert into StringIds values (?, ?)", [(n + 1, KERNEL.format(n)) for n in range(40)])
+        database.execute("insert into StringIds values (99, 'cudaLaunchKernel_v7000')")
+        for table, names in listed.items():
+            typed = ", ".join(f'"{name}" INTEGER' for name in names)
+            database.execute(f"create table CUPTI_ACTIVITY_KIND_{table} ({typed})")
+        number, process = 0, 4711 << 24
+        launched = (1, 0, 1, 0, 32, 1400, 1, 1, 128, 1, 1, 0, 0, None)
+        while path.stat().st_size < megabytes * 1e6:
+            numbers = range(number, number + 20_000)
+            rows = {
+                "KERNEL": (
+                    (22_000 * n, 22_000 * n + 14_000, 0, 7, n + 1, process, n % 40 + 1, n % 40 + 1, *launched)
+                    for n in numbers
+                ),
+                "RUNTIME": (
+                    (22_000 * n - 6000, 22_000 * n - 1000, 0, process | 4711, n + 1, 99, 0, None) for n in numbers
+                ),
+            }
+            for table, values in rows.items():
+                marks = ", ".join("?" * len(listed[table]))
+                database.executemany(f"insert into CUPTI_ACTIVITY_KIND_{table} values ({marks})", values)
+            database.commit()
+            number += 20_000
+
+
 def measured(code: str, path: Path) -> list[float]:
     """Seconds, seconds of the processor, and bytes of a fresh process."""
     done = subprocess.run(
@@ -124,8 +164,13 @@ def main() -> None:
                         f"{high / 1e6:>8.0f}",
                         flush=True,
                     )
-            plain.unlink()
-            packed.unlink()
+            exported = folder / f"{size}.sqlite"
+            export(exported, size)
+            seconds, used, high = measured(OURS, exported)
+            figures = f"{seconds:>8.2f} {used:>8.2f} {size / used:>12.0f} {high / 1e6:>8.0f}"
+            print(f"{exported.name:>12} {'gpuperf':>10} {figures}", flush=True)
+            for path in (plain, packed, exported):
+                path.unlink()
 
 
 if __name__ == "__main__":

@@ -55,10 +55,6 @@ class Calls:
     spans: Spans
     correlation: Ints  # what it launched has the same
 
-    def __len__(self) -> int:
-        """How many."""
-        return len(self.correlation)
-
 
 @dataclass(frozen=True, slots=True)
 class Work:

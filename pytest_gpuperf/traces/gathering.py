@@ -38,6 +38,11 @@ class Table:
             for column, values in zip(self._columns, zip(*rows, strict=True), strict=True):
                 column.extend(values)
 
+    def extend_columns(self, *columns: Ints) -> None:
+        """More rows, column by column."""
+        for column, values in zip(self._columns, columns, strict=True):
+            column.frombytes(values.astype(column.typecode).tobytes())
+
     def view(self, place: int) -> NDArray[Any]:
         """One column as it is, without a copy."""
         column = self._columns[place]

@@ -51,8 +51,15 @@ def merged(start: Ints, end: Ints) -> Union:
     return Union(start[begins], until[last])
 
 
+def _touched(these: Union, others: Union) -> Union:
+    which = others.within(these.start, these.end) > 0
+    return Union(these.start[which], these.end[which])
+
+
 def both(a: Union, b: Union) -> Union:
-    """Where both are."""
+    """Where both are. Of the one only what the other touches is looked at: there are few copies beside many kernels."""
+    a = _touched(a, b)
+    b = _touched(b, a)
     start = np.concatenate((a.start, b.start))
     end = np.concatenate((a.end, b.end))
     moments = np.concatenate((start, end))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_gpuperf.traces.activities import COPY, FILL, KERNEL, NO_BYTES, NO_CORRELATION, Trace
+import numpy as np
+
+from pytest_gpuperf.traces.activities import COPY, FILL, KERNEL, NO_BYTES, NO_CORRELATION, Ints, Trace
 from pytest_gpuperf.traces.export import Export, opened
 from pytest_gpuperf.traces.gathering import Gathering
 from pytest_gpuperf.traces.unpacked import Say
@@ -73,28 +76,41 @@ class _Cards:
         return self._cards.get((process, number), number)
 
 
-def _process(identifier: int) -> int:
+def _process(identifier: Any) -> Any:
     """The system's number of a process, out of nsys's for it or for one of its threads."""
     return identifier >> 24 & 0xFFFFFF
 
 
-def _correlation(export: Export, identifier: int, number: int) -> int:
+def _correlation(export: Export, identifier: Ints, number: Ints) -> Ints:
     """Each process counts for itself; in old exports, which do not name a kernel's process, there is only one."""
     process = _process(identifier) if export.has(_KERNELS, "globalPid") else 0
-    return NO_CORRELATION if number <= 0 else process << 32 | number & 0xFFFFFFFF
+    return np.where(number <= 0, NO_CORRELATION, process << 32 | number & 0xFFFFFFFF)
+
+
+def _placed(columns: Sequence[Ints], place: Callable[..., int]) -> Ints:
+    """The place of what stands in each row of some columns. Few rows differ: each kind is asked for once."""
+    kind = np.zeros(len(columns[0]) if columns else 1, dtype=np.int64)
+    for column in columns:
+        values, at = np.unique(column, return_inverse=True)
+        kind = np.unique(kind * len(values) + at, return_inverse=True)[1]
+    first = np.unique(kind, return_index=True)[1]
+    return np.array([place(*(int(column[row]) for column in columns)) for row in first], dtype=np.int64)[kind]
 
 
 def _take_work(export: Export, table: str, kind: int, gathering: Gathering, cards: _Cards) -> None:
     naming = _naming(export, table, gathering)
     numbers = [export.number(table, column) for column in ("deviceId", "streamId", "correlationId", "globalPid")]
+
+    def lane(identifier: int, device: int, stream: int) -> int:
+        process = _process(identifier)
+        return gathering.stream(cards.card(process, device), (process, stream), str(stream))
+
     for rows in export.rows(table, [*numbers, export.number(table, "bytes", NO_BYTES), *naming.columns]):
-        found: list[tuple[Any, ...]] = []
-        for start, length, device, stream, number, identifier, count, *cells in rows:
-            process = _process(identifier)
-            lane = gathering.stream(cards.card(process, device), (process, stream), str(stream))
-            correlation = _correlation(export, identifier, number)
-            found.append((lane, start, length, naming.place(*cells), correlation, kind, count))
-        gathering.work.extend(found)
+        start, length, device, stream, number, identifier, count, *cells = np.array(rows, dtype=np.int64).T
+        lanes = _placed((identifier, device, stream), lane)
+        names = np.broadcast_to(_placed(cells, naming.place), start.shape)
+        correlation = _correlation(export, identifier, number)
+        gathering.work.extend_columns(lanes, start, length, names, correlation, np.full_like(start, kind), count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +138,10 @@ def _kernel_naming(export: Export, gathering: Gathering) -> _Naming:
     if not columns:
         raise export.unknown(_KERNELS, _KERNEL_NAMES[:2])
     texts = [export.texts(_KERNELS, column, gathering.kernel) for column in columns]
-    nameless = gathering.kernel(None)
 
     def place(*keys: int) -> int:
-        return next((known[key] for known, key in zip(texts, keys, strict=True) if key in known), nameless)
+        found = (known[key] for known, key in zip(texts, keys, strict=True) if key in known)
+        return next(found, gathering.kernel(None))
 
     return _Naming([export.number(_KERNELS, column, _NOTHING) for column in columns], place)
 
@@ -141,13 +157,18 @@ def _take_calls(export: Export, gathering: Gathering) -> None:
     texts = export.texts(_CALLS, "nameId", gathering.name)
     nameless = gathering.name(None)
     numbers = [export.number(_CALLS, column) for column in ("globalTid", "correlationId", "nameId")]
+
+    def named(key: int) -> int:
+        return texts.get(key, nameless)
+
     for rows in export.rows(_CALLS, numbers):
-        gathering.calls.extend(
-            [
-                (_thread(gathering, identifier), start, length, texts.get(name, nameless), correlation)
-                for start, length, identifier, number, name in rows
-                for correlation in (_correlation(export, identifier, number),)
-            ]
+        start, length, identifier, number, name = np.array(rows, dtype=np.int64).T
+        gathering.calls.extend_columns(
+            _placed((identifier,), partial(_thread, gathering)),
+            start,
+            length,
+            _placed((name,), named),
+            _correlation(export, identifier, number),
         )
 
 
@@ -157,17 +178,11 @@ def _take_ranges(export: Export, gathering: Gathering) -> None:
     columns = [export.number(_RANGES, "globalTid"), export.number(_RANGES, "textId", _NOTHING)]
     columns.append("text" if export.has(_RANGES, "text") else "null")
     for rows in export.rows(_RANGES, columns):
-        gathering.ranges.extend(
-            [
-                (
-                    _thread(gathering, identifier),
-                    start,
-                    length,
-                    gathering.name(str(text)) if text is not None else texts.get(key, gathering.name(None)),
-                )
-                for start, length, identifier, key, text in rows
-            ]
-        )
+        found: list[tuple[Any, ...]] = []
+        for start, length, identifier, key, text in rows:
+            name = texts.get(key, gathering.name(None)) if text is None else gathering.name(str(text))
+            found.append((_thread(gathering, identifier), start, length, name))
+        gathering.ranges.extend(found)
 
 
 def _thread(gathering: Gathering, identifier: int) -> int:

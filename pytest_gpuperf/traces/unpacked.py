@@ -28,7 +28,6 @@ class Unpacked:
         self._path = path
         self._progress = Progress(path, say)
         self._hash = hashlib.sha256()
-        self.bytes = 0  # given so far, unpacked
         self.damage: str | None = None  # why the rest of a gzip cannot be unpacked
 
     @property
@@ -43,7 +42,7 @@ class Unpacked:
             if number == 0 and raw.startswith(_GZIP):
                 unpacker = zlib.decompressobj(wbits=31)
             if unpacker is None:
-                yield self._counted(raw)
+                yield raw
             else:
                 unpacker = yield from self._members(unpacker, raw)
         if unpacker is not None and not unpacker.eof and self.damage is None:
@@ -58,18 +57,13 @@ class Unpacked:
             except zlib.error as error:
                 self.damage = f"the gzip is damaged ({error})"
                 data = _up_to_damage(before, raw)
-            if data:
-                yield self._counted(data)
+            yield data
             raw = unpacker.unconsumed_tail
             if unpacker.eof:
                 raw = unpacker.unused_data
                 if raw:
                     unpacker = zlib.decompressobj(wbits=31)
         return unpacker
-
-    def _counted(self, data: bytes) -> bytes:
-        self.bytes += len(data)
-        return data
 
     def _raw(self) -> Iterator[bytes]:
         try:
