@@ -24,17 +24,28 @@ from typing import TYPE_CHECKING
 from pytest_gpuperf.deferred import deferred
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.pipeline.images import ImagePipeline, image_pipeline
     from pytest_gpuperf.pipeline.run import Measured, measure_pipeline, run_once, run_pipeline
     from pytest_gpuperf.pipeline.stage import PipelineStage
 
-__all__ = ["Measured", "PipelineStage", "measure_pipeline", "run_once", "run_pipeline"]
+__all__ = [
+    "ImagePipeline",
+    "Measured",
+    "PipelineStage",
+    "image_pipeline",
+    "measure_pipeline",
+    "run_once",
+    "run_pipeline",
+]
 
 # A stage's worker process imports this package, and needs none of these.
 __getattr__ = deferred(
     __name__,
     {
+        "ImagePipeline": "pytest_gpuperf.pipeline.images",
         "Measured": "pytest_gpuperf.pipeline.run",
         "PipelineStage": "pytest_gpuperf.pipeline.stage",
+        "image_pipeline": "pytest_gpuperf.pipeline.images",
         "measure_pipeline": "pytest_gpuperf.pipeline.run",
         "run_once": "pytest_gpuperf.pipeline.run",
         "run_pipeline": "pytest_gpuperf.pipeline.run",

@@ -46,7 +46,8 @@ def find_bottleneck(shown: Shown) -> tuple[str, str]:
             f"{many(cores, 'core')} worked {used:.0%} of the time, most of all for {most.name}. More workers do not "
             f"help: give it more cores, or do less on them (smaller images, a faster decoder, the GPU)"
         )
-    saturated = slowest.bound / period >= _BUSY
+    piled_up = slowest.queue is not None and slowest.queue.full >= _BUSY
+    saturated = slowest.bound / period >= _BUSY or piled_up
     if cores > 1 and shown.own / period >= _ONE_CORE:
         held_up = _held_up(shown)
         if held_up is not None:
@@ -89,6 +90,8 @@ def _how_it_shows(slowest: StageFigures, stages: Sequence[StageFigures], period:
     after = stages[index + 1].queue if index + 1 < len(stages) else None
     if after is not None:
         queues.append(f"the one behind it empty for {after.empty:.0%}")
+    if slowest.bound / period < _BUSY:
+        queues.append("and in between its workers wait for a core, or for the interpreter")
     return ", ".join([text, *queues])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -37,6 +37,7 @@ class Measured:
     first_item: float
     warmup_items: int
     warmup_seconds: float
+    first: Any  # the first item, to look once more at what it runs
 
     def measurement(self, session: str, evidence: Evidence | None = None, notes: tuple[str, ...] = ()) -> Measurement:
         """As a case's measurement: its throughput is what is judged."""
@@ -101,14 +102,49 @@ def measure_pipeline(
         line.close()
 
 
-def run_once(stages: Sequence[PipelineStage], source: Iterable[Any], *, queue: int = QUEUE, batch: int = 1) -> Any:
-    """One item, through one stage after the other, in this thread and not timed; gives what came out."""
+def run_once(
+    stages: Sequence[PipelineStage],
+    source: Iterable[Any],
+    *,
+    queue: int = QUEUE,
+    batch: int = 1,
+    timeout: float = TIMEOUT,
+) -> PipelineFigures:
+    """One item through one stage after the other, in one thread: nothing is measured by that."""
     check(stages, source, queue, batch)
-    for value in source:
-        for stage in stages:
-            value = stage.fn(value)  # noqa: PLW2901 - that is what a pipeline does
-        return value
-    raise UsageError(_NOTHING)
+    line = Line([replace(stage, where="thread", workers=1) for stage in stages], source, queue, timeout)
+    try:
+        line.open()
+        line.run_alone(lambda: bool(line.finished.times))
+    finally:
+        line.close()
+    if not line.finished.times:
+        raise UsageError(_NOTHING)
+    (given, done), *_ = line.finished.times
+    stretch = Stretch(line.source.busy[0], done, 1)
+    timelines = [line.source, *(worker.timeline for (worker,) in line.workers)]
+    names = [SOURCE, *(stage.name for stage in stages)]
+    source_figures, *others = (
+        stage_figures(name, "thread", [timeline], alone(timeline), stretch, None)
+        for name, timeline in zip(names, timelines, strict=True)
+    )
+    return PipelineFigures(
+        overlap=False,
+        depth=0,
+        batch=batch,
+        source=source_figures,
+        stages=tuple(others),
+        items=1,
+        seconds=stretch.seconds,
+        excluded=0.0,
+        passes=1,
+        latency=latency_of([done - given]),
+        cores=cores(),
+        cpu=sum(stage.cpu or 0.0 for stage in (source_figures, *others)),
+        ended="cap",
+        bottleneck=max((source_figures, *others), key=lambda stage: stage.bound).name,
+        reason="one item went through each stage, and nothing was measured",
+    )
 
 
 _NOTHING = "The source gives no items at all. Give it at least one, or see why it is empty."
@@ -149,6 +185,7 @@ def _run(line: Line, depth: int, batch: int, budget: float, *, overlap: bool) ->
         first_item=max(done - given, 1e-9),
         warmup_items=warmup_items + sum(end <= stretch.begin for _, end in line.finished.times),
         warmup_seconds=stretch.begin - began,
+        first=line.items.first,
     )
 
 

@@ -105,6 +105,7 @@ class Items:
         self._iterator: Iterator[Any] | None = None
         self._given = 0  # in this pass
         self.passes = 0
+        self.first: Any = None
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -119,6 +120,8 @@ class Items:
                 raise
             self._iterator = self._begin()
             item = next(self._iterator)
+        if not self._given and self.passes == 1:
+            self.first = item
         self._given += 1
         return item
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import torch
 
-from pytest_gpuperf.errors import UnavailableError
+from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.pipeline.buffer import Passed
 from pytest_gpuperf.pipeline.stage import PipelineStage
 from pytest_gpuperf.pipeline.workers import Inbox, Outbox, Timeline, failed
@@ -24,7 +24,7 @@ from pytest_gpuperf.pipeline.workers import Inbox, Outbox, Timeline, failed
 def refuse_without_cuda(what: str) -> None:
     """Streams and pinned memory are CUDA's."""
     if not torch.cuda.is_available():
-        raise UnavailableError(
+        raise MissingError(
             f"{what} needs a CUDA device, and torch finds none. Run it on a machine with a GPU, or leave it out here."
         )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
-from typing import Protocol
+from typing import Any, Protocol
 
-from pytest_gpuperf.errors import WorkloadError
+from pytest_gpuperf.device.memory import is_out_of_memory, lost
+from pytest_gpuperf.errors import MeasurementError, OutOfMemoryError, WorkloadError
 from pytest_gpuperf.pipeline.buffer import Passed
 from pytest_gpuperf.pipeline.stage import PipelineStage
 from pytest_gpuperf.pipeline.worker_process import AHEAD, Answer, WorkerProcess
@@ -65,7 +67,7 @@ class StageError(WorkloadError):
     """A stage's function raised."""
 
 
-def failed(stage: PipelineStage, number: int, error: BaseException | None, text: str) -> StageError:
+def failed(stage: PipelineStage, number: int, error: BaseException | None, text: str) -> MeasurementError:
     """What to raise for it; where the stage runs in a process, `text` is the traceback."""
     what = f"{type(error).__name__}: {error}" if error is not None else text.rstrip().rpartition("\n")[2]
     kind, _, message = what.partition(": ")
@@ -76,7 +78,22 @@ def failed(stage: PipelineStage, number: int, error: BaseException | None, text:
             "that lasts, or make it the source"
         )
     shown = "" if error is not None else f"\n{text.rstrip()}"
-    return StageError(f"Stage {stage.name!r} raised {kind} at item {number}{more}{shown}")
+    failure = f"Stage {stage.name!r} raised {kind} at item {number}{more}{shown}"
+    if error is None:
+        return StageError(failure)
+    if is_out_of_memory(error):
+        return OutOfMemoryError(
+            f"{failure}\nWhat waits in the queues takes memory too: a shallower queue=1, or less in an item."
+        )
+    return lost(error) or StageError(failure)
+
+
+def through(stages: Sequence[PipelineStage], value: Any) -> Any:
+    """One item through one stage after the other, in this thread."""
+    item = Passed(0, 0.0, value)
+    for stage in stages:
+        item = ThreadWorker(stage).alone(item)
+    return item.value
 
 
 @dataclass
