@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.records.pipeline import PipelineFigures, StageFigures
 from pytest_gpuperf.records.units import format_rate, format_seconds, many, significant
 from pytest_gpuperf.reports.figures import NONE
-from pytest_gpuperf.reports.tables import prose, table
+from pytest_gpuperf.reports.tables import by_file, prose, table
 
+_FEW = 3  # pipelines: more of them are compared first
 # An item's time in the stage, beside the others and alone; then shares of the time: at work, with no item to work on,
 # and with no room behind it. Last, how many items wait before it.
 _HEADER = ("stage", "where", "an item", "alone", "works", "no item", "no room", "queue")
 
 
 def render_pipelines(run: Run, width: int) -> str:
-    """The stages of each pipeline of a run, as its last session measured them; nothing where there is none."""
-    return "\n\n".join(
-        "\n".join(_lines(case.id, figures, width))
-        for case in run.cases
-        if (figures := case.measurements[-1].pipeline) is not None
+    """The pipelines of a run, as its last session measured them: side by side, and of a few the stages."""
+    found = [(c.id, figures) for c in run.cases if (figures := c.measurements[-1].pipeline) is not None]
+    blocks = [_side_by_side(found, width)] if len(found) > 1 else []
+    if len(found) <= _FEW:
+        blocks += [_lines(name, figures, width) for name, figures in found]
+    else:
+        blocks.append(["The stages of each: --gpuperf-html FILE"])
+    return "\n\n".join("\n".join(block) for block in blocks) if found else ""
+
+
+def _side_by_side(found: Sequence[tuple[str, PipelineFigures]], width: int) -> list[str]:
+    cells = by_file(
+        (
+            name,
+            (
+                format_rate(figures.throughput),
+                f"{figures.efficiency:.0%}",
+                f"x{significant(figures.speedup)}",
+                format_seconds(figures.latency.mean),
+                figures.bottleneck,
+            ),
+        )
+        for name, figures in found
     )
+    return table(("pipeline", "throughput", "of its bound", "overlap", "latency", "limited by"), "lrrrrl", cells, width)
 
 
 def _lines(name: str, figures: PipelineFigures, width: int) -> list[str]:

@@ -137,6 +137,6 @@ def test_it_is_not_measured_in_turns(repository):
     suite = textwrap.dedent(SUITE.format(decode=0.001, more="", check=""))
     repository.write("tests/test_perf.py", f"import work\n{suite}")
     repository.project.commit("a pipeline")
+    repository.work(2.0)
     result = repository.run("--gpuperf-ab", "HEAD", "-rs", "tests")
-    print(result.outlines)
     result.stdout.fnmatch_lines(["*a pipeline is not measured in turns*"])
