@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import textwrap
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -140,3 +144,33 @@ def test_it_is_not_measured_in_turns(repository):
     repository.work(2.0)
     result = repository.run("--gpuperf-ab", "HEAD", "-rs", "tests")
     result.stdout.fnmatch_lines(["*a pipeline is not measured in turns*"])
+
+
+PAGE = Path(__file__).parents[2] / "docs/pipelines.md"
+
+
+def test_the_page_s_tests_run_as_they_stand(story):
+    tests = [block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "def test" in block]
+    assert len(tests) == 2
+    for number, test in enumerate(tests):
+        (story.path / f"test_page_{number}.py").write_text(test)
+    result = story.run("--gpuperf-save", "run.json")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["pipeline * throughput * of its bound * overlap * latency * limited by"])
+    pipelines = [case.measurements[0].pipeline for case in read_run(story.path / "run.json").cases]
+    assert [stage.name for stage in pipelines[1].stages] == ["decode", "preprocess", "inference", "post-process"]
+
+
+def test_the_suite_s_grid_runs_what_a_processor_can_do_and_skips_the_rest(tmp_path):
+    root, file = PAGE.parents[1], tmp_path / "run.json"
+    grid = "tests/perf/pipelines/test_pipelines.py::test_pipeline[{}-smoke]"
+    chosen = [grid.format(how) for how in ("one-by-one-cpu", "threads-q2-w1-cpu", "streams-q2-w1-gpu")]
+    quick = ("--gpuperf-device", "cpu", "--gpuperf-budget", "0.3", "-p", "no:cacheprovider", "-rs")
+    command = [sys.executable, "-m", "pytest", *chosen, *quick, "--gpuperf-save", str(file)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "streams: this needs the model on a CUDA device" in done.stdout
+    alone, together = (case.measurements[0] for case in read_run(file).cases)
+    assert alone.evidence.verdict == together.evidence.verdict == "proven"
+    assert (alone.pipeline.overlap, together.pipeline.overlap) == (False, True)
+    assert together.items == 4
