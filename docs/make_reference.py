@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest_gpuperf
@@ -19,6 +19,7 @@ GROUPS = {
     "What a fixture gives": (
         "GpuPerf",
         "GpuPerfLoad",
+        "GpuPerfPipeline",
         "GpuPerfText",
         "GpuPerfTextLoad",
         "CudaTimer",
@@ -38,6 +39,9 @@ GROUPS = {
         "PowerWindow",
         "Parity",
         "Load",
+        "PipelineFigures",
+        "StageFigures",
+        "QueueFigures",
         "Generation",
         "PromptFigures",
         "TextLoad",
@@ -48,8 +52,9 @@ GROUPS = {
         "Stage",
         "Held",
     ),
-    "The rest": ("Server", "Device"),
+    "The rest": ("PipelineStage", "ImagePipeline", "Server", "Device"),
 }
+FUNCTIONS = ("image_pipeline", "run_pipeline", "settings_of")
 
 
 def page() -> str:
@@ -60,14 +65,16 @@ def page() -> str:
         parts += [f"## {title}", ""]
         for name in names:
             parts += [*_class(getattr(pytest_gpuperf, name)), ""]
-    parts += [
-        "### settings_of",
-        "",
-        " ".join((inspect.getdoc(pytest_gpuperf.settings_of) or "").replace("``", "`").split()),
-        "",
-    ]
+    for name in FUNCTIONS:
+        parts += [*_function(getattr(pytest_gpuperf, name)), ""]
     parts += ["## Errors", "", *_errors(), "", "`KiB`, `MiB`, `GiB`: bytes.", ""]
     return "\n".join(parts)
+
+
+def _function(function: Callable[..., object]) -> Iterator[str]:
+    yield f"### {function.__name__}"
+    yield ""
+    yield " ".join((inspect.getdoc(function) or "").replace("``", "`").split())
 
 
 def _class(cls: type) -> Iterator[str]:
