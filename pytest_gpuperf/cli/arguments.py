@@ -20,6 +20,7 @@ from pytest_gpuperf.cli.read import PLOT, RATIOS, SHOW, WHY
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.serve_study import SERVE_STUDY
 from pytest_gpuperf.cli.serve_study_text import SERVE_STUDY_TEXT
+from pytest_gpuperf.cli.study_vit import STUDY_VIT
 from pytest_gpuperf.cli.text_figures import TEXT_FIGURES
 from pytest_gpuperf.cli.triton import TRITON
 
@@ -45,6 +46,7 @@ COMMANDS = (
     SERVE_STUDY_TEXT,
     TEXT_FIGURES,
     ENERGY_SCORE,
+    STUDY_VIT,
 )
 USAGE_ERROR = 4  # pytest's
 

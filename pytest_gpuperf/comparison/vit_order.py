@@ -54,8 +54,9 @@ def line_of_resolutions(space: Space, vit: ViT) -> Iterator[ViT]:
 
 def corners(space: Space) -> Iterator[ViT]:
     """The architectures whose sizes are all the smallest or the largest, at the centre's resolution."""
-    ends = (sorted({min(levels), max(levels)}) for levels in (space.patches, space.depths, space.widths))
-    yield from (ViT(*sizes, space.centre.resolution) for sizes in product(*ends))
+    patches, depths, widths = (sorted({min(s), max(s)}) for s in (space.patches, space.depths, space.widths))
+    for patch, depth, width in product(patches, depths, widths):
+        yield ViT(patch, depth, width, space.centre.resolution)
 
 
 def _of_architecture(space: Space) -> list[Stage]:
@@ -103,7 +104,6 @@ class Choice:
     """What is measured next, and what is to come of it."""
 
     case: VitCase
-    session: int  # from 1
     seconds: float  # it is expected to take
     sessions_left: int  # that the budget allows, with this one
     seconds_left: float  # they are expected to take
@@ -135,4 +135,4 @@ def choose(
     of_stage = {case: number for number, stage in enumerate(stages) for case in stage}
     case, _, seconds = min(planned, key=lambda p: (of_stage[p[0]], done.get(p[0], 0)))
     count = sum(more for _, more, _ in planned)
-    return Choice(case, done.get(case, 0) + 1, seconds, count, sum(more * each for _, more, each in planned))
+    return Choice(case, seconds, count, sum(more * each for _, more, each in planned))

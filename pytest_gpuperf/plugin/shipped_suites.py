@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,9 @@ def module_of(path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """The module of a shipped file. Its id is no path from the root directory, which would differ between machines."""
     if path.parent != _ABOVE / _SHIPPED:
         return None
-    return pytest.Module.from_parent(parent, path=path, nodeid=f"{_SHIPPED}/{path.name}")
+    build: Any = pytest.Module.from_parent  # pyright: ignore[reportUnknownMemberType] - its hints leave it open
+    module: pytest.Module = build(parent, path=path, nodeid=f"{_SHIPPED}/{path.name}")
+    return module
 
 
 def path_of(test: str, root: Path) -> str:

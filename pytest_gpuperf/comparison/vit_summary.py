@@ -1,0 +1,129 @@
+"""From raw runs to the summary of a study of vision transformers. Pure: the same runs give the same summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from pytest_gpuperf.comparison.vit_findings import findings
+from pytest_gpuperf.comparison.vit_order import every_case
+from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.records.model import Case, Environment, Measurement
+from pytest_gpuperf.records.same_device import device_differences, software_changes
+from pytest_gpuperf.records.units import by_number
+from pytest_gpuperf.records.vit_space import BATCH, PRECISION, SPACES, VitCase
+from pytest_gpuperf.records.vit_study import Attempt, CaseFigures, Scale, SessionFigures, Source, VitStudy
+from pytest_gpuperf.records.vit_study_files import RawRun
+
+
+def cases_of(scale: str) -> dict[str, VitCase]:
+    """By the name that their raw files have."""
+    return {case.parameters: case for case in every_case(SPACES[scale])}
+
+
+def scale_of(raw: Sequence[RawRun], attempts: Sequence[Attempt]) -> Scale | None:
+    """Which space they are of; None where nothing stands there."""
+    known: list[tuple[str, str]] = [(one.parameters, one.file) for one in raw]
+    known += [(a.test.rpartition("[")[2].removesuffix("]"), a.test) for a in attempts]
+    scales: list[Scale] = ["full", "smoke"]
+    for scale in scales:
+        if known and all(parameters in cases_of(scale) for parameters, _ in known):
+            return scale
+    if known:
+        every = {**cases_of("full"), **cases_of("smoke")}
+        strange = next((what for parameters, what in known if parameters not in every), None)
+        raise FileError(
+            "The study's folder holds both the full and the smoke scale. Give each its own: --into DIR"
+            if strange is None
+            else f"{strange}: is no case of a study of vision transformers. Move it away, or give another folder: "
+            f"--into DIR"
+        )
+    return None
+
+
+def common_environment(raw: Sequence[RawRun]) -> Environment:
+    """Where all of them come from: a study holds one device, and one set of versions."""
+    first = raw[0]
+    for one in raw[1:]:
+        refuse_another(first.run.environment, one.run.environment, first.file, one.file)
+    return first.run.environment
+
+
+def refuse_another(there: Environment, here: Environment, what: str, other: str) -> None:
+    """Raise where figures of two environments would be held against each other."""
+    differ = device_differences(there.device, here.device) or software_changes(there.software, here.software)
+    if differ:
+        raise FileError(
+            f"{what} is of another device or other software than {other}: {'; '.join(differ)}. Ratios between them "
+            f"would not be of the models. Give each its own folder: --into DIR"
+        )
+
+
+def summarised(scale: Scale, raw: Sequence[RawRun], attempts: Sequence[Attempt], sources: Sequence[Source]) -> VitStudy:
+    """What the raw runs say."""
+    cases = cases_of(scale)
+    by_case: dict[str, list[SessionFigures]] = {}
+    for one in sorted(raw, key=lambda r: (by_number(r.parameters), r.number)):
+        by_case.setdefault(one.parameters, []).append(_session(one, _the_case(one, cases)))
+    figures = tuple(_figures(case, by_case[name]) for name, case in cases.items() if name in by_case)
+    products = [s.product for f in figures for s in f.sessions if s.product is not None]
+    product = max(products, default=None)
+    return VitStudy(
+        scale=scale,
+        environment=common_environment(raw),
+        batch=BATCH,
+        precision=PRECISION,
+        product=product,
+        sources=tuple(sources),
+        cases=figures,
+        findings=tuple(findings(figures, SPACES[scale], product)),
+        failed=failures(attempts),
+    )
+
+
+def failures(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """Test -> why, where the last attempt gave nothing."""
+    last = {a.test: a.failed for a in attempts}
+    return {test: why for test, why in last.items() if why is not None}
+
+
+def _the_case(one: RawRun, cases: Mapping[str, VitCase]) -> Case:
+    test = cases[one.parameters].test
+    found = next((case for case in one.run.cases if case.test == test), None)
+    if found is None:
+        raise FileError(f"{one.file}: this run holds no {test}. Move it away: it is measured again.")
+    return found
+
+
+def _session(one: RawRun, case: Case) -> SessionFigures:
+    measured: Measurement = case.measurements[-1]
+    return SessionFigures(
+        number=one.number,
+        file=one.file,
+        seconds=median(measured.samples),
+        clock=measured.clock,
+        throughput=measured.throughput,
+        latency=None if measured.latency is None else measured.latency.p50,
+        product=None if measured.ceiling is None else measured.ceiling.product,
+        peak_memory=measured.peak_memory,
+        memory_source=measured.memory_source,
+        energy=measured.energy,
+        notes=measured.notes,
+    )
+
+
+def _figures(case: VitCase, sessions: Sequence[SessionFigures]) -> CaseFigures:
+    vit = case.vit
+    return CaseFigures(
+        test=case.test,
+        patch=vit.patch,
+        depth=vit.depth,
+        hidden=vit.hidden,
+        resolution=vit.resolution,
+        backend=case.backend,
+        tokens=vit.tokens,
+        parameters=vit.parameters,
+        flops=case.flops,
+        memory_estimate=case.memory,
+        sessions=tuple(sessions),
+    )
