@@ -16,9 +16,8 @@ def module_of(path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """The module of a shipped file. Its id is no path from the root directory, which would differ between machines."""
     if path.parent != _ABOVE / _SHIPPED:
         return None
-    build: Any = pytest.Module.from_parent  # pyright: ignore[reportUnknownMemberType] - its hints leave it open
-    module: pytest.Module = build(parent, path=path, nodeid=f"{_SHIPPED}/{path.name}")
-    return module
+    module: Any = pytest.Module  # the hints of its constructor leave out the id
+    return module.from_parent(parent, path=path, nodeid=f"{_SHIPPED}/{path.name}")
 
 
 def path_of(test: str, root: Path) -> str:

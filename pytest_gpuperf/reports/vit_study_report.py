@@ -95,8 +95,8 @@ def _legend(study: VitStudy) -> Iterator[str]:
     else:
         yield (
             f"Efficiency: operations a second over those of the best large matrix product of this type that any "
-            f"session of this study reached, {significant(study.product / 1e12)} TFLOP/s. Operations are those of products and "
-            f"convolutions; a multiply-add is two."
+            f"session of this study reached, {significant(study.product / 1e12)} TFLOP/s. Operations are those of "
+            f"products and convolutions; a multiply-add is two."
         )
     yield (
         "Memory: the peak. Expected: weights, images, and twelve widths of activations a token. Resident memory (RSS) "
