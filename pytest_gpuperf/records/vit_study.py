@@ -71,7 +71,7 @@ class CaseFigures(Record, frozen=True, kw_only=True):
     backend: Name
     tokens: Count
     parameters: Count
-    flops: Count  # of a call
+    flops: Annotated[int, Meta(ge=1, le=2**63 - 1)]  # of a call
     memory_estimate: Bytes
     sessions: Annotated[tuple[SessionFigures, ...], Meta(min_length=1)]
 

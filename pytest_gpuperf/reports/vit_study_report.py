@@ -63,6 +63,11 @@ def summary(study: VitStudy) -> list[DocumentPart]:
         sentences = [finding.sentence for finding in study.findings if finding.question == question]
         if sentences:
             parts += [Heading(title), Sentences((*sentences, *_published(question), *_progress(study, question)))]
+    if not study.findings:
+        are = "is" if len(study.cases) == 1 else "are"
+        parts.append(
+            Sentences((f"Nothing is held against anything yet: {many(len(study.cases), 'case')} {are} measured.",))
+        )
     return parts
 
 
