@@ -100,12 +100,13 @@ def _kept(study: VitRun, folder: Path) -> str:
 
 
 def _progress(measured: Measured) -> None:
-    from pytest_gpuperf.records.units import format_seconds
+    from pytest_gpuperf.records.units import format_seconds, many
 
     what = f"{measured.case.parameters}, session {measured.number}"
     result = f"failed: {measured.failed}" if measured.call is None else f"{format_seconds(measured.call)} a call"
-    left = f"{measured.sessions_left} sessions fit, about {duration(measured.seconds_left)} left"
-    _say(f"{what}: {result}; {left}")
+    count = measured.sessions_left
+    left = f"; {many(count, 'session')} to go, about {duration(measured.seconds_left)} left" if count else ""
+    _say(f"{what}: {result}{left}")
 
 
 def _summarise(folder: Path) -> None:

@@ -136,7 +136,8 @@ class VitRun:
             needed = case.memory + (2 * _FLOAT * case.vit.parameters if device.kind == "cpu" else 0)
             if device.memory is None or needed <= _FILLED * device.memory or case.test in self.failed:
                 continue
-            why = f"needs about {format_bytes(needed)} of memory, and the device has {format_bytes(device.memory)}"
+            has = f"the device has {format_bytes(device.memory)}, and a tenth of it is left to libraries"
+            why = f"needs about {format_bytes(needed)} of memory; {has}"
             self.failed[case.test] = why
             keep_attempt(self.folder, Attempt(test=case.test, session=1, failed=why))
 

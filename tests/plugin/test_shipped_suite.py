@@ -1,0 +1,106 @@
+"""The suite of `gpuperf study vit`: its cases have the same ids wherever it is installed, and gate like any others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from vit_runs import a_vit_run, case_of
+
+import pytest_gpuperf
+from pytest_gpuperf.comparison.acceptance import accept
+from pytest_gpuperf.comparison.vit_order import every_case
+from pytest_gpuperf.device import identity
+from pytest_gpuperf.plugin.fresh_sessions import arguments_again
+from pytest_gpuperf.plugin.shipped_suites import path_of
+from pytest_gpuperf.records.files import read_run, write_baseline
+from pytest_gpuperf.records.invocation import Invocation
+from pytest_gpuperf.records.model import Environment
+from pytest_gpuperf.records.vit_space import SPACES
+
+pytest.importorskip("timm")
+
+SUITE = ("--pyargs", "pytest_gpuperf.studies.vit_suite", "--gpuperf-device=cpu", "-p", "no:cacheprovider")
+CENTRE, NARROW = case_of("p8-d2-h128-r64"), case_of("p8-d2-h64-r64")
+HERE = Environment(device=identity.cpu_device(), software=identity.software())
+
+
+def baseline_of(path, *cases, rate=5e10):
+    """Five sessions of each, on this machine."""
+    runs = [
+        a_vit_run(case, number, rate=rate, environment=HERE, clock="host") for case in cases for number in range(1, 6)
+    ]
+    write_baseline(path, accept(None, runs, {}).baseline)
+    return f"--gpuperf-compare={path}"
+
+
+def collected(result):
+    return [line for line in result.outlines if "::" in line]
+
+
+def test_every_case_of_the_scale_is_there_with_the_id_that_a_study_knows(pytester):
+    result = pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q")
+    assert collected(result) == [case.test for case in every_case(SPACES["smoke"])]
+    result = pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", "--gpuperf-scale=full")
+    assert collected(result) == [case.test for case in every_case(SPACES["full"])]
+
+
+def test_beside_a_baseline_only_its_cases_are_collected(pytester):
+    compared = baseline_of(pytester.path / "vit.json", CENTRE, NARROW)
+    assert collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", compared)) == [
+        CENTRE.test,
+        NARROW.test,
+    ]
+    every = [case.test for case in every_case(SPACES["smoke"])]
+    auto = "--gpuperf-compare=auto"
+    assert collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", auto)) == every
+    gone = "--gpuperf-compare=gone.json"
+    assert collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", gone)) == every
+
+
+def test_a_case_gates_against_a_study_s_baseline(pytester):
+    compared = baseline_of(pytester.path / "vit.json", NARROW, rate=1e13)
+    result = pytester.runpytest_inprocess(
+        *SUITE, compared, "--gpuperf-budget=0.5", "--gpuperf-save=run.json", "--gpuperf-confirm=off"
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*1 regressed; 1 of 1 decided*"])
+    (case,) = read_run(pytester.path / "run.json").cases
+    assert (case.id, case.parameters["hidden"]) == (NARROW.test, "64")
+
+
+def test_a_fresh_process_is_given_the_file_itself(pytester):
+    config = pytester.parseconfigure(*SUITE)
+    assert arguments_again(config, [CENTRE.test], "scratch")[-1] == path_of(CENTRE.test, pytester.path)
+
+
+def test_a_copy_of_the_file_is_somebody_s_own_suite(pytester):
+    shutil.copy(Path(pytest_gpuperf.__file__).parent / "studies" / "vit_suite.py", pytester.path / "test_mine.py")
+    result = pytester.runpytest_inprocess("--collect-only", "-q", "--gpuperf-device=cpu", "test_mine.py")
+    assert collected(result)[0].startswith("test_mine.py::test_vit[p8-")
+
+
+def test_what_cannot_run_is_a_skip_with_its_reason(pytester, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    compiled = case_of("p8-d2-h128-r64", "compile")
+    result = pytester.runpytest_inprocess(
+        *SUITE, "-rs", "-k", f"{compiled.vit.sizes} and compile and not overhead and not max"
+    )
+    result.assert_outcomes(skipped=1, deselected=len(every_case(SPACES["smoke"])) - 1)
+    assert "compile needs a C++ compiler" in result.stdout.str()
+
+
+def test_a_shipped_test_is_found_from_anywhere():
+    installed = Path(pytest_gpuperf.__file__).parents[1]
+    assert path_of(CENTRE.test, Path("/project")) == f"{installed}/{CENTRE.test}"
+    assert path_of("tests/test_a.py::test_b", Path("/project")) == "/project/tests/test_a.py::test_b"
+
+
+def test_a_command_that_people_paste_names_it_as_python_does():
+    invocation = Invocation(options=("--pyargs", "--gpuperf-device", "cpu"), root="../project")
+    assert invocation.arguments(CENTRE.test)[-1] == (
+        "pytest_gpuperf.studies.vit_suite::test_vit[p8-d2-h128-r64-bf16-eager-8]"
+    )
+    assert invocation.arguments("tests/test_a.py::test_b")[-1] == "../project/tests/test_a.py::test_b"
+    assert Invocation().arguments(CENTRE.test)[-1] == CENTRE.test
