@@ -58,12 +58,9 @@ def test_vit(
     batch: int,
     scale: str,
 ) -> None:
-    from pytest_gpuperf.backends import limit_of, opened  # noqa: PLC0415 - torch: seconds that collecting need not take
+    from pytest_gpuperf.backends import opened  # noqa: PLC0415 - torch: seconds that collecting need not take
     from pytest_gpuperf.models import load  # noqa: PLC0415
 
-    reason = limit_of(backend, precision, gpuperf.device)
-    if reason is not None:
-        raise SkipTest(reason)
     try:
         workload = load(f"vit:p{patch}-d{depth}-h{hidden}-r{resolution}")
         ready = opened(workload, batch, backend=backend, precision=precision, device=gpuperf.device)
