@@ -15,6 +15,7 @@ from pytest_gpuperf.cli.doctor import DOCTOR
 from pytest_gpuperf.cli.energy_score import ENERGY_SCORE
 from pytest_gpuperf.cli.judge import COMPARE, MERGE, REPORT
 from pytest_gpuperf.cli.matrix import MATRIX
+from pytest_gpuperf.cli.numa import NUMA
 from pytest_gpuperf.cli.other_tools import EXPORT, IMPORT
 from pytest_gpuperf.cli.read import PLOT, RATIOS, SHOW, WHY
 from pytest_gpuperf.cli.selftest import SELFTEST
@@ -38,6 +39,7 @@ COMMANDS = (
     IMPORT,
     EXPORT,
     DOCTOR,
+    NUMA,
     MATRIX,
     MERGE,
     SELFTEST,
