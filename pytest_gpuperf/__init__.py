@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from pytest_gpuperf.measure.stages import Held, Stage, Stages
     from pytest_gpuperf.measure.timer import CudaTimer, Span
     from pytest_gpuperf.parity.agreement import Parity
+    from pytest_gpuperf.pipeline import PipelineStage, image_pipeline, run_pipeline
+    from pytest_gpuperf.pipeline.images import ImagePipeline
     from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
+    from pytest_gpuperf.plugin.pipeline import GpuPerfPipeline
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.settings import Settings, settings_of
     from pytest_gpuperf.plugin.text import GpuPerfText
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.records.generation import Generation, PromptFigures
     from pytest_gpuperf.records.latency import Latency
     from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
+    from pytest_gpuperf.records.pipeline import PipelineFigures, QueueFigures, StageFigures
     from pytest_gpuperf.records.served_load import Load
     from pytest_gpuperf.records.text_figures import TextFigures
     from pytest_gpuperf.records.text_load import Late, TextLoad
@@ -59,10 +63,12 @@ __all__ = [
     "GpuPerf",
     "GpuPerfError",
     "GpuPerfLoad",
+    "GpuPerfPipeline",
     "GpuPerfText",
     "GpuPerfTextLoad",
     "GpuPower",
     "Held",
+    "ImagePipeline",
     "KiB",
     "Late",
     "Latency",
@@ -74,8 +80,11 @@ __all__ = [
     "OutOfMemoryError",
     "Parity",
     "ParityCheck",
+    "PipelineFigures",
+    "PipelineStage",
     "PowerWindow",
     "PromptFigures",
+    "QueueFigures",
     "Server",
     "ServerError",
     "ServerFactory",
@@ -83,6 +92,7 @@ __all__ = [
     "Settings",
     "Span",
     "Stage",
+    "StageFigures",
     "Stages",
     "Summary",
     "TextFigures",
@@ -92,6 +102,8 @@ __all__ = [
     "UsageError",
     "Witness",
     "WorkloadError",
+    "image_pipeline",
+    "run_pipeline",
     "settings_of",
 ]
 
@@ -107,29 +119,37 @@ __getattr__ = deferred(
         "Gpu": "pytest_gpuperf.measure.gpu",
         "GpuPerf": "pytest_gpuperf.plugin.fixtures",
         "GpuPerfLoad": "pytest_gpuperf.plugin.load",
+        "GpuPerfPipeline": "pytest_gpuperf.plugin.pipeline",
         "GpuPerfText": "pytest_gpuperf.plugin.text",
         "GpuPerfTextLoad": "pytest_gpuperf.plugin.text_load",
         "GpuPower": "pytest_gpuperf.device.power",
         "Held": "pytest_gpuperf.measure.stages",
+        "ImagePipeline": "pytest_gpuperf.pipeline.images",
         "Late": "pytest_gpuperf.records.text_load",
         "Latency": "pytest_gpuperf.records.latency",
         "Load": "pytest_gpuperf.records.served_load",
         "Measurement": "pytest_gpuperf.records.model",
         "Parity": "pytest_gpuperf.parity.agreement",
         "ParityCheck": "pytest_gpuperf.plugin.fixtures",
+        "PipelineFigures": "pytest_gpuperf.records.pipeline",
+        "PipelineStage": "pytest_gpuperf.pipeline.stage",
         "PowerWindow": "pytest_gpuperf.device.power",
         "PromptFigures": "pytest_gpuperf.records.generation",
+        "QueueFigures": "pytest_gpuperf.records.pipeline",
         "Server": "pytest_gpuperf.serving.server",
         "ServerFactory": "pytest_gpuperf.plugin.servers",
         "Settings": "pytest_gpuperf.plugin.settings",
         "Span": "pytest_gpuperf.measure.timer",
         "Stage": "pytest_gpuperf.measure.stages",
+        "StageFigures": "pytest_gpuperf.records.pipeline",
         "Stages": "pytest_gpuperf.measure.stages",
         "Summary": "pytest_gpuperf.records.model",
         "TextFigures": "pytest_gpuperf.records.text_figures",
         "TextLoad": "pytest_gpuperf.records.text_load",
         "TextServerFactory": "pytest_gpuperf.plugin.text_servers",
         "Witness": "pytest_gpuperf.records.model",
+        "image_pipeline": "pytest_gpuperf.pipeline.images",
+        "run_pipeline": "pytest_gpuperf.pipeline.run",
         "settings_of": "pytest_gpuperf.plugin.settings",
     },
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,10 +101,19 @@ def family(proc: Path = Path("/proc")) -> set[int]:
     while parent > 1:  # 1 is everybody's ancestor
         found.add(parent)
         parent = parents.get(parent, 0)
-    descendants = {own}
-    while descendants:
-        found |= descendants
-        descendants = {pid for pid, parent in parents.items() if parent in descendants} - found
+    return found | _below(own, parents)
+
+
+def descendants(proc: Path = Path("/proc")) -> set[int]:
+    """The processes that this one started, those that they started, and so on."""
+    return _below(os.getpid(), dict(_parents(proc)))
+
+
+def _below(pid: int, parents: Mapping[int, int]) -> set[int]:
+    found: set[int] = set()
+    level = {pid}
+    while level := {child for child, parent in parents.items() if parent in level} - found:
+        found |= level
     return found
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.measure.timer import CudaTimer
     from pytest_gpuperf.plugin.fixtures import GpuPerf, ParityCheck
     from pytest_gpuperf.plugin.load import GpuPerfLoad
+    from pytest_gpuperf.plugin.pipeline import GpuPerfPipeline
     from pytest_gpuperf.plugin.servers import ServerFactory
     from pytest_gpuperf.plugin.text import GpuPerfText
     from pytest_gpuperf.plugin.text_load import GpuPerfTextLoad
@@ -97,6 +98,16 @@ def gpuperf_load(request: pytest.FixtureRequest) -> Generator[GpuPerfLoad]:
     from pytest_gpuperf.plugin.load import GpuPerfLoad
 
     yield GpuPerfLoad(request.node, session_of(request))
+    refuse_silence(request)
+
+
+@pytest.fixture
+def gpuperf_pipeline(request: pytest.FixtureRequest) -> Generator[GpuPerfPipeline]:
+    """Run a pipeline: ``gpuperf_pipeline([PipelineStage("decode", decode), ...], images) -> PipelineFigures``."""
+    from pytest_gpuperf.plugin.fixtures import refuse_silence, session_of
+    from pytest_gpuperf.plugin.pipeline import GpuPerfPipeline
+
+    yield GpuPerfPipeline(request.node, session_of(request))
     refuse_silence(request)
 
 

@@ -25,6 +25,7 @@ from pytest_gpuperf.records.fields import Block, Bytes, Count, Fraction, Joules,
 from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.latency import Latency, latency_of
+from pytest_gpuperf.records.pipeline import PipelineFigures
 from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.text_load import TextLoad
 
@@ -158,6 +159,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     load: Load | None = None  # of a server, where that was measured
     generation: Generation | None = None  # of a language model that generated
     text_load: TextLoad | None = None  # of a language model's server, where that was measured
+    pipeline: PipelineFigures | None = None  # of a pipeline, where that was measured
     notes: tuple[str, ...] = ()
 
     @property
