@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--rq",
         type=_questions,
         metavar="N,...",
-        help="questions: 1 architecture, 2 resolution, 3 torch.compile (all of them)",
+        help="questions: 1 architecture, 2 resolution, 3 torch.compile, 4 NUMA, 5 pipeline (all of them)",
     )
     parser.add_argument(
         "--budget", default="30m", metavar="30m", help="begin no session that would end later (30m); 0: measure nothing"

@@ -6,6 +6,7 @@ from all ratios of the study together, since three sessions tell little of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,13 +16,19 @@ from statistics import fmean
 from pytest_gpuperf.comparison.serving_winners import common_spread, half_width
 from pytest_gpuperf.records.units import significant
 from pytest_gpuperf.records.vit import ViT
-from pytest_gpuperf.records.vit_space import EAGER, MODES, Space
+from pytest_gpuperf.records.vit_space import DESIGNS, EAGER, MODES, Design, Space
 from pytest_gpuperf.records.vit_study import CaseFigures, Finding, SessionFigures
 
 NO_DIFFERENCE = "no difference that this could show"
 COUNTED = "torch allocator"  # resident memory holds the libraries too: its ratios would say little of a model
 Read = Callable[[CaseFigures, SessionFigures], float | None]
 SIZES = ("hidden", "depth", "patch")
+_MODES = [(mode, EAGER) for mode in MODES if mode != EAGER]
+_PLACES = [("local", "remote"), ("interleaved", "local")]
+_DESIGNS = [  # overlapping beside one stage after the other; then on the GPU beside the same on the processor
+    *((d.name, Design(None, d.preprocess).name) for d in DESIGNS.values() if d.queue is not None),
+    *((d.name, Design(d.queue, "cpu").name) for d in DESIGNS.values() if d.preprocess == "gpu"),
+]
 
 
 def efficiency(case: CaseFigures, session: SessionFigures) -> float:
@@ -68,11 +75,13 @@ class Effect:
 
 def findings(cases: Sequence[CaseFigures], space: Space, product: float | None) -> Iterator[Finding]:
     """Everything that the cases say, question by question."""
-    eager = {vit_of(case): case for case in cases if case.backend == EAGER}
-    by_mode = {(vit_of(case), case.backend): case for case in cases}
+    by_way = {(vit_of(case), case.way): case for case in cases}
+    eager = {vit: case for (vit, way), case in by_way.items() if way == EAGER}
     yield from _of_architecture(eager, space, product)
     yield from _of_resolution(eager, space)
-    yield from _of_compilation(by_mode)
+    yield from _of_ways(3, _beside(by_way, _MODES), efficiency, _of_mode)
+    yield from _of_ways(4, _beside(by_way, _PLACES), throughput, _of_place)
+    yield from _of_ways(5, _beside(by_way, _DESIGNS), throughput, _of_design)
 
 
 def vit_of(case: CaseFigures) -> ViT:
@@ -186,25 +195,62 @@ def _of_step(effect: Effect, needed: Effect | None) -> str:
     )
 
 
-def _of_compilation(by_mode: Mapping[tuple[ViT, str], CaseFigures]) -> Iterator[Finding]:
-    """Each mode beside none, for the same architecture."""
-    pairs = [
-        (case, by_mode[vit, EAGER])
-        for (vit, backend), case in by_mode.items()
-        if backend != EAGER and (vit, EAGER) in by_mode
+def _beside(
+    by_way: Mapping[tuple[ViT, str], CaseFigures], wanted: Sequence[tuple[str, str]]
+) -> list[tuple[CaseFigures, CaseFigures]]:
+    """Each way beside its reference, for the same architecture."""
+    return [
+        (by_way[vit, way], by_way[vit, reference])
+        for vit in dict.fromkeys(vit for vit, _ in by_way)
+        for way, reference in wanted
+        if (vit, way) in by_way and (vit, reference) in by_way
     ]
-    yield from (_finding(3, effect, _of_mode(effect)) for effect in effects(pairs, efficiency) if effect is not None)
+
+
+def _of_ways(
+    question: int,
+    pairs: Sequence[tuple[CaseFigures, CaseFigures]],
+    read: Read,
+    say: Callable[[Effect], str],
+) -> Iterator[Finding]:
+    for effect in effects(pairs, read):
+        if effect is not None:
+            yield _finding(question, effect, f"{say(effect)} ({vit_of(effect.of).sizes}).")
 
 
 def _of_mode(effect: Effect) -> str:
-    what = f"torch.compile ({MODES[effect.of.backend]}) is {effect.text} as fast as none"
+    what = f"torch.compile ({MODES[effect.of.way]}) is {effect.text} as fast as none"
     if not effect.has_interval:
-        worth = "more sessions would tell whether it is worth it"
-    elif not effect.is_difference:
-        worth = NO_DIFFERENCE
+        return f"{what}: more sessions would tell whether it is worth it"
+    if not effect.is_difference:
+        return f"{what}: {NO_DIFFERENCE}"
+    return f"{what}: {'faster, once it is compiled' if effect.ratio > 1 else 'not worth it'}"
+
+
+def _of_place(effect: Effect) -> str:
+    of, beside = effect.of, effect.beside
+    what = f"{of.way} memory and processors bring {effect.text} the throughput of {beside.way} ones"
+    if of.copied is not None and beside.copied is not None:
+        what += f"; images are copied at {_gigabytes(of.copied)}, against {_gigabytes(beside.copied)}"
+    return what + _unless_shown(effect)
+
+
+def _gigabytes(rate: float) -> str:
+    return f"{significant(rate / 1e9)} GB/s"
+
+
+def _of_design(effect: Effect) -> str:
+    of, beside = DESIGNS[effect.of.way], DESIGNS[effect.beside.way]
+    limits = Counter(session.bottleneck for session in effect.of.sessions).most_common(1)[0][0]
+    if of.preprocess != beside.preprocess:
+        what = f"preprocessing on the GPU brings {effect.text} the throughput of that on the CPU ({of.name})"
     else:
-        worth = "faster, once it is compiled" if effect.ratio > 1 else "not worth it"
-    return f"{what}: {worth} ({vit_of(effect.of).sizes})."
+        what = f"queues of {of.queue} bring {effect.text} the throughput of one stage after the other ({of.name})"
+    return f"{what}, and what limits it is {limits}{_unless_shown(effect)}"
+
+
+def _unless_shown(effect: Effect) -> str:
+    return f": {NO_DIFFERENCE}" if effect.has_interval and not effect.is_difference else ""
 
 
 def _same_but(vit: ViT, other: ViT, size: str) -> bool:

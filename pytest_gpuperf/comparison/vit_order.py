@@ -6,12 +6,12 @@ centre. The next, the corners, shows whether that holds at the edges. The last i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 
 from pytest_gpuperf.records.vit import ViT
-from pytest_gpuperf.records.vit_space import MODES, Space, VitCase
+from pytest_gpuperf.records.vit_space import DESIGNS, MODES, PLACES, Space, VitCase
 
 SESSIONS = 3  # fresh processes of each case: an interval needs more than one, and two tell little of how they differ
 Stage = tuple[VitCase, ...]
@@ -74,29 +74,42 @@ def _of_resolution(space: Space) -> list[Stage]:
 
 
 def _of_compilation(space: Space) -> list[Stage]:
-    """The smallest and the largest: a compiler saves launches of small calls, and little of large ones."""
-    centre = space.centre
-    ends = [
-        *(replace(centre, resolution=r) for r in (min(space.resolutions), max(space.resolutions))),
-        *(replace(centre, hidden=width) for width in (min(space.widths), max(space.widths))),
-    ]
-    return [_in_modes([centre]), _in_modes(ends), _in_modes(lines(space, resolution=True))]
+    """A compiler saves launches of small calls, and little of large ones: the ends tell most after the centre."""
+    widths = (replace(space.centre, hidden=width) for width in (min(space.widths), max(space.widths)))
+    edges = (*_ends_of_resolution(space), *widths)
+    return [_in_ways([space.centre], MODES), _in_ways(edges, MODES), _in_ways(lines(space, resolution=True), MODES)]
+
+
+def _of_place(space: Space) -> list[Stage]:
+    return [_in_ways([space.centre], PLACES), _in_ways(_ends_of_resolution(space), PLACES)]
+
+
+def _of_pipeline(space: Space) -> list[Stage]:
+    return [_in_ways([space.centre], DESIGNS), _in_ways(_ends_of_resolution(space), DESIGNS)]
+
+
+def _ends_of_resolution(space: Space) -> tuple[ViT, ViT]:
+    """The centre's architecture on the smallest images and on the largest."""
+    smallest, largest = min(space.resolutions), max(space.resolutions)
+    return replace(space.centre, resolution=smallest), replace(space.centre, resolution=largest)
 
 
 _STAGES: Mapping[int, Callable[[Space], list[Stage]]] = {
     1: _of_architecture,
     2: _of_resolution,
     3: _of_compilation,
+    4: _of_place,
+    5: _of_pipeline,
 }
 QUESTIONS = tuple(_STAGES)
 
 
-def _eager(vits: Sequence[ViT] | Iterator[ViT]) -> Stage:
+def _eager(vits: Iterable[ViT]) -> Stage:
     return tuple(VitCase(vit) for vit in vits)
 
 
-def _in_modes(vits: Sequence[ViT] | Iterator[ViT]) -> Stage:
-    return tuple(VitCase(vit, backend) for vit in vits for backend in MODES)
+def _in_ways(vits: Iterable[ViT], ways: Iterable[str]) -> Stage:
+    return tuple(VitCase(vit, way) for vit, way in product(vits, ways))
 
 
 @dataclass(frozen=True)

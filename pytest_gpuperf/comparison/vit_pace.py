@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from math import log
 from statistics import median
 
-from pytest_gpuperf.records.vit_space import EAGER, VitCase
+from pytest_gpuperf.records.vit_space import EAGER, MODES, VitCase
 
 _GUESSED_RATE = {"cpu": 1e11, "cuda": 1e14}  # operations a second, before anything was measured
-_GUESSED_START = {EAGER: 15.0}  # seconds beyond the calls: Python, libraries, the model, ...
+_GUESSED_START = 15.0  # seconds beyond the calls: Python, libraries, the model, ...
 _GUESSED_COMPILED = 90.0  # ... and a compiler
 _A_WEIGHT = 4e-8  # seconds to draw one, and to bring it to the device
 _LEAST, _MOST = 3.0, 24.0  # seconds of warm-up, timed calls and energy
@@ -28,8 +28,8 @@ class Pace:
 
     def seconds(self, case: VitCase) -> float:
         """Of one session, from the start of its process to its end."""
-        alike = [taken - self._working(other) for other, taken in self.taken if other.backend == case.backend]
-        guess = _GUESSED_START.get(case.backend, _GUESSED_COMPILED)
+        alike = [taken - self._working(other) for other, taken in self.taken if other.way == case.way]
+        guess = _GUESSED_COMPILED if case.way in MODES and case.way != EAGER else _GUESSED_START
         return self._working(case) + max(0.0, median(alike) if alike else guess)
 
     def call(self, case: VitCase) -> float:

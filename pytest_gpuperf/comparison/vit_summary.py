@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from pytest_gpuperf.comparison.vit_findings import findings
@@ -11,9 +11,11 @@ from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.model import Case, Environment, Measurement
 from pytest_gpuperf.records.same_device import device_differences, software_changes
 from pytest_gpuperf.records.units import by_number
-from pytest_gpuperf.records.vit_space import BATCH, PRECISION, SPACES, VitCase
+from pytest_gpuperf.records.vit_space import BATCH, COPY, NUMBER_SIZE, PRECISION, SPACES, VitCase
 from pytest_gpuperf.records.vit_study import Attempt, CaseFigures, Scale, SessionFigures, Source, VitStudy
 from pytest_gpuperf.records.vit_study_files import RawRun
+
+PLACE = "numa"  # stands among the versions, and differs within a study that moves its processes on purpose
 
 
 def cases_of(scale: str) -> dict[str, VitCase]:
@@ -51,7 +53,8 @@ def common_environment(raw: Sequence[RawRun]) -> Environment:
 
 def refuse_another(there: Environment, here: Environment, what: str, other: str) -> None:
     """Raise where figures of two environments would be held against each other."""
-    differ = device_differences(there.device, here.device) or software_changes(there.software, here.software)
+    versions, others = ({name: v for name, v in e.software.items() if name != PLACE} for e in (there, here))
+    differ = device_differences(there.device, here.device) or software_changes(versions, others)
     if differ:
         raise FileError(
             f"{what} is of another device or other software than {other}: {'; '.join(differ)}. Ratios between them "
@@ -64,7 +67,7 @@ def summarised(scale: Scale, raw: Sequence[RawRun], attempts: Sequence[Attempt],
     cases = cases_of(scale)
     by_case: dict[str, list[SessionFigures]] = {}
     for one in sorted(raw, key=lambda r: (by_number(r.parameters), r.number)):
-        by_case.setdefault(one.parameters, []).append(_session(one, _the_case(one, cases)))
+        by_case.setdefault(one.parameters, []).append(_session(one, cases[one.parameters]))
     figures = tuple(_figures(case, by_case[name]) for name, case in cases.items() if name in by_case)
     products = [s.product for f in figures for s in f.sessions if s.product is not None]
     product = max(products, default=None)
@@ -87,16 +90,16 @@ def failures(attempts: Sequence[Attempt]) -> dict[str, str]:
     return {test: why for test, why in last.items() if why is not None}
 
 
-def _the_case(one: RawRun, cases: Mapping[str, VitCase]) -> Case:
-    test = cases[one.parameters].test
-    found = next((case for case in one.run.cases if case.test == test), None)
-    if found is None:
-        raise FileError(f"{one.file}: this run holds no {test}. Move it away: it is measured again.")
-    return found
+def _case_of(one: RawRun, case_id: str) -> Case | None:
+    return next((case for case in one.run.cases if case.id == case_id), None)
 
 
-def _session(one: RawRun, case: Case) -> SessionFigures:
+def _session(one: RawRun, vit_case: VitCase) -> SessionFigures:
+    case = _case_of(one, vit_case.test)
+    if case is None:
+        raise FileError(f"{one.file}: this run holds no {vit_case.test}. Move it away: it is measured again.")
     measured: Measurement = case.measurements[-1]
+    pipeline = measured.pipeline
     return SessionFigures(
         number=one.number,
         file=one.file,
@@ -108,8 +111,18 @@ def _session(one: RawRun, case: Case) -> SessionFigures:
         peak_memory=measured.peak_memory,
         memory_source=measured.memory_source,
         energy=measured.energy,
+        copied=_copied(one, vit_case),
+        bound_share=None if pipeline is None else pipeline.efficiency,
+        bottleneck=None if pipeline is None else pipeline.bottleneck,
         notes=measured.notes,
     )
+
+
+def _copied(one: RawRun, vit_case: VitCase) -> float | None:
+    """Bytes a second of the images on their way to the device, where that was measured beside."""
+    copy = _case_of(one, f"{vit_case.test}#{COPY}")
+    size = NUMBER_SIZE * BATCH * 3 * vit_case.vit.resolution**2
+    return None if copy is None else size / median(copy.measurements[-1].samples)
 
 
 def _figures(case: VitCase, sessions: Sequence[SessionFigures]) -> CaseFigures:
@@ -120,7 +133,7 @@ def _figures(case: VitCase, sessions: Sequence[SessionFigures]) -> CaseFigures:
         depth=vit.depth,
         hidden=vit.hidden,
         resolution=vit.resolution,
-        backend=case.backend,
+        way=case.way,
         tokens=vit.tokens,
         parameters=vit.parameters,
         flops=case.flops,

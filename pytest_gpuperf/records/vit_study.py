@@ -57,6 +57,9 @@ class SessionFigures(Record, frozen=True, kw_only=True):
     peak_memory: Bytes | None = None
     memory_source: Name | None = None
     energy: Joules | None = None  # an image
+    copied: Rate | None = None  # bytes a second of images on their way to the device
+    bound_share: Rate | None = None  # of a pipeline: the slowest stage's bound over the time that an item took
+    bottleneck: Name | None = None  # of a pipeline
     notes: tuple[Name, ...] = ()
 
 
@@ -68,7 +71,7 @@ class CaseFigures(Record, frozen=True, kw_only=True):
     depth: Count
     hidden: Count
     resolution: Count
-    backend: Name
+    way: Name  # a back end, a place, or a pipeline's design
     tokens: Count
     parameters: Count
     flops: Annotated[int, Meta(ge=1, le=2**63 - 1)]  # of a call
@@ -96,6 +99,14 @@ class CaseFigures(Record, frozen=True, kw_only=True):
     @property
     def peak_memory(self) -> float | None:
         return _middle([s.peak_memory for s in self.sessions])
+
+    @property
+    def copied(self) -> float | None:
+        return _middle([s.copied for s in self.sessions])
+
+    @property
+    def bound_share(self) -> float | None:
+        return _middle([s.bound_share for s in self.sessions])
 
     @property
     def energy(self) -> float | None:

@@ -9,9 +9,10 @@ from pytest_gpuperf.records.vit_study import CaseFigures, SessionFigures, VitStu
 from pytest_gpuperf.reports.csv_report import cell, number
 
 COLUMNS = (
-    *("patch", "depth", "hidden", "resolution", "precision", "backend", "batch", "tokens", "parameters", "flops"),
+    *("patch", "depth", "hidden", "resolution", "precision", "way", "batch", "tokens", "parameters", "flops"),
     *("session", "clock", "seconds_per_call", "images_per_second", "latency_p50_seconds", "flops_per_second"),
     *("efficiency", "peak_memory_bytes", "memory_source", "expected_memory_bytes", "joules_per_image"),
+    *("copied_bytes_per_second", "share_of_slowest_stage", "bottleneck"),
     *("file", "sha256", "notes"),
 )
 
@@ -32,12 +33,13 @@ def sessions_csv(study: VitStudy) -> str:
 def _row(study: VitStudy, case: CaseFigures, session: SessionFigures) -> tuple[object, ...]:
     rate = case.flops / session.seconds
     return (
-        *(case.patch, case.depth, case.hidden, case.resolution, study.precision, case.backend, study.batch),
+        *(case.patch, case.depth, case.hidden, case.resolution, study.precision, case.way, study.batch),
         *(case.tokens, case.parameters, case.flops, session.number, cell(session.clock)),
         *map(number, (session.seconds, session.throughput, session.latency, rate)),
         number(None if study.product is None else rate / study.product),
         "" if session.peak_memory is None else session.peak_memory,
         session.memory_source or "",
         case.memory_estimate,
-        number(session.energy),
+        *map(number, (session.energy, session.copied, session.bound_share)),
+        cell(session.bottleneck or ""),
     )

@@ -15,7 +15,7 @@ from pytest_gpuperf.records.units import (
     many,
     significant,
 )
-from pytest_gpuperf.records.vit_space import EAGER, MODES, SPACES
+from pytest_gpuperf.records.vit_space import SPACES
 from pytest_gpuperf.records.vit_study import CaseFigures, VitStudy
 from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table
 from pytest_gpuperf.reports.figures import NONE
@@ -24,10 +24,14 @@ QUESTIONS: Mapping[int, str] = {
     1: "Architecture: how hidden width, depth and patch change efficiency",
     2: "Resolution: what more pixels cost",
     3: "Compilation: what torch.compile gains",
+    4: "NUMA: what a place near the GPU gains",
+    5: "Pipeline: what overlap, queues and preprocessing on the GPU gain",
 }
 PUBLISHED = {  # of one NVIDIA L40S, whose study does not say how it defines efficiency
     1: "hidden 768 and wider reaches 97-99% efficiency, 384 stays at 85-88%",
     3: "torch.compile makes it 1-2% slower",
+    4: "a near place gains 1-2%, and copies reach 21-23 GB/s",
+    5: "a queue depth of 2 is often best",
 }
 _HASH = 12  # characters of a hash that are shown; the summary has all of them
 
@@ -40,6 +44,7 @@ def document(study: VitStudy, pictures: Sequence[Picture] = ()) -> list[Document
         Heading("Figures"),
         Sentences(tuple(_legend(study))),
         _table(study),
+        *_pipelines(study),
         *_listed("Not measured, or not to the end", _failures(study)),
         *_listed("Missing figures", _missing(study)),
         Heading("Made from"),
@@ -111,7 +116,7 @@ def _legend(study: VitStudy) -> Iterator[str]:
 
 def _table(study: VitStudy) -> Table:
     header = (
-        *("patch", "depth", "hidden", "resolution", "compiled", "tokens", "weights", "GFLOP", "a call", "images/s"),
+        *("patch", "depth", "hidden", "resolution", "way", "tokens", "weights", "GFLOP", "a call", "images/s"),
         *("latency p50", "TFLOP/s", "efficiency", "memory", "expected", "energy", "sessions"),
     )
     return Table(header, "rrrrl" + "r" * 12, tuple(_row(study, case) for case in study.cases))
@@ -122,7 +127,7 @@ def _row(study: VitStudy, case: CaseFigures) -> tuple[str, ...]:
     by_rss = any(s.memory_source not in {None, COUNTED} for s in case.sessions)
     return (
         *map(str, (case.patch, case.depth, case.hidden, case.resolution)),
-        MODES[case.backend] if case.backend != EAGER else NONE,
+        case.way,
         str(case.tokens),
         f"{significant(case.parameters / 1e6)} M",
         significant(case.flops / 1e9),
@@ -136,6 +141,23 @@ def _row(study: VitStudy, case: CaseFigures) -> tuple[str, ...]:
         NONE if case.energy is None else f"{significant(case.energy)} J",
         str(len(case.sessions)),
     )
+
+
+def _pipelines(study: VitStudy) -> list[DocumentPart]:
+    """Of each design, how near it comes to its slowest stage."""
+    rows = tuple(
+        (
+            f"p{case.patch}-d{case.depth}-h{case.hidden}-r{case.resolution}",
+            case.way,
+            format_rate(case.throughput),
+            format_percent(case.bound_share),
+            ", ".join(dict.fromkeys(s.bottleneck for s in case.sessions if s.bottleneck is not None)),
+        )
+        for case in study.cases
+        if case.bound_share is not None
+    )
+    header = ("model", "design", "images/s", "of its slowest stage's bound", "what limits it")
+    return [Heading("Pipelines"), Table(header, "llrrl", rows)] if rows else []
 
 
 def _failures(study: VitStudy) -> Iterator[str]:

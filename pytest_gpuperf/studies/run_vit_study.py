@@ -17,15 +17,17 @@ from time import monotonic
 from pytest_gpuperf.comparison.vit_order import SESSIONS, Stage, choose
 from pytest_gpuperf.comparison.vit_pace import Pace
 from pytest_gpuperf.comparison.vit_summary import common_environment, failures, refuse_another, scale_of
+from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.errors import FileError, SessionError
 from pytest_gpuperf.records.files import NO_LOCKS
-from pytest_gpuperf.records.model import Environment, Run
+from pytest_gpuperf.records.model import Device, Environment, Run
 from pytest_gpuperf.records.units import format_bytes
-from pytest_gpuperf.records.vit_space import SUITE, VitCase
+from pytest_gpuperf.records.vit_space import DESIGNS, SUITE, VitCase
 from pytest_gpuperf.records.vit_study import ATTEMPTS, RAW, Attempt, Scale
 from pytest_gpuperf.records.vit_study_files import attempts_of, keep_attempt, keep_session, raw_runs
 from pytest_gpuperf.scratch import scratch_folder
 from pytest_gpuperf.sessions.process import run_session
+from pytest_gpuperf.studies.places import place_of
 
 _MODULE = SUITE.removesuffix(".py").replace("/", ".")
 _FILLED = 0.9  # of a device's memory: libraries and what is cached take the rest
@@ -78,7 +80,7 @@ class VitRun:
         ]
         if not self.retry:
             self.failed = failures(attempts)
-            self._leave_out_what_does_not_fit()
+            self._leave_out_what_cannot_run()
 
     def go_on(self, budget: float) -> None:
         """Measure as long as another session fits the budget."""
@@ -130,16 +132,23 @@ class VitRun:
     def pace(self) -> Pace:
         return Pace(self.environment.device.kind, self.calls, self.taken)
 
-    def _leave_out_what_does_not_fit(self) -> None:
-        device = self.environment.device
+    def _leave_out_what_cannot_run(self) -> None:
         for case in (case for stage in self.stages for case in stage):
-            needed = case.memory + (2 * _FLOAT * case.vit.parameters if device.kind == "cpu" else 0)
-            if device.memory is None or needed <= _FILLED * device.memory or case.test in self.failed:
-                continue
-            has = f"the device has {format_bytes(device.memory)}, and a tenth of it is left to libraries"
-            why = f"needs about {format_bytes(needed)} of memory; {has}"
-            self.failed[case.test] = why
-            keep_attempt(self.folder, Attempt(test=case.test, session=1, failed=why))
+            why = why_not(case, self.environment.device)
+            if why is not None and case.test not in self.failed:
+                self.failed[case.test] = why
+                keep_attempt(self.folder, Attempt(test=case.test, session=1, failed=why))
+
+
+def why_not(case: VitCase, device: Device) -> str | None:
+    """Why a case cannot run on a kind of device, so far as that is known without trying; None where it may."""
+    if device.kind == "cpu" and case.way in DESIGNS and DESIGNS[case.way].preprocess == "gpu":
+        return "preprocessing on the GPU needs one"
+    needed = case.memory + (2 * _FLOAT * case.vit.parameters if device.kind == "cpu" else 0)
+    if device.memory is None or needed <= _FILLED * device.memory:
+        return None
+    has = f"the device has {format_bytes(device.memory)}, and a tenth of it is left to libraries"
+    return f"needs about {format_bytes(needed)} of memory; {has}"
 
 
 def refuse_other_studies(folder: Path, scale: Scale, environment: Environment) -> None:
@@ -180,12 +189,15 @@ def fresh_process(device: str, scale: Scale) -> Measure:
 
     def measure(case: VitCase, number: int, timeout: float) -> Run:
         arguments = [
-            *("--pyargs", f"{_MODULE}::test_vit[{case.parameters}]"),
+            *("--pyargs", f"{_MODULE}::{case.function}[{case.parameters}]"),
             *("-q", "-rs", "--tb=line", "-p", "no:cacheprovider", "--noconftest"),
             *("--gpuperf-device", device, "--gpuperf-scale", scale),
         ]
+        place = place_of(case.way, device)
+        if isinstance(place, Missing):
+            raise SessionError(place.reason)
         with scratch_folder("study") as folder:  # neither a project's settings nor its revision are the study's
-            return run_session(arguments, profiles=number == 1, directory=folder, timeout=timeout)
+            return run_session(arguments, profiles=number == 1, directory=folder, timeout=timeout, place=place)
 
     return measure
 

@@ -39,24 +39,20 @@ def collected(result):
     return [line for line in result.outlines if "::" in line]
 
 
-def test_every_case_of_the_scale_is_there_with_the_id_that_a_study_knows(pytester):
-    result = pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q")
-    assert collected(result) == [case.test for case in every_case(SPACES["smoke"])]
-    result = pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", "--gpuperf-scale=full")
-    assert collected(result) == [case.test for case in every_case(SPACES["full"])]
+@pytest.mark.parametrize("scale", ["smoke", "full"])
+def test_every_case_of_the_scale_is_there_with_the_id_that_a_study_knows(pytester, scale):
+    result = pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", f"--gpuperf-scale={scale}")
+    assert sorted(collected(result)) == sorted(case.test for case in every_case(SPACES[scale]))
 
 
 def test_beside_a_baseline_only_its_cases_are_collected(pytester):
-    compared = baseline_of(pytester.path / "vit.json", CENTRE, NARROW)
-    assert collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", compared)) == [
-        CENTRE.test,
-        NARROW.test,
-    ]
-    every = [case.test for case in every_case(SPACES["smoke"])]
-    auto = "--gpuperf-compare=auto"
-    assert collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", auto)) == every
-    gone = "--gpuperf-compare=gone.json"
-    assert collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", gone)) == every
+    def found(compared):
+        return collected(pytester.runpytest_inprocess(*SUITE, "--collect-only", "-q", compared))
+
+    known = found(baseline_of(pytester.path / "vit.json", CENTRE, NARROW))
+    assert [test for test in known if "NOTSET" not in test] == [CENTRE.test, NARROW.test]
+    every = len(every_case(SPACES["smoke"]))
+    assert len(found("--gpuperf-compare=auto")) == len(found("--gpuperf-compare=gone.json")) == every
 
 
 def test_a_case_gates_against_a_study_s_baseline(pytester):
@@ -83,12 +79,29 @@ def test_a_copy_of_the_file_is_somebody_s_own_suite(pytester):
 
 def test_what_cannot_run_is_a_skip_with_its_reason(pytester, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    compiled = case_of("p8-d2-h128-r64", "compile")
-    result = pytester.runpytest_inprocess(
-        *SUITE, "-rs", "-k", f"{compiled.vit.sizes} and compile and not overhead and not max"
+    ways = "(compile and not overhead and not max) or sync-gpu or local"
+    result = pytester.runpytest_inprocess(*SUITE, "-rs", "-k", f"{CENTRE.vit.sizes} and ({ways})")
+    result.assert_outcomes(skipped=3, deselected=len(every_case(SPACES["smoke"])) - 3)
+    for reason in ("compile needs a C++ compiler", "preprocess: this needs the model on a CUDA device", "NUMA node"):
+        assert reason in result.stdout.str()
+
+
+@pytest.mark.parametrize("design", ["sync-cpu", "async-q2-cpu"])
+def test_a_pipeline_is_measured_in_its_design(pytester, design):
+    pytest.importorskip("torchvision")
+    measured = "--gpuperf-budget=0.5", "--gpuperf-save=run.json", "-k", f"{CENTRE.vit.sizes} and {design}"
+    pytester.runpytest_inprocess(*SUITE, *measured).assert_outcomes(
+        passed=1, deselected=len(every_case(SPACES["smoke"])) - 1
     )
-    result.assert_outcomes(skipped=1, deselected=len(every_case(SPACES["smoke"])) - 1)
-    assert "compile needs a C++ compiler" in result.stdout.str()
+    (case,) = read_run(pytester.path / "run.json").cases
+    figures = case.measurements[0].pipeline
+    assert (figures.overlap, figures.depth, figures.batch) == (
+        design != "sync-cpu",
+        0 if design == "sync-cpu" else 2,
+        8,
+    )
+    assert [stage.name for stage in figures.stages] == ["decode", "preprocess", "inference", "post-process"]
+    assert case.parameters["design"] == design
 
 
 def test_a_shipped_test_is_found_from_anywhere():

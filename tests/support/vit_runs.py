@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 from examples import ENVIRONMENT
 
 from pytest_gpuperf.comparison.vit_summary import summarised
+from pytest_gpuperf.records.latency import latency_of
 from pytest_gpuperf.records.model import Case, Ceiling, Environment, Measurement, Run, Session
+from pytest_gpuperf.records.pipeline import PipelineFigures, StageFigures
 from pytest_gpuperf.records.vit import ViT
-from pytest_gpuperf.records.vit_space import BATCH, VitCase
+from pytest_gpuperf.records.vit_space import BATCH, DESIGNS, VitCase
 from pytest_gpuperf.records.vit_study import Attempt, Source, VitStudy
 from pytest_gpuperf.records.vit_study_files import attempts_of, hashes, keep_session, raw_runs
 
@@ -19,9 +22,9 @@ RATE = 5e13  # operations a second, where a test says nothing else
 WOBBLE = {1: 1.0, 2: 1.002, 3: 0.999}  # how sessions differ
 
 
-def case_of(name: str, backend: str = "eager") -> VitCase:
+def case_of(name: str, way: str = "eager") -> VitCase:
     """``p16-d12-h768-r512``."""
-    return VitCase(ViT(*(int(part[1:]) for part in name.split("-"))), backend)
+    return VitCase(ViT(*(int(part[1:]) for part in name.split("-"))), way)
 
 
 def a_vit_run(
@@ -53,6 +56,46 @@ def a_vit_run(
         environment=environment,
         sessions=(Session(id=f"{case.parameters}.{number}", time="2026-11-28T12:00:00Z"),),
         cases=(Case(id=case.test, test=case.test, measurements=(Measurement(**(fields | changes)),)),),
+    )
+
+
+def a_copy(run: Run, case: VitCase, rate: float) -> Run:
+    """The run, with its images copied to the device alone at a rate."""
+    seconds = BATCH * 3 * case.vit.resolution**2 * 2 / rate
+    beside = msgspec.structs.replace(run.cases[0].measurements[0], blocks=((seconds,) * 4,))
+    copied = msgspec.structs.replace(run.cases[0], id=f"{case.test}#copy", measurements=(beside,))
+    return msgspec.structs.replace(run, cases=(*run.cases, copied))
+
+
+def a_pipeline(case: VitCase, seconds: float, bottleneck: str = "inference") -> PipelineFigures:
+    """As long as its one stage takes, which is busy for nine tenths of that."""
+    stage = StageFigures(
+        name="inference",
+        where="thread",
+        workers=1,
+        busy=0.9 * seconds,
+        alone=0.9 * seconds,
+        cpu=0.9 * seconds,
+        busy_share=0.9,
+        input_share=0.1,
+        room_share=0.0,
+    )
+    return PipelineFigures(
+        overlap=DESIGNS[case.way].queue is not None,
+        depth=DESIGNS[case.way].queue or 0,
+        batch=BATCH,
+        source=msgspec.structs.replace(stage, name="source", busy=1e-6),
+        stages=(stage,),
+        items=100,
+        seconds=100 * seconds,
+        excluded=0.1,
+        passes=2,
+        latency=latency_of([seconds] * 100),
+        cores=2,
+        cpu=seconds,
+        ended="steady",
+        bottleneck=bottleneck,
+        reason="it is busy",
     )
 
 

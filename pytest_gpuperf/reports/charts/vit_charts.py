@@ -46,7 +46,7 @@ def draw_vit_charts(study: VitStudy, folder: str) -> list[Chart]:
 
 
 def _wanted(study: VitStudy) -> Iterator[_Drawn]:
-    eager = [case for case in study.cases if case.backend == EAGER]
+    eager = [case for case in study.cases if case.way == EAGER]
     centre = SPACES[study.scale].centre.resolution
     product = study.product
     if product is not None:

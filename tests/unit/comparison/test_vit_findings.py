@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from examples import ENVIRONMENT
-from vit_runs import PRODUCT, RATE, a_study_folder, a_vit_run, a_vit_study, case_of
+from vit_runs import PRODUCT, RATE, a_copy, a_pipeline, a_study_folder, a_vit_run, a_vit_study, case_of
 
 from pytest_gpuperf.comparison.vit_summary import scale_of
 from pytest_gpuperf.errors import FileError
@@ -137,6 +137,45 @@ def test_a_compiled_case_alone_is_beside_nothing(tmp_path):
     assert study_of(tmp_path, {case_of("p16-d12-h768-r512", "compile"): RATE}).findings == ()
 
 
+@pytest.mark.parametrize(("gain", "shown"), [(1.02, ""), (1.0, ": no difference that this could show")])
+def test_a_place_near_the_gpu_is_held_against_one_far_from_it(tmp_path, gain, shown):
+    rates = {"local": (gain * RATE, 22e9), "remote": (RATE, 21e9), "interleaved": (gain * RATE, None)}
+    for way, (rate, copied) in rates.items():
+        case = case_of("p16-d12-h768-r512", way)
+        for number in (1, 2, 3):
+            run = a_vit_run(case, number, rate=rate)
+            keep_session(tmp_path, case, number, run if copied is None else a_copy(run, case, copied))
+    near, spread = sentences(a_vit_study(tmp_path), 4)
+    assert near.startswith(f"local memory and processors bring {gain:.2f}x [")
+    assert f"of remote ones; images are copied at 22.0 GB/s, against 21.0 GB/s{shown} (p16" in near
+    assert "GB/s" not in spread
+    assert spread.endswith("of local ones: no difference that this could show (p16-d12-h768-r512).")
+
+
+def test_a_pipeline_s_designs_are_held_against_one_stage_after_the_other_and_the_processor(tmp_path):
+    for way, rate in {
+        "sync-cpu": RATE,
+        "async-q2-cpu": 1.4 * RATE,
+        "sync-gpu": 1.1 * RATE,
+        "async-q2-gpu": RATE,
+    }.items():
+        case = case_of("p16-d12-h768-r512", way)
+        figures = a_pipeline(case, case.flops / rate)
+        a_study_folder(tmp_path, [case], rate=rate, pipeline=figures, peak_memory=None)
+    overlapped, slowed, moved, lost = sentences(a_vit_study(tmp_path), 5)
+    assert overlapped.startswith("queues of 2 bring 1.40x [")
+    assert overlapped.endswith(
+        "of one stage after the other (async-q2-cpu), and what limits it is inference (p16-d12-h768-r512)."
+    )
+    assert slowed.startswith("queues of 2 bring 0.909x [")
+    assert moved.startswith("preprocessing on the GPU brings 1.10x [")
+    assert "of that on the CPU (sync-gpu)" in moved
+    assert lost.startswith("preprocessing on the GPU brings 0.714x [")
+    case = a_vit_study(tmp_path).cases[0]
+    assert case.bound_share == pytest.approx(0.9)
+    assert case.copied is None
+
+
 def test_the_same_files_give_the_same_summary(tmp_path):
     a_study_folder(tmp_path, [CENTRE, NARROW])
     assert a_vit_study(tmp_path) == a_vit_study(tmp_path)
@@ -165,6 +204,13 @@ def test_two_devices_are_no_study(tmp_path):
     keep_session(tmp_path, NARROW, 1, a_vit_run(NARROW, environment=other))
     with pytest.raises(FileError, match=r"is of another device or other software .* name .*NVIDIA L4"):
         a_vit_study(tmp_path)
+
+
+def test_where_a_process_ran_is_no_version(tmp_path):
+    a_study_folder(tmp_path, [CENTRE])
+    far = msgspec.structs.replace(ENVIRONMENT, software={**ENVIRONMENT.software, "numa": "CPUs of node 1"})
+    keep_session(tmp_path, NARROW, 1, a_vit_run(NARROW, environment=far))
+    assert len(a_vit_study(tmp_path).cases) == 2
 
 
 def test_two_versions_are_no_study(tmp_path):

@@ -10,7 +10,7 @@ from vit_runs import case_of
 from pytest_gpuperf.comparison.vit_order import QUESTIONS, choose, every_case, stages_of
 from pytest_gpuperf.comparison.vit_pace import Pace
 from pytest_gpuperf.records.vit import ViT
-from pytest_gpuperf.records.vit_space import MODES, SPACES
+from pytest_gpuperf.records.vit_space import DESIGNS, MODES, PLACES, SPACES
 
 FULL, SMOKE = SPACES["full"], SPACES["smoke"]
 A, B, C = (case_of(f"p16-d12-h{width}-r512") for width in (768, 384, 1024))
@@ -55,8 +55,17 @@ def test_resolutions_of_the_centre_come_before_those_of_others():
 
 def test_a_compiler_is_tried_in_every_mode_beside_none():
     first, *_ = stages_of([3], FULL)
-    assert [case.backend for case in first] == list(MODES)
+    assert [case.way for case in first] == list(MODES)
     assert {case.vit for case in first} == {FULL.centre}
+
+
+def test_a_place_and_a_pipeline_are_tried_at_the_centre_and_at_the_ends_of_resolution():
+    for question, ways in ((4, PLACES), (5, DESIGNS)):
+        first, second = stages_of([question], FULL)
+        assert [case.way for case in first] == list(ways)
+        assert {case.vit.resolution for case in second} == {256, 2048}
+    assert len(DESIGNS) == 10
+    assert {case.function for case in every_case(FULL)} == {"test_vit", "test_numa", "test_pipeline"}
 
 
 def test_questions_share_cases_and_take_their_stages_in_turn():
@@ -97,7 +106,7 @@ def test_before_anything_is_measured_a_guess_must_do():
     guess = Pace("cuda")
     assert guess.call(A) == pytest.approx(A.flops / 1e14)
     assert 15 < guess.seconds(A) < 60
-    assert guess.seconds(replace(A, backend="compile")) > guess.seconds(A) + 60
+    assert guess.seconds(replace(A, way="compile")) > guess.seconds(A) + 60
 
 
 def test_a_call_takes_as_long_as_the_case_of_the_nearest_size_says():
@@ -109,5 +118,5 @@ def test_a_call_takes_as_long_as_the_case_of_the_nearest_size_says():
 def test_what_sessions_took_replaces_the_guess():
     pace = Pace("cpu", {A: 0.01}, [(A, 40.0), (A, 44.0), (A, 42.0)])
     assert pace.seconds(A) == pytest.approx(42.0)
-    assert pace.seconds(replace(A, backend="compile")) > 90, "of a compiler nothing is known yet"
+    assert pace.seconds(replace(A, way="compile")) > 90, "of a compiler nothing is known yet"
     assert Pace("cpu", {A: 0.01}, [(A, 0.1)]).seconds(A) > 0.1

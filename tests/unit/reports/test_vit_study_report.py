@@ -6,9 +6,10 @@ import csv
 import io
 
 import pytest
-from vit_runs import RATE, a_study_folder, a_vit_study, case_of
+from vit_runs import RATE, a_pipeline, a_study_folder, a_vit_run, a_vit_study, case_of
 
 from pytest_gpuperf.records.vit_study import Attempt
+from pytest_gpuperf.records.vit_study_files import keep_session
 from pytest_gpuperf.reports.charts.vit_charts import draw_vit_charts
 from pytest_gpuperf.reports.document import Picture, as_html, as_markdown, as_text
 from pytest_gpuperf.reports.vit_study_csv import COLUMNS, sessions_csv
@@ -57,12 +58,11 @@ def test_nothing_to_compare_yet_is_said(tmp_path):
 
 def test_every_case_has_a_row_with_what_its_sizes_say_and_what_was_measured(folder):
     text = shown(a_vit_study(folder))
-    row = next(line for line in text.splitlines() if line.split()[:5] == ["16", "12", "768", "512", "-"])
+    row = next(line for line in text.splitlines() if line.split()[:5] == ["16", "12", "768", "512", "eager"])
     assert row.split()[5:9] == ["1025", "87.2", "M", "1712"]
     assert "50%" in row
     assert "0.500 J" in row
     assert row.endswith("3")
-    assert "default" in text
     assert "100 TFLOP/s" in text
 
 
@@ -80,7 +80,7 @@ def test_what_is_missing_is_a_dash_and_its_reason(tmp_path):
     study = a_vit_study(tmp_path)
     text = shown(study)
     row = next(line for line in text.splitlines() if line.split()[:3] == ["16", "12", "768"])
-    assert row.split().count("-") == 5  # not compiled; no latency, efficiency, memory or energy
+    assert row.split().count("-") == 4  # no latency, efficiency, memory or energy
     assert "Efficiency is not known: no session could measure a large matrix product." in text
     assert "3 of 6 sessions: energy not available: no meter" in text
     assert "3 of 6 sessions: this device was busy" in text
@@ -118,13 +118,27 @@ def test_the_table_of_sessions_has_a_row_each(folder):
     assert len(found) == 4 * 3
     assert tuple(found[0]) == COLUMNS
     first = found[0]
-    assert (first["hidden"], first["session"], first["backend"], first["tokens"]) == ("768", "1", "eager", "1025")
+    assert (first["hidden"], first["session"], first["way"], first["tokens"]) == ("768", "1", "eager", "1025")
     assert float(first["efficiency"]) == pytest.approx(0.5, rel=0.01)
     assert int(first["peak_memory_bytes"]) == CENTRE.memory
 
 
 def test_pictures_stand_in_the_document(folder):
     assert "![Efficiency by hidden width](charts/efficiency.svg)" in as_markdown(document(a_vit_study(folder), [DRAWN]))
+
+
+def test_a_pipeline_s_design_has_a_row_with_what_limits_it(tmp_path):
+    case = case_of("p16-d12-h768-r512", "async-q2-cpu")
+    for number, limit in enumerate(("inference", "decode", "inference"), 1):
+        figures = a_pipeline(case, case.flops / RATE, limit)
+        keep_session(tmp_path, case, number, a_vit_run(case, number, pipeline=figures))
+    study = a_vit_study(tmp_path)
+    text = shown(study)
+    assert "of its slowest stage's bound" in text
+    row = next(line for line in text.splitlines() if line.startswith("p16-d12-h768-r512  async-q2-cpu"))
+    assert row.endswith("90%  inference, decode")
+    assert [row["bottleneck"] for row in rows(study)] == ["inference", "decode", "inference"]
+    assert float(rows(study)[0]["share_of_slowest_stage"]) == pytest.approx(0.9)
 
 
 def test_charts_show_what_has_more_than_a_point(folder):

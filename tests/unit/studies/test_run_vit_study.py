@@ -17,10 +17,12 @@ from examples import ENVIRONMENT
 from vit_runs import a_study_folder, a_vit_run, case_of
 
 from pytest_gpuperf.comparison.vit_order import stages_of
+from pytest_gpuperf.device.readings import Missing
 from pytest_gpuperf.errors import FileError, SessionError
 from pytest_gpuperf.records.vit_space import SPACES
 from pytest_gpuperf.records.vit_study import ATTEMPTS, Attempt
 from pytest_gpuperf.records.vit_study_files import attempts_of, keep_attempt, raw_path, raw_runs
+from pytest_gpuperf.studies import run_vit_study
 from pytest_gpuperf.studies.run_vit_study import VitRun, alone_in, reason_of, refuse_other_studies
 
 CENTRE, NARROW = case_of("p8-d2-h128-r64"), case_of("p8-d2-h64-r64")
@@ -123,6 +125,20 @@ def test_what_needs_more_memory_than_there_is_is_not_tried(tmp_path, kind):
     assert a_run(tmp_path, measure, environment=little, retry=True).failed == {}
 
 
+def test_what_needs_a_gpu_is_not_tried_on_a_processor(tmp_path):
+    processor = msgspec.structs.replace(ENVIRONMENT, device=msgspec.structs.replace(DEVICE, kind="cpu"))
+    cases = [case_of("p8-d2-h128-r64", way) for way in ("sync-cpu", "sync-gpu")]
+    study = a_run(tmp_path, Scripted(), [cases], environment=processor)
+    assert study.failed == {cases[1].test: "preprocessing on the GPU needs one"}
+
+
+def test_a_place_that_there_is_not_is_a_reason(monkeypatch):
+    monkeypatch.setattr(run_vit_study, "place_of", lambda *_: Missing("unsupported", "this machine has one NUMA node"))
+    with pytest.raises(SessionError) as error:
+        run_vit_study.fresh_process("cpu", "smoke")(case_of("p8-d2-h128-r64", "local"), 1, 10.0)
+    assert reason_of(error.value) == "this machine has one NUMA node"
+
+
 def test_memory_that_is_not_known_is_tried(tmp_path):
     unknown = msgspec.structs.replace(ENVIRONMENT, device=msgspec.structs.replace(DEVICE, memory=None))
     assert a_run(tmp_path, Scripted(), environment=unknown).failed == {}
@@ -159,6 +175,7 @@ from examples import ENVIRONMENT
 from vit_runs import a_vit_run
 from pytest_gpuperf.comparison.vit_order import stages_of
 from pytest_gpuperf.records.vit_space import SPACES
+from pytest_gpuperf.studies import run_vit_study
 from pytest_gpuperf.studies.run_vit_study import VitRun, alone_in
 
 def measure(case, number, timeout):
