@@ -9,7 +9,7 @@ from itertools import product
 from pytest_gpuperf.records.vit import ViT
 
 SUITE = "pytest_gpuperf/studies/vit_suite.py"  # its file, as node ids begin wherever the package is installed
-PRECISION, NUMBER_SIZE = "bf16", 2  # S4's; bytes of one
+PRECISION, NUMBER_SIZE = "bf16", 2  # as a published study of an L40S has it; bytes of one
 BATCH = 8  # images a call: the same everywhere, so that figures can be held against each other
 EAGER = "eager"
 MODES: Mapping[str, str] = {  # torch.compile's modes, by the back end that runs them
@@ -89,7 +89,7 @@ class Space:
 
 
 SPACES: Mapping[str, Space] = {
-    "full": Space(  # S4's
+    "full": Space(  # of that study
         patches=(8, 16, 32),
         depths=(6, 12, 18, 24),
         widths=(384, 768, 1024, 1280),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from pytest_gpuperf.comparison.vit_findings import COUNTED
 from pytest_gpuperf.comparison.vit_order import stages_of
 from pytest_gpuperf.records.units import (
+    by_number,
     format_bytes,
     format_percent,
     format_rate,
@@ -33,6 +35,7 @@ PUBLISHED = {  # of one NVIDIA L40S, whose study does not say how it defines eff
     4: "a near place gains 1-2%, and copies reach 21-23 GB/s",
     5: "a queue depth of 2 is often best",
 }
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _HASH = 12  # characters of a hash that are shown; the summary has all of them
 
 
@@ -46,7 +49,6 @@ def document(study: VitStudy, pictures: Sequence[Picture] = ()) -> list[Document
         _table(study),
         *_pipelines(study),
         *_listed("Not measured, or not to the end", _failures(study)),
-        *_listed("Missing figures", _missing(study)),
         Heading("Made from"),
         Sentences((f"All files together: {digest(study)}. A file that changes makes this summary stale.",)),
         Table(("file", "sha256"), "ll", tuple((s.file, s.sha256[:_HASH]) for s in study.sources)),
@@ -73,7 +75,7 @@ def summary(study: VitStudy) -> list[DocumentPart]:
         parts.append(
             Sentences((f"Nothing is held against anything yet: {many(len(study.cases), 'case')} {are} measured.",))
         )
-    return parts
+    return [*parts, *_listed("Doubts, and missing figures", _notes(study))]
 
 
 def digest(study: VitStudy) -> str:
@@ -167,14 +169,16 @@ def _failures(study: VitStudy) -> Iterator[str]:
         yield "They are not tried again, unless that is asked for: --retry"
 
 
-def _missing(study: VitStudy) -> Iterator[str]:
-    """Each note once, with how many sessions have it: they say why a figure is missing, or doubtful."""
-    counts: dict[str, int] = {}
+def _notes(study: VitStudy) -> Iterator[str]:
+    """Each kind of note once, with how many sessions have it: they say why a figure is missing, or doubtful."""
+    kinds: dict[str, list[str]] = {}
     sessions = [session for case in study.cases for session in case.sessions]
     for note in (note for session in sessions for note in dict.fromkeys(session.notes)):
-        counts[note] = counts.get(note, 0) + 1
-    for note, count in counts.items():
-        yield f"{'all' if count == len(sessions) else f'{count} of {len(sessions)}'} sessions: {note}"
+        kinds.setdefault(_NUMBER.sub("#", note), []).append(note)
+    for notes in kinds.values():
+        worst = max(notes, key=by_number)
+        which = "all" if len(notes) == len(sessions) else f"{len(notes)} of {len(sessions)}"
+        yield f"{which} sessions{', the worst' if len(set(notes)) > 1 else ''}: {worst}"
 
 
 def _listed(title: str, items: Iterator[str]) -> list[DocumentPart]:

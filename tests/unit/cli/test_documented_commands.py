@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.parametrize(
     ("page", "at_least"),
-    [("baselines/README.md", 4), ("docs/ratios.md", 3), ("docs/numa.md", 4), ("docs/interchange.md", 3)],
+    [
+        ("baselines/README.md", 4),
+        ("docs/ratios.md", 3),
+        ("docs/numa.md", 4),
+        ("docs/vit-study.md", 6),
+        ("docs/interchange.md", 3),
+    ],
 )
 def test_commands_of(page, at_least):
     text = (ROOT / page).read_text()

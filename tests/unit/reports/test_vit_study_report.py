@@ -89,6 +89,15 @@ def test_what_is_missing_is_a_dash_and_its_reason(tmp_path):
     assert [first[name] for name in names] == [""] * 5
 
 
+def test_of_notes_that_differ_in_a_number_the_worst_stands_for_all(tmp_path):
+    for number, share in enumerate((10, 60, 20), 1):
+        run = a_vit_run(CENTRE, number, notes=(f"for more than {share}% of the time it waited",))
+        keep_session(tmp_path, CENTRE, number, run)
+    text = shown(a_vit_study(tmp_path))
+    assert "all sessions, the worst: for more than 60% of the time it waited" in text
+    assert "10%" not in text
+
+
 def test_resident_memory_is_marked(tmp_path):
     a_study_folder(tmp_path, [CENTRE], memory_source="RSS")
     assert " RSS" in shown(a_vit_study(tmp_path))
