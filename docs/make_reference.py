@@ -38,6 +38,7 @@ GROUPS = {
         "PowerWindow",
         "Parity",
         "Load",
+        "CompileCost",
         "Generation",
         "PromptFigures",
         "TextLoad",

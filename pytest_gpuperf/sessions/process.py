@@ -58,7 +58,7 @@ def run_session(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            code = _wait(process, timeout)
+            code = wait(process, timeout)
             output.seek(0)
             text = output.read().decode(errors="replace")
         if code is None:
@@ -72,7 +72,7 @@ def run_session(
         return read_run(save)
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
+def wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
     """The exit code, or None where it took too long. Whatever happens, the process and its group are gone.
 
     If this process is killed, it cannot end the other one; the leash does.
