@@ -63,11 +63,7 @@ def find_bottleneck(shown: Shown) -> tuple[str, str]:
             )
     if saturated:
         return slowest.name, f"{_how_it_shows(slowest, stages, period)}. {_remedy(slowest, used, cores)}"
-    return "queues", (
-        f"no stage is busy for more than {slowest.bound / period:.0%} of the time ({slowest.name}): items wait for "
-        f"each other where stages take turns being slow, or handing them on takes as long as the work. Deepen the "
-        f"queues (queue=8), or put more into an item"
-    )
+    return "queues", _why_nobody_is_busy(slowest, shown)
 
 
 def _held_up(shown: Shown) -> StageFigures | None:
@@ -93,6 +89,21 @@ def _how_it_shows(slowest: StageFigures, stages: Sequence[StageFigures], period:
     if slowest.bound / period < _BUSY:
         queues.append("and in between its workers wait for a core, or for the interpreter")
     return ", ".join([text, *queues])
+
+
+def _why_nobody_is_busy(slowest: StageFigures, shown: Shown) -> str:
+    idle = f"no stage is busy for more than {slowest.bound / shown.period:.0%} of the time ({slowest.name})"
+    processes = [stage for stage in shown.stages if stage.where == "process"]
+    far = max(processes, key=lambda stage: stage.hand_over_share, default=None)
+    if far is not None and far.hand_over_share >= _MOST_OF_IT:
+        return (
+            f"{idle}, and passing items to the processes of {far.name} and back takes {far.hand_over_share:.0%} of "
+            f"theirs. Pass less (paths or files in place of pixels), put more into an item, or use threads"
+        )
+    return (
+        f"{idle}: items wait for each other where stages take turns being slow, or handing them on takes as long as "
+        f"the work. Deepen the queues (queue=8), or put more into an item"
+    )
 
 
 def _remedy(slowest: StageFigures, used: float, cores: int) -> str:

@@ -56,7 +56,7 @@ class Measured:
             warmup_seconds=self.warmup_seconds,
             evidence=evidence,
             pipeline=figures,
-            notes=(f"bottleneck {figures.bottleneck}: {figures.reason}", *figures.notes, *notes),
+            notes=(*figures.notes, *notes),
         )
 
 

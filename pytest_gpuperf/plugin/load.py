@@ -94,7 +94,7 @@ class GpuPerfLoad:
         __tracebackhide__ = True
         take = _taking(server, workload, plan, disabled=self._session.settings.disable)
         session, recorder = self._session, self._session.recorder
-        skip_in_turns(session)
+        skip_in_turns(session, LOAD_IN_TURNS)
         if not isinstance(session.way, Record) or plan.rate is not None:
             return _load_of(take(recorder.session))
         case = session.way.case_of(self._item, name, settings, lambda repeat: take(recorder.name_of(repeat)))
@@ -102,10 +102,13 @@ class GpuPerfLoad:
         return _load_of(case.measurements[0])
 
 
-def skip_in_turns(session: GpuperfSession) -> None:
-    """Two sides would load two servers at once."""
+LOAD_IN_TURNS = "a load is not measured in turns with another revision: it would load two servers at once"
+
+
+def skip_in_turns(session: GpuperfSession, why: str) -> None:
+    """Where two revisions take turns, what would keep both at work at once cannot."""
     if session.in_turns:
-        pytest.skip("a load is not measured in turns with another revision: it would load two servers at once")
+        pytest.skip(why)
 
 
 def _refuse_language_model(server: Server) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gpuperf.plugin.fixtures import take_name
+from pytest_gpuperf.plugin.load import skip_in_turns
 from pytest_gpuperf.plugin.servers import plainly
 from pytest_gpuperf.plugin.settings import of_test
 from pytest_gpuperf.plugin.ways import Record
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.session import GpuperfSession
     from pytest_gpuperf.records.model import Evidence, Measurement
     from pytest_gpuperf.records.pipeline import PipelineFigures
+
+_IN_TURNS = "a pipeline is not measured in turns with another revision: while one waits, its threads do not stand still"
 
 
 @dataclass
@@ -73,8 +76,7 @@ class GpuPerfPipeline:
                 budget=settings.budget,
             )
             session, way = self._session, self._session.way
-            if session.in_turns:
-                pytest.skip("a pipeline is not measured in turns with another revision: two would share the cores")
+            skip_in_turns(session, _IN_TURNS)
             if not isinstance(way, Record):
                 return take().figures
 

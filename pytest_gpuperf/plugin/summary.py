@@ -11,6 +11,7 @@ from pytest_gpuperf.plugin.progress import progress_of
 from pytest_gpuperf.records.units import many
 from pytest_gpuperf.reports.annotations import deliver, github_annotations
 from pytest_gpuperf.reports.formats import terminal_width
+from pytest_gpuperf.reports.pipeline_report import render_pipelines
 from pytest_gpuperf.reports.tables import inert, visible
 from pytest_gpuperf.reports.terminal import render_reference, render_table
 
@@ -84,6 +85,9 @@ def write_summary(reporter: pytest.TerminalReporter, session: GpuperfSession) ->
     elif session.run is not None and session.run.cases and not session.settings.disable:
         reporter.section("gpuperf")
         reporter.write_line(render_table(None, session.run, width))
+    if session.run is not None and not session.settings.disable:
+        stages = render_pipelines(session.run, width)
+        reporter.write(f"\n{stages}\n" if stages else "")
     for problem in problems(session):
         for line in f"gpuperf: {problem}".split("\n"):
             reporter.write_line(inert(visible(line)), red=True)

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.plugin.fixtures import name_of_part, take_name
-from pytest_gpuperf.plugin.load import skip_in_turns
+from pytest_gpuperf.plugin.load import LOAD_IN_TURNS, skip_in_turns
 from pytest_gpuperf.plugin.servers import plainly
 from pytest_gpuperf.plugin.settings import TestSettings, of_test
 from pytest_gpuperf.plugin.ways import Record
@@ -88,7 +88,7 @@ class GpuPerfTextLoad:
     def _measured(self, server: Server, plan: TextPlan, name: str | None, settings: TestSettings) -> TextLoad:
         __tracebackhide__ = True
         session, recorder = self._session, self._session.recorder
-        skip_in_turns(session)
+        skip_in_turns(session, LOAD_IN_TURNS)
         if session.settings.disable:
             plan = plan.once()
         first = _take(server, plan)

@@ -163,6 +163,8 @@ FIGURES: Mapping[str, Callable[[_Line], str]] = {
     "total_tokens_per_s": lambda line: _of_text(line, lambda found: found.total_tokens_per_second),
     "ttft_mean_ms": lambda line: _of_text(line, lambda found: found.ttft.mean, 1e3),
     "tpot_mean_ms": lambda line: _of_text(line, lambda found: found.tpot.mean if found.tpot else None, 1e3),
+    "bottleneck": lambda line: line.newest.pipeline.bottleneck if line.newest.pipeline else "",
+    "pipeline_efficiency": lambda line: _middle(line, lambda m: m.pipeline.efficiency if m.pipeline else None),
     "temperature_c": lambda line: _middle(line, lambda m: m.temperature),
     "sm_clock_mhz": lambda line: _middle(line, lambda m: m.sm_clock),
     "flops_per_s": lambda line: _middle(line, lambda m: m.flops_per_second),

@@ -54,6 +54,8 @@ def measured_properties(case: Case, device: str) -> list[Property]:
         **({"peak_memory": str(round(median(peaks)))} if peaks else {}),  # bytes
         **({} if newest.peak_allocated is None else {"peak_allocated": str(newest.peak_allocated)}),
     }
+    if newest.pipeline is not None:
+        found |= {"bottleneck": newest.pipeline.bottleneck, "efficiency": _number(newest.pipeline.efficiency)}
     return [(f"{_prefix(case.id, case.test)}.{name}", text) for name, text in found.items()]
 
 

@@ -11,6 +11,7 @@ from pytest_gpuperf.records.model import Accepted, Baseline, Case, Environment, 
 from pytest_gpuperf.records.units import by_number, format_bytes, format_rate, format_seconds, many
 from pytest_gpuperf.reports.compile_facts import compile_lines
 from pytest_gpuperf.reports.figures import NONE, arithmetic, latency, throughput
+from pytest_gpuperf.reports.pipeline_report import render_pipelines
 from pytest_gpuperf.reports.tables import by_file, prose, table
 
 RUN_HEADER = ("case", "throughput", "latency p50", "time a call", "peak memory")
@@ -39,7 +40,8 @@ def run_contents(path: str, run: Run, width: int) -> str:
         *(f"unvalidated: {c.id}" for c in run.cases if any(m.unvalidated for m in c.measurements)),
         *compile_lines(ordered),
     ]
-    return _page(lines, table(header, "l" + "r" * (len(header) - 1), cells, width) if cells else [], (), width)
+    page = _page(lines, table(header, "l" + "r" * (len(header) - 1), cells, width) if cells else [], (), width)
+    return "\n\n".join(filter(None, (page, render_pipelines(run, width))))
 
 
 def baseline_contents(path: str, baseline: Baseline, width: int) -> str:

@@ -18,6 +18,7 @@ from pytest_gpuperf.records.units import METRICS, format_bytes, format_seconds, 
 from pytest_gpuperf.reports.compile_facts import compile_facts
 from pytest_gpuperf.reports.figures import arithmetic, has_interval, origins, reason, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof, Ran, Text
+from pytest_gpuperf.reports.pipeline_report import pipeline_facts
 from pytest_gpuperf.reports.tables import visible
 from pytest_gpuperf.reports.text_facts import text_facts
 from pytest_gpuperf.reports.why import KERNEL_HEADER, context, kernel_rows, sentences
@@ -247,6 +248,8 @@ def _facts(m: Measurement, figures: RatioFigures) -> Iterator[tuple[str, str]]:
         yield "arithmetic", rate
     for name, fact in (*compile_facts(m.compile_cost), *text_facts(m)):
         yield name, visible(fact)
+    for name, fact in () if m.pipeline is None else pipeline_facts(m.pipeline):
+        yield visible(name), visible(fact)
     yield from _card(m)
 
 
