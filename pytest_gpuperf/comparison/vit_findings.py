@@ -14,9 +14,10 @@ from math import exp, inf, isfinite, log
 from statistics import fmean
 
 from pytest_gpuperf.comparison.serving_winners import common_spread, half_width
-from pytest_gpuperf.records.units import significant
+from pytest_gpuperf.records.compile_cost import CompileCost
+from pytest_gpuperf.records.units import format_seconds, many, significant
 from pytest_gpuperf.records.vit import ViT
-from pytest_gpuperf.records.vit_space import DESIGNS, EAGER, MODES, Design, Space
+from pytest_gpuperf.records.vit_space import BATCH, DESIGNS, EAGER, MODES, Design, Space
 from pytest_gpuperf.records.vit_study import CaseFigures, Finding, SessionFigures
 
 NO_DIFFERENCE = "no difference that this could show"
@@ -220,11 +221,29 @@ def _of_ways(
 
 def _of_mode(effect: Effect) -> str:
     what = f"torch.compile ({MODES[effect.of.way]}) is {effect.text} as fast as none"
+    cost = _cost_of(effect.of)
     if not effect.has_interval:
-        return f"{what}: more sessions would tell whether it is worth it"
-    if not effect.is_difference:
-        return f"{what}: {NO_DIFFERENCE}"
-    return f"{what}: {'faster, once it is compiled' if effect.ratio > 1 else 'not worth it'}"
+        worth = "more sessions would tell whether it is worth it"
+    elif not effect.is_difference:
+        worth = NO_DIFFERENCE
+    elif effect.ratio < 1:
+        worth = "not worth it"
+    else:
+        pays = None if cost is None else cost.break_even(1 / effect.beside.throughput, 1 / effect.of.throughput)
+        worth = "faster, once it is compiled" if pays is None else f"worth it after {pays / BATCH:,.0f} calls"
+    return f"{what}: {worth}{'' if cost is None else f'; {_compiling(cost)}'}"
+
+
+def _cost_of(case: CaseFigures) -> CompileCost | None:
+    """Of the session that took longest: the others found its work on the disk."""
+    costs = [session.compile_cost for session in case.sessions if session.compile_cost is not None]
+    return max(costs, key=lambda cost: cost.ready_in, default=None)
+
+
+def _compiling(cost: CompileCost) -> str:
+    cache = "" if cost.cache is None else f" with a {cost.cache} cache"
+    counts = f"{many(cost.breaks, 'graph break')}, {many(cost.recompiles, 'recompile')}"
+    return f"compiling took {format_seconds(cost.ready_in)}{cache}, {counts}"
 
 
 def _of_place(effect: Effect) -> str:

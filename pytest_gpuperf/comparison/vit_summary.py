@@ -114,6 +114,7 @@ def _session(one: RawRun, vit_case: VitCase) -> SessionFigures:
         copied=_copied(one, vit_case),
         bound_share=None if pipeline is None else pipeline.efficiency,
         bottleneck=None if pipeline is None else pipeline.bottleneck,
+        compile_cost=measured.compile_cost,
         notes=measured.notes,
     )
 

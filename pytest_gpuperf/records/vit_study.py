@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.fields import Bytes, Count, Joules, Name, Rate, Record, Seconds
 from pytest_gpuperf.records.model import Environment
 
@@ -60,6 +61,7 @@ class SessionFigures(Record, frozen=True, kw_only=True):
     copied: Rate | None = None  # bytes a second of images on their way to the device
     bound_share: Rate | None = None  # of a pipeline: the slowest stage's bound over the time that an item took
     bottleneck: Name | None = None  # of a pipeline
+    compile_cost: CompileCost | None = None  # apart from all figures above
     notes: tuple[Name, ...] = ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.vit_study import CaseFigures, SessionFigures, VitStudy
 from pytest_gpuperf.reports.csv_report import cell, number
 
@@ -13,6 +14,7 @@ COLUMNS = (
     *("session", "clock", "seconds_per_call", "images_per_second", "latency_p50_seconds", "flops_per_second"),
     *("efficiency", "peak_memory_bytes", "memory_source", "expected_memory_bytes", "joules_per_image"),
     *("copied_bytes_per_second", "share_of_slowest_stage", "bottleneck"),
+    *("compile_seconds", "compile_cache", "graph_breaks", "recompiles"),
     *("file", "sha256", "notes"),
 )
 
@@ -42,4 +44,11 @@ def _row(study: VitStudy, case: CaseFigures, session: SessionFigures) -> tuple[o
         case.memory_estimate,
         *map(number, (session.energy, session.copied, session.bound_share)),
         cell(session.bottleneck or ""),
+        *_compiled(session.compile_cost),
     )
+
+
+def _compiled(cost: CompileCost | None) -> tuple[object, ...]:
+    if cost is None:
+        return ("",) * 4
+    return number(cost.ready_in), cost.cache or "", cost.breaks, cost.recompiles

@@ -9,6 +9,7 @@ from vit_runs import PRODUCT, RATE, a_copy, a_pipeline, a_study_folder, a_vit_ru
 
 from pytest_gpuperf.comparison.vit_summary import scale_of
 from pytest_gpuperf.errors import FileError
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.model import Ceiling
 from pytest_gpuperf.records.vit_study import Attempt
 from pytest_gpuperf.records.vit_study_files import keep_session, raw_runs
@@ -131,6 +132,37 @@ def test_a_compiler_is_worth_it_or_not(tmp_path, speed, sessions, said):
     (sentence,) = sentences(study_of(tmp_path, {CENTRE: RATE, compiled: speed * RATE}, sessions), 3)
     assert said in sentence
     assert sentence.endswith("(p16-d12-h768-r512).")
+
+
+@pytest.mark.parametrize(
+    ("speed", "cache", "said"),
+    [
+        (
+            2.0,
+            {"cache_misses": 1},
+            ": worth it after 1,168 calls; compiling took 20.0 s with a cold cache",
+        ),
+        (
+            0.5,
+            {"cache_hits": 1},
+            ": not worth it; compiling took 20.0 s with a warm cache, 0 graph breaks",
+        ),
+        (
+            0.5,
+            {"graph_breaks": {"a print": 1}, "recompiles": 2},
+            "; compiling took 20.0 s, 1 graph break, 2 recompiles",
+        ),
+    ],
+)
+def test_compiling_has_a_price(tmp_path, speed, cache, said):
+    compiled = case_of("p16-d12-h768-r512", "compile")
+    a_study_folder(tmp_path, [CENTRE])
+    for number, seconds in enumerate((20.0, 3.0, 3.0), 1):
+        cost = CompileCost(ready_in=seconds, in_compiler=seconds, graphs=1, **cache)
+        keep_session(tmp_path, compiled, number, a_vit_run(compiled, number, rate=speed * RATE, compile_cost=cost))
+    (sentence,) = sentences(a_vit_study(tmp_path), 3)
+    assert said in sentence
+    assert 20.0 / (1 - 1 / 2) / (CENTRE.flops / RATE) == pytest.approx(1168, abs=1), "so many calls at twice the speed"
 
 
 def test_a_compiled_case_alone_is_beside_nothing(tmp_path):

@@ -8,6 +8,7 @@ import io
 import pytest
 from vit_runs import RATE, a_pipeline, a_study_folder, a_vit_run, a_vit_study, case_of
 
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.vit_study import Attempt
 from pytest_gpuperf.records.vit_study_files import keep_session
 from pytest_gpuperf.reports.charts.vit_charts import draw_vit_charts
@@ -130,6 +131,16 @@ def test_the_table_of_sessions_has_a_row_each(folder):
     assert (first["hidden"], first["session"], first["way"], first["tokens"]) == ("768", "1", "eager", "1025")
     assert float(first["efficiency"]) == pytest.approx(0.5, rel=0.01)
     assert int(first["peak_memory_bytes"]) == CENTRE.memory
+
+
+def test_compiling_has_its_own_columns(tmp_path):
+    cost = CompileCost(ready_in=20.0, in_compiler=18.0, graphs=1, recompiles=2, cache_misses=1)
+    a_study_folder(tmp_path, [COMPILED], 1, compile_cost=cost)
+    a_study_folder(tmp_path, [CENTRE], 1)
+    compiled, eager = sorted(rows(a_vit_study(tmp_path)), key=lambda row: row["way"])
+    names = ("compile_seconds", "compile_cache", "graph_breaks", "recompiles")
+    assert [compiled[name] for name in names] == ["20", "cold", "0", "2"]
+    assert [eager[name] for name in names] == [""] * 4
 
 
 def test_pictures_stand_in_the_document(folder):
