@@ -141,19 +141,15 @@ def _beside_the_first(eager: Mapping[ViT, CaseFigures], centre: ViT, size: str) 
 
 def _elsewhere(eager: Mapping[ViT, CaseFigures], size: str, vit: ViT, first: ViT) -> str:
     """The same two levels in other architectures at this resolution: the range of their ratios."""
-    levels = _level(vit, size), _level(first, size)
-    ratios = [
-        case.flops_per_second / eager[other].flops_per_second
-        for one, case in eager.items()
-        for other in (replace(one, **{size: levels[1]}),)
-        if _level(one, size) == levels[0] and one.resolution == vit.resolution and one != vit and other in eager
-    ]
+    alike = [one for one in eager if _level(one, size) == _level(vit, size) and one.resolution == vit.resolution]
+    pairs = [(one, replace(one, **{size: _level(first, size)})) for one in alike if one != vit]
+    rates = {one: case.flops_per_second for one, case in eager.items()}
+    ratios = [rates[one] / rates[other] for one, other in pairs if other in rates]
     if not ratios:
         return ""
-    between = f"{significant(min(ratios))}x to {significant(max(ratios))}x" if len(ratios) > 1 else ""
-    return (
-        f" In {len(ratios)} other architectures: {between}." if between else f" In another: {significant(ratios[0])}x."
-    )
+    if len(ratios) == 1:
+        return f" In another architecture: {significant(ratios[0])}x."
+    return f" In {len(ratios)} other architectures: {significant(min(ratios))}x to {significant(max(ratios))}x."
 
 
 def _of_size(effect: Effect, size: str, product: float | None) -> str:

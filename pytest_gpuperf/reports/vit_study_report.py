@@ -36,6 +36,7 @@ PUBLISHED = {  # of one NVIDIA L40S, whose study does not say how it defines eff
     5: "a queue depth of 2 is often best",
 }
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+_NAMED = 3  # cases that failed for one reason
 _HASH = 12  # characters of a hash that are shown; the summary has all of them
 
 
@@ -163,9 +164,13 @@ def _pipelines(study: VitStudy) -> list[DocumentPart]:
 
 
 def _failures(study: VitStudy) -> Iterator[str]:
+    reasons: dict[str, list[str]] = {}
     for test, why in study.failed.items():
-        yield f"{test.rpartition('::')[2]}: {why}"
-    if study.failed:
+        reasons.setdefault(why, []).append(test.rpartition("::")[2])
+    for why, tests in reasons.items():
+        more = f", and {len(tests) - _NAMED} more" if len(tests) > _NAMED else ""
+        yield f"{', '.join(tests[:_NAMED])}{more}: {why}"
+    if reasons:
         yield "They are not tried again, unless that is asked for: --retry"
 
 

@@ -65,7 +65,7 @@ def test_other_architectures_say_how_far_it_holds(tmp_path):
     patch, patch_narrow = case_of("p8-d24-h768-r512"), case_of("p8-d24-h384-r512")
     rates = {NARROW: RATE / 1.4, CENTRE: RATE, deep: RATE, deep_narrow: RATE / 1.2}
     (said,) = (s for s in sentences(study_of(tmp_path, rates), 1) if s.startswith("hidden"))
-    assert said.endswith(" In another: 1.20x.")
+    assert said.endswith(" In another architecture: 1.20x.")
     (said,) = (
         s for s in sentences(study_of(tmp_path, {patch: RATE, patch_narrow: RATE / 1.6}), 1) if s.startswith("hidden")
     )

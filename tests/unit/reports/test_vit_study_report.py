@@ -106,7 +106,10 @@ def test_resident_memory_is_marked(tmp_path):
 
 def test_what_failed_is_listed_with_its_reason(folder):
     tried = [Attempt(test=case_of("p8-d24-h1280-r2048").test, session=1, failed="needs 61 GiB")]
+    places = [case_of(f"p16-d12-h768-r{r}", way) for r in (512, 256) for way in ("local", "remote")]
+    tried += [Attempt(test=case.test, session=1, failed="one NUMA node") for case in places]
     text = shown(a_vit_study(folder, attempts=tried))
+    assert "test_numa[p16-d12-h768-r256-bf16-local-8], and 1 more: one NUMA node" in text
     assert "test_vit[p8-d24-h1280-r2048-bf16-eager-8]: needs 61 GiB" in text
     assert "--retry" in text
     assert "--retry" not in shown(a_vit_study(folder))
