@@ -100,6 +100,7 @@ def _session(one: RawRun, vit_case: VitCase) -> SessionFigures:
         raise FileError(f"{one.file}: this run holds no {vit_case.test}. Move it away: it is measured again.")
     measured: Measurement = case.measurements[-1]
     pipeline = measured.pipeline
+    limit = None if pipeline is None else f"bottleneck {pipeline.bottleneck}: {pipeline.reason}"  # is a figure here
     return SessionFigures(
         number=one.number,
         file=one.file,
@@ -115,7 +116,7 @@ def _session(one: RawRun, vit_case: VitCase) -> SessionFigures:
         bound_share=None if pipeline is None else pipeline.efficiency,
         bottleneck=None if pipeline is None else pipeline.bottleneck,
         compile_cost=measured.compile_cost,
-        notes=measured.notes,
+        notes=tuple(note for note in measured.notes if note != limit),
     )
 
 

@@ -49,7 +49,6 @@ def document(study: VitStudy, pictures: Sequence[Picture] = ()) -> list[Document
         Sentences(tuple(_legend(study))),
         _table(study),
         *_pipelines(study),
-        *_listed("Not measured, or not to the end", _failures(study)),
         Heading("Made from"),
         Sentences((f"All files together: {digest(study)}. A file that changes makes this summary stale.",)),
         Table(("file", "sha256"), "ll", tuple((s.file, s.sha256[:_HASH]) for s in study.sources)),
@@ -76,6 +75,7 @@ def summary(study: VitStudy) -> list[DocumentPart]:
         parts.append(
             Sentences((f"Nothing is held against anything yet: {many(len(study.cases), 'case')} {are} measured.",))
         )
+    parts += _listed("Not measured, or not to the end", _failures(study))
     return [*parts, *_listed("Doubts, and missing figures", _notes(study))]
 
 
@@ -92,7 +92,7 @@ def _published(question: int) -> Iterator[str]:
 
 def _progress(study: VitStudy, question: int) -> Iterator[str]:
     """How much of the question's cases there is."""
-    wanted = {case.test for stage in stages_of([question], SPACES[study.scale]) for case in stage}
+    wanted = {case.test for stage in stages_of([question], SPACES[study.scale]) for case in stage} - set(study.failed)
     measured = wanted & {case.test for case in study.cases}
     if measured != wanted:
         yield f"{len(measured)} of {many(len(wanted), 'case')} are measured. The same command goes on with the others."

@@ -108,7 +108,9 @@ def test_what_failed_is_listed_with_its_reason(folder):
     tried = [Attempt(test=case_of("p8-d24-h1280-r2048").test, session=1, failed="needs 61 GiB")]
     places = [case_of(f"p16-d12-h768-r{r}", way) for r in (512, 256) for way in ("local", "remote")]
     tried += [Attempt(test=case.test, session=1, failed="one NUMA node") for case in places]
-    text = shown(a_vit_study(folder, attempts=tried))
+    study = a_vit_study(folder, attempts=tried)
+    assert "one NUMA node" in as_text(summary(study), 1000), "a question that was not asked has its reason there"
+    text = shown(study)
     assert "test_numa[p16-d12-h768-r256-bf16-local-8], and 1 more: one NUMA node" in text
     assert "test_vit[p8-d24-h1280-r2048-bf16-eager-8]: needs 61 GiB" in text
     assert "--retry" in text
@@ -154,12 +156,15 @@ def test_a_pipeline_s_design_has_a_row_with_what_limits_it(tmp_path):
     case = case_of("p16-d12-h768-r512", "async-q2-cpu")
     for number, limit in enumerate(("inference", "decode", "inference"), 1):
         figures = a_pipeline(case, case.flops / RATE, limit)
-        keep_session(tmp_path, case, number, a_vit_run(case, number, pipeline=figures))
+        notes = (f"bottleneck {limit}: it is busy", "more workers than cores")
+        keep_session(tmp_path, case, number, a_vit_run(case, number, pipeline=figures, notes=notes))
     study = a_vit_study(tmp_path)
     text = shown(study)
     assert "of its slowest stage's bound" in text
     row = next(line for line in text.splitlines() if line.startswith("p16-d12-h768-r512  async-q2-cpu"))
     assert row.endswith("90%  inference, decode")
+    assert "all sessions: more workers than cores" in text
+    assert "it is busy" not in text
     assert [row["bottleneck"] for row in rows(study)] == ["inference", "decode", "inference"]
     assert float(rows(study)[0]["share_of_slowest_stage"]) == pytest.approx(0.9)
 
