@@ -42,6 +42,7 @@ GROUPS = {
         "PipelineFigures",
         "StageFigures",
         "QueueFigures",
+        "CompileCost",
         "Generation",
         "PromptFigures",
         "TextLoad",

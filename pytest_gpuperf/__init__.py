@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.plugin.text_load import GpuPerfTextLoad
     from pytest_gpuperf.plugin.text_servers import TextServerFactory
     from pytest_gpuperf.records.answer_stream import AnswerStream
+    from pytest_gpuperf.records.compile_cost import CompileCost
     from pytest_gpuperf.records.generation import Generation, PromptFigures
     from pytest_gpuperf.records.latency import Latency
     from pytest_gpuperf.records.model import Device, Evidence, Measurement, Summary, Witness
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnswerStream",
+    "CompileCost",
     "ContradictedError",
     "CudaTimer",
     "Device",
@@ -115,6 +117,7 @@ __getattr__ = deferred(
         "CudaTimer": "pytest_gpuperf.measure.timer",
         "Device": "pytest_gpuperf.records.model",
         "Evidence": "pytest_gpuperf.records.model",
+        "CompileCost": "pytest_gpuperf.records.compile_cost",
         "Generation": "pytest_gpuperf.records.generation",
         "Gpu": "pytest_gpuperf.measure.gpu",
         "GpuPerf": "pytest_gpuperf.plugin.fixtures",

@@ -10,6 +10,7 @@ import torch
 
 from pytest_gpuperf.backends.placement import Placement
 from pytest_gpuperf.backends.precisions import Precision
+from pytest_gpuperf.records.compile_cost import CompileCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Made:
 
     run: Callable[..., Any]  # takes tensors like the job's inputs
     placement: Placement | None = None  # which processor took which operators, where the back end knows
+    compile_cost: CompileCost | None = None  # of torch.compile
     close: Callable[[], None] = _nothing
 
 

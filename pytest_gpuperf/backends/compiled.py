@@ -7,12 +7,14 @@ import os
 import shutil
 import warnings
 from dataclasses import dataclass
-from importlib import util
+from importlib import import_module, util
+from time import perf_counter
 
 import torch
 
 from pytest_gpuperf.backends.backend import Job, Made
 from pytest_gpuperf.backends.precisions import lower
+from pytest_gpuperf.traces.compiler import compiler_counts
 
 _WARM_CALLS = 3  # "reduce-overhead" records its graph on the second call and replays it from the third on
 
@@ -36,14 +38,20 @@ class Compiled:
 
     def make(self, job: Job) -> Made:
         """Compile now: the time to compile is measured apart from the time of a call."""
+        import_module("torch._inductor.compile_fx")  # seconds, once a process: no case's own cost
         torch.compiler.reset()  # forget the cases before this one: limits on recompiling add up over a process
-        compiled = torch.compile(lower(job.module, job.precision, job.device), mode=self.mode, dynamic=False)
+        module = lower(job.module, job.precision, job.device)
+        before, start = compiler_counts(), perf_counter()
+        compiled = torch.compile(module, mode=self.mode, dynamic=False)
         with torch.inference_mode(), warnings.catch_warnings():  # as it will be called: compiled code is guarded by it
             # inductor warns of what the precision has chosen; under ``-W error`` no model could be compiled.
             warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
             for _ in range(_WARM_CALLS):
                 compiled(*job.inputs)
-        return Made(compiled, close=_forget)
+            if job.device.type == "cuda":  # pragma: no cover - needs a GPU
+                torch.cuda.synchronize(job.device)
+        cost = compiler_counts().since(before).cost(perf_counter() - start)
+        return Made(compiled, close=_forget, compile_cost=cost)
 
 
 def _forget() -> None:

@@ -19,6 +19,7 @@ from pytest_gpuperf.backends.precisions import Precision, arithmetic, precision_
 from pytest_gpuperf.backends.registry import backend_of, why_not
 from pytest_gpuperf.errors import MissingError
 from pytest_gpuperf.models.workload import Workload
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.model import Ceiling
 
 
@@ -61,6 +62,11 @@ class Opened:
     def fitted(self, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Other inputs, as this one takes them."""
         return _fitted(inputs, self.precision, self.device)
+
+    @property
+    def compile_cost(self) -> CompileCost | None:
+        """What torch.compile took; None of a back end that does not use it."""
+        return self.made.compile_cost
 
     @property
     def placement(self) -> Placement | None:

@@ -15,11 +15,13 @@ from pytest_gpuperf.cli.doctor import DOCTOR
 from pytest_gpuperf.cli.energy_score import ENERGY_SCORE
 from pytest_gpuperf.cli.judge import COMPARE, MERGE, REPORT
 from pytest_gpuperf.cli.matrix import MATRIX
+from pytest_gpuperf.cli.numa import NUMA
 from pytest_gpuperf.cli.other_tools import EXPORT, IMPORT
 from pytest_gpuperf.cli.read import PLOT, RATIOS, SHOW, WHY
 from pytest_gpuperf.cli.selftest import SELFTEST
 from pytest_gpuperf.cli.serve_study import SERVE_STUDY
 from pytest_gpuperf.cli.serve_study_text import SERVE_STUDY_TEXT
+from pytest_gpuperf.cli.study_vit import STUDY_VIT
 from pytest_gpuperf.cli.text_figures import TEXT_FIGURES
 from pytest_gpuperf.cli.trace import TRACE
 from pytest_gpuperf.cli.triton import TRITON
@@ -38,6 +40,7 @@ COMMANDS = (
     IMPORT,
     EXPORT,
     DOCTOR,
+    NUMA,
     MATRIX,
     MERGE,
     SELFTEST,
@@ -47,6 +50,7 @@ COMMANDS = (
     TEXT_FIGURES,
     ENERGY_SCORE,
     TRACE,
+    STUDY_VIT,
 )
 USAGE_ERROR = 4  # pytest's
 

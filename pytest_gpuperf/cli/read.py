@@ -15,17 +15,24 @@ if TYPE_CHECKING:
 
 def _show_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `gpuperf show`."""
-    parser.add_argument("file", metavar="FILE", help="a run or a baseline")
+    parser.add_argument("file", metavar="FILE", help="a run, a baseline, or the study.json of a study")
 
 
 def _show(options: Namespace) -> int:
     """Print it."""
-    from pytest_gpuperf.records.files import read_either
+    from pytest_gpuperf.records.envelope import BASELINE
+    from pytest_gpuperf.records.files import content_of, read_either
     from pytest_gpuperf.records.model import Run
+    from pytest_gpuperf.records.vit_study_files import is_summary, read_summary
+    from pytest_gpuperf.reports.document import as_text
     from pytest_gpuperf.reports.formats import terminal_width
     from pytest_gpuperf.reports.show import baseline_contents, run_contents
+    from pytest_gpuperf.reports.vit_study_report import document
 
     width = terminal_width()
+    if is_summary(content_of(options.file, BASELINE)):
+        print(as_text(document(read_summary(options.file)), width))
+        return 0
     found = read_either(options.file)
     if isinstance(found, Run):
         print(run_contents(options.file, found, width))
@@ -34,7 +41,7 @@ def _show(options: Namespace) -> int:
     return 0
 
 
-SHOW = Command("show", "print what a run or a baseline holds", _show_arguments, _show)
+SHOW = Command("show", "print what a run, a baseline or a study holds", _show_arguments, _show)
 
 
 def _why_arguments(parser: ArgumentParser) -> None:

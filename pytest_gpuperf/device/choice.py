@@ -9,7 +9,7 @@ from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.device import cuda, identity
+from pytest_gpuperf.device import cuda, identity, numa
 from pytest_gpuperf.device.clocks import Clock, HostClock
 from pytest_gpuperf.device.counter import CpuMeter, Meter
 from pytest_gpuperf.device.memory import MemoryMeter, ResidentMemory
@@ -147,11 +147,17 @@ def _cpu() -> Chosen:
         device=identity.cpu_device(),
         index=None,
         card=None,
-        software=identity.software(),
+        software=identity.software() | _where(None),
         clock=HostClock(),
         memory=ResidentMemory(),
         sensors=cpu_sensors(),
     )
+
+
+def _where(pci: Reading[str] | None) -> dict[str, str]:
+    """On which NUMA nodes this session runs; nothing on a machine of one node."""
+    place = numa.where_it_runs(None if pci is None else numa.gpu_node(pci))
+    return {} if place is None else {"numa": place}
 
 
 def _cuda(index: int | None) -> Chosen:  # pragma: no cover - needs a GPU
@@ -163,11 +169,12 @@ def _cuda(index: int | None) -> Chosen:  # pragma: no cover - needs a GPU
         card = cuda.open_card(index)
     sensors = card_sensors(card.uuid, card.pci)
     nvml = sensors.card
+    pci = Missing("unsupported", "this torch does not tell the PCI address") if card.pci is None else card.pci
     return Chosen(
         device=card.device if nvml is None else identified(card.device, nvml),
         index=card.index,
         card=card.hash,
-        software=identity.software() | card.software | ({} if nvml is None else settings(nvml)),
+        software=identity.software() | card.software | ({} if nvml is None else settings(nvml)) | _where(pci),
         clock=card.clock,
         memory=card.memory,
         sensors=sensors,

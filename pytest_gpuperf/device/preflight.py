@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from pytest_gpuperf.device import nvml, processes
+from pytest_gpuperf.device import numa, nvml, processes
 from pytest_gpuperf.device.choice import sensors_of
 from pytest_gpuperf.device.counter import probe_period
 from pytest_gpuperf.device.health import limits, readings, slowdown
@@ -24,6 +24,7 @@ _WAYS = {
     50: "the link between processors",
 }
 _POWER_LIMIT_SLACK = 0.01
+_STAY_NEAR = "gpuperf numa local -- pytest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def _of_one(device: NvmlDevice) -> Sequence[Check]:
         _switch("persistence", board.persistence(), "sudo nvidia-smi -pm 1"),
         _ecc(board),
         _pcie(board),
+        near(numa.gpu_node(board.pci), numa.read_nodes(), numa.allowed().cpus),
         _others(device),
         _compute_mode(board),
         _energy(device),
@@ -167,6 +169,25 @@ def _pcie(device: NvmlDevice) -> Check:
         return Check("PCIe", None, str(now if isinstance(now, Missing) else most))
     # The generation falls when the link is idle; a missing lane is a fault.
     return Check("PCIe", now[1] == most[1], f"generation {now[0]} of {most[0]}, x{now[1]} of x{most[1]}")
+
+
+def near(gpu: Reading[int], nodes: Reading[Sequence[numa.Node]], cpus: Collection[int]) -> Check:
+    """Whether this process runs on the node that the GPU hangs on."""
+    if isinstance(nodes, Missing):
+        return Check("NUMA", None, str(nodes))
+    if len([node for node in nodes if node.is_whole]) < 2:
+        return Check("NUMA", True, "one node: all memory is equally near")
+    if isinstance(gpu, Missing):
+        return Check("NUMA", None, str(gpu))
+    here = numa.nodes_of(cpus, nodes)
+    hangs = f"the GPU hangs on node {gpu}, and this process"
+    if here == (gpu,):
+        return Check("NUMA", True, f"{hangs} runs there")
+    if gpu in here:
+        return Check("NUMA", True, f"{hangs} may run on {numa.named(here)}; to keep it near: {_STAY_NEAR}")
+    far = max(numa.distance(nodes, gpu, node) for node in here)
+    crossing = f"every copy crosses between them (distance {far}, where 10 is none)"
+    return Check("NUMA", False, f"{hangs} runs on {numa.named(here)}: {crossing}", _STAY_NEAR)
 
 
 def _others(device: NvmlDevice) -> Check:

@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_gpuperf.device.memory import is_out_of_memory
 from pytest_gpuperf.errors import MeasurementError
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.model import Ceiling, Measurement
 
 _LOOKS = 5  # for a better ceiling, before a measurement is called impossible: neighbours come and go
@@ -62,3 +63,9 @@ def _uncounted(measured: Measurement, error: Exception) -> str:
     if is_out_of_memory(error):
         return f"{what}: the device had no memory left for that"
     return f"{what}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def with_compile_cost(measured: Measurement, workload: object) -> Measurement:
+    """A measurement with what its workload's back end took to compile it, before anything of it was called here."""
+    cost: object = getattr(workload, "compile_cost", None)
+    return msgspec.structs.replace(measured, compile_cost=cost) if isinstance(cost, CompileCost) else measured

@@ -20,6 +20,7 @@ from pytest_gpuperf.measure.plan import Pace, Plan
 from pytest_gpuperf.measure.quiet import collector_off
 from pytest_gpuperf.measure.warmup import WarmUp, sustain, warm_up
 from pytest_gpuperf.records.model import Measurement
+from pytest_gpuperf.traces.compiler import compiler_counts, gave_up_notes
 
 _COMPUTE_AGAIN = 1.05  # times as many samples as when their interval was last computed
 
@@ -163,14 +164,18 @@ class Sampler:
     def measure(self, items: int, session: str) -> Measurement:
         __tracebackhide__ = True
         call, before_span = self.workload
+        uncompiled = compiler_counts()
         (first_call,) = self.clock.latencies(call, 1)
         warm = warm_up(call, self.plan, self.clock)
         self.clock, note = self.clock.fitted(call)
         self.memory.reset()
         calls = 1 if before_span is not None else calls_per_span(call, self.plan, self.clock, warm.call_seconds)
         sustain_spans, sustain_seconds = self._sustain(calls, warm)
+        warmed_up = compiler_counts()
+        compiled = warmed_up.since(uncompiled)
         timed = _Timed(calls)
         ended = self.sample(timed)
+        more = compiler_counts().since(warmed_up)
         return Measurement(
             session=session,
             items=items,
@@ -186,7 +191,14 @@ class Sampler:
             warmup_seconds=warm.seconds + sustain_seconds,
             peak_memory=self.memory.peak(),
             memory_source=self.memory.source,
-            notes=(*(() if note is None else (note,)), *timed.notes, *self.patience.notes),
+            compile_cost=compiled.cost(first_call) if compiled.frames else None,
+            notes=(
+                *(() if note is None else (note,)),
+                *timed.notes,
+                *self.patience.notes,
+                *gave_up_notes(compiled.gave_up),
+                *more.notes,
+            ),
         )
 
     def _sustain(self, calls: int, warm: WarmUp) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""Models by name: ours, a user's own by decorator or entry point, and any of timm's by ``timm:NAME``."""
+"""Models by name: ours, a user's own by decorator or entry point, timm's as ``timm:NAME``, ViTs as ``vit:SIZES``."""
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import torch
 
 from pytest_gpuperf.errors import MissingError, UsageError
 from pytest_gpuperf.models.workload import Built, Scale, Workload
+from pytest_gpuperf.records.vit import PREFIX as VIT
+from pytest_gpuperf.records.vit import ViT, parse_vit
 
 Builder = Callable[[Scale, bool], Built]  # (scale, pretrained)
 
 GROUP = "pytest_gpuperf.models"
-_PREFIX = "timm:"
+_TIMM = "timm:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def model(name: str) -> Callable[[Builder], Builder]:
     """Register ``build(scale, pretrained) -> Built`` under a name."""
 
     def register(build: Builder) -> Builder:
-        if name in _OURS or name.startswith(_PREFIX) or _own.get(name, build) is not build:
+        if name in _OURS or name.startswith((_TIMM, VIT)) or _own.get(name, build) is not build:
             raise UsageError(f"There is a model {name!r} already. Register yours under another name.")
         _own[name] = build
         return build
@@ -51,7 +53,7 @@ def model(name: str) -> Callable[[Builder], Builder]:
 
 
 def names() -> tuple[str, ...]:
-    """Every model that has a name of its own; timm's are there beside them as ``timm:NAME``."""
+    """Every model that has a name of its own; beside them stand ``timm:NAME`` and ``vit:SIZES``."""
     return (*_OURS, *(n for n in [*_own, *_entry_points()] if n not in _OURS))
 
 
@@ -64,7 +66,7 @@ def known(name: str) -> str:
 def why_not(name: str) -> str | None:
     """What a model needs and lacks here, with the command that installs it; None where it can be built."""
     source = _OURS.get(name)
-    needs = "timm" if name.startswith(_PREFIX) else None if source is None else source.needs
+    needs = "timm" if name.startswith((_TIMM, VIT)) else None if source is None else source.needs
     if needs is None or util.find_spec(needs) is not None:
         return None
     return f"{name} needs {needs}, which is not installed. Install it with: pip install {needs}"
@@ -97,8 +99,11 @@ def _builder(name: str) -> Builder:
     if name in _OURS:
         source = _OURS[name]
         return _lazily(source.file, source.function)
-    if name.startswith(_PREFIX):
-        return lambda scale, pretrained: _timm(name.removeprefix(_PREFIX), scale, pretrained)
+    if name.startswith(_TIMM):
+        return lambda scale, pretrained: _timm(name.removeprefix(_TIMM), scale, pretrained)
+    if name.startswith(VIT):
+        vit = parse_vit(name)
+        return lambda scale, pretrained: _vit(vit, scale, pretrained)
     if name in _own:
         return _own[name]
     points = _entry_points()
@@ -107,7 +112,8 @@ def _builder(name: str) -> Builder:
     near = get_close_matches(name, names(), n=1, cutoff=0)
     raise UsageError(
         f"There is no model {name!r}. Did you mean {near[0]!r}? The models are: {', '.join(names())}, any of timm's as "
-        f"timm:NAME, and yours by @pytest_gpuperf.models.model(NAME)."
+        f"timm:NAME, a vision transformer of any size as {VIT}p16-d12-h768-r224, and yours by "
+        f"@pytest_gpuperf.models.model(NAME)."
     )
 
 
@@ -123,6 +129,12 @@ def _timm(name: str, scale: Scale, pretrained: bool) -> Built:
     from pytest_gpuperf.models.timm_models import by_name  # noqa: PLC0415 - only where timm is installed
 
     return by_name(name, scale, pretrained)
+
+
+def _vit(vit: ViT, scale: Scale, pretrained: bool) -> Built:
+    from pytest_gpuperf.models.vit_models import build  # noqa: PLC0415 - only where timm is installed
+
+    return build(vit, scale, pretrained)
 
 
 def _entry_points() -> dict[str, metadata.EntryPoint]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gpuperf.plugin import collection, opening, servers, settings
+from pytest_gpuperf.plugin import collection, opening, servers, settings, shipped_suites
 
 if TYPE_CHECKING:
     from pytest_gpuperf.device.power import GpuPower
@@ -53,6 +53,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> Gener
     if ignored:
         collection.note_ignored(collection_path, config)
     return ignored
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    return shipped_suites.module_of(module_path, parent)
 
 
 @pytest.hookimpl(wrapper=True)

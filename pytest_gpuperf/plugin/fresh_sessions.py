@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 
 from pytest_gpuperf.errors import SessionError
+from pytest_gpuperf.plugin.shipped_suites import path_of
 from pytest_gpuperf.records.merge import with_sessions_of
 from pytest_gpuperf.records.model import Run
 from pytest_gpuperf.scratch import scratch_folder
@@ -80,7 +80,7 @@ def arguments_again(config: pytest.Config, tests: Iterable[str], scratch: str) -
     if config.getoption("log_file", None) or config.getini("log_file"):
         options += [f"--log-file={scratch}/log.txt"]
     options += [f"--rootdir={config.rootpath}"]
-    return options + [os.path.join(config.rootpath, test) for test in tests]  # noqa: PTH118 - a node id is no path
+    return options + [path_of(test, config.rootpath) for test in tests]
 
 
 def options_again(config: pytest.Config) -> list[str]:

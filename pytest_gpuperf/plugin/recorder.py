@@ -16,7 +16,7 @@ from pytest_gpuperf.device.clocks import TimesItself
 from pytest_gpuperf.device.memory import lost
 from pytest_gpuperf.instrument.slowdown import slowed
 from pytest_gpuperf.measure.cache import workload_call
-from pytest_gpuperf.measure.counting import counted
+from pytest_gpuperf.measure.counting import counted, with_compile_cost
 from pytest_gpuperf.measure.evidence import Memory
 from pytest_gpuperf.measure.observation import Observer, charged
 from pytest_gpuperf.measure.plan import Pace, Plan
@@ -147,6 +147,7 @@ class Recorder:
                 on_samples=self.on_samples,
                 observe=add_observations,
             )
+        measured = with_compile_cost(measured, fn)
         return counted(measured, fn) if knowing is None else knowing.gpuperf_figures(measured)
 
     def explained(

@@ -28,4 +28,6 @@ class Invocation(Record, frozen=True, kw_only=True):
 
     def _from_here(self, test: str) -> str:
         file, separator, name = test.partition("::")
+        if "--pyargs" in self.options and file.startswith("pytest_gpuperf/"):  # the package's own: no path from here
+            return file.removesuffix(".py").replace("/", ".") + separator + name
         return posixpath.normpath(posixpath.join(self.root, file)) + separator + name

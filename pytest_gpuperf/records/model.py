@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.fields import Block, Bytes, Count, Fraction, Joules, Name, Rate, Record, Seconds, Time
 from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.invocation import Invocation
@@ -156,6 +157,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     evidence: Evidence | None = None
     flops: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None  # of one call, counted on the eager model
     ceiling: Ceiling | None = None
+    compile_cost: CompileCost | None = None  # where torch.compile had a part in it
     load: Load | None = None  # of a server, where that was measured
     generation: Generation | None = None  # of a language model that generated
     text_load: TextLoad | None = None  # of a language model's server, where that was measured

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from pytest_gpuperf.comparison.findings import Comparison, Finding
+from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.records.generation import Generation
 from pytest_gpuperf.records.model import Case, Measurement, Run, Session, Witness
 from pytest_gpuperf.records.text_load import TextLoad
@@ -105,6 +106,11 @@ def _of_text(line: _Line, read: Callable[[Generation | TextLoad], float | None],
     return _middle(line, lambda m: None if (found := written(m)) is None else read(found), scale)
 
 
+def _of_compiling(line: _Line, read: Callable[[CompileCost], int]) -> str:
+    cost = line.newest.compile_cost
+    return "" if cost is None else str(read(cost))
+
+
 def _watts(m: Measurement) -> float | None:
     return None if m.energy is None else m.energy * m.throughput
 
@@ -143,6 +149,10 @@ FIGURES: Mapping[str, Callable[[_Line], str]] = {
     "single_call_p95_ms": _percentile("p95"),
     "single_call_p99_ms": _percentile("p99"),
     "first_call_ms": lambda line: _middle(line, lambda m: m.first_call, 1e3),
+    "compile_s": lambda line: _middle(line, lambda m: m.compile_cost and m.compile_cost.ready_in),
+    "compile_cache": lambda line: (line.newest.compile_cost and line.newest.compile_cost.cache) or "",
+    "graph_breaks": lambda line: _of_compiling(line, lambda cost: cost.breaks),
+    "recompiles": lambda line: _of_compiling(line, lambda cost: cost.recompiles),
     "mean_power_w": lambda line: _middle(line, _watts),
     "joules_per_item": lambda line: _middle(line, lambda m: m.energy),
     "joules_per_item_above_idle": lambda line: _middle(line, lambda m: m.energy_above_idle),

@@ -9,6 +9,7 @@ from pytest_gpuperf.comparison.resolution import Resolution, resolutions, worst_
 from pytest_gpuperf.gate.observations import LEAST_MARGIN
 from pytest_gpuperf.records.model import Accepted, Baseline, Case, Environment, Run, Session
 from pytest_gpuperf.records.units import by_number, format_bytes, format_rate, format_seconds, many
+from pytest_gpuperf.reports.compile_facts import compile_lines
 from pytest_gpuperf.reports.figures import NONE, arithmetic, latency, throughput
 from pytest_gpuperf.reports.pipeline_report import render_pipelines
 from pytest_gpuperf.reports.tables import by_file, prose, table
@@ -37,6 +38,7 @@ def run_contents(path: str, run: Run, width: int) -> str:
         *_where(run.environment, run.sessions, clocks),
         *(f"not measured: {test} ({why})" for test, why in run.scope.unmeasured.items()),
         *(f"unvalidated: {c.id}" for c in run.cases if any(m.unvalidated for m in c.measurements)),
+        *compile_lines(ordered),
     ]
     page = _page(lines, table(header, "l" + "r" * (len(header) - 1), cells, width) if cells else [], (), width)
     return "\n\n".join(filter(None, (page, render_pipelines(run, width))))

@@ -57,7 +57,7 @@ def certify(
     if "gate" in parts:
         check_rounds(rounds)
     started = time.monotonic()
-    found = _identified(device)
+    found = identified(device)
     every = [step for step in steps_of(found.environment.device.kind) if step.part in parts]
     steps, left_out = affordable(every, budget)
     rows: list[Row] = []
@@ -119,7 +119,8 @@ class _Ended:
         return f"{how}: {last[0].strip()}" if last else how
 
 
-def _identified(device: str) -> DeviceFound:
+def identified(device: str) -> DeviceFound:
+    """Which device that is, by a process of its own: this one need not open a card that others are to measure on."""
     for message in _run(device, (), _PATIENCE_SECONDS):
         if isinstance(message, Refused):
             raise DeviceError(message.why)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_gpuperf.device.numa import Placement
 from pytest_gpuperf.errors import SessionError
 from pytest_gpuperf.records.files import read_run
 from pytest_gpuperf.records.model import Run
@@ -30,8 +31,9 @@ def run_session(
     look: bool = False,
     directory: Path | None = None,
     timeout: float | None = None,
+    place: Placement | None = None,
 ) -> Run:
-    """Run ``python -m pytest ARGUMENTS`` in a process of its own and give what it recorded.
+    """Run ``python -m pytest ARGUMENTS`` in a process of its own, at a place if one is given; gives what it recorded.
 
     Anything but a recorded, passing session is a SessionError that shows the last lines of its output.
     """
@@ -48,7 +50,7 @@ def run_session(
         command = [sys.executable, "-m", "pytest", *arguments]
         with (folder / "output.txt").open("w+b") as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own pytest
-                on_leash(command),
+                on_leash(command if place is None else place.command(command)),
                 cwd=directory,
                 env=order.environment(),
                 stdin=subprocess.DEVNULL,
@@ -56,7 +58,7 @@ def run_session(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            code = _wait(process, timeout)
+            code = wait(process, timeout)
             output.seek(0)
             text = output.read().decode(errors="replace")
         if code is None:
@@ -70,7 +72,7 @@ def run_session(
         return read_run(save)
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
+def wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
     """The exit code, or None where it took too long. Whatever happens, the process and its group are gone.
 
     If this process is killed, it cannot end the other one; the leash does.

@@ -15,6 +15,7 @@ from pytest_gpuperf.gate.compaction import block_medians
 from pytest_gpuperf.records.invocation import Invocation
 from pytest_gpuperf.records.model import Accepted, Case, Evidence, Measurement, Profile
 from pytest_gpuperf.records.units import METRICS, format_bytes, format_seconds, log_tolerance, significant
+from pytest_gpuperf.reports.compile_facts import compile_facts
 from pytest_gpuperf.reports.figures import arithmetic, has_interval, origins, reason, word
 from pytest_gpuperf.reports.html.content import SCALE, Entry, Judgement, Percentiles, Proof, Ran, Text
 from pytest_gpuperf.reports.pipeline_report import pipeline_facts
@@ -245,7 +246,7 @@ def _facts(m: Measurement, figures: RatioFigures) -> Iterator[tuple[str, str]]:
     rate = arithmetic(m)
     if rate is not None:
         yield "arithmetic", rate
-    for name, fact in text_facts(m):
+    for name, fact in (*compile_facts(m.compile_cost), *text_facts(m)):
         yield name, visible(fact)
     for name, fact in () if m.pipeline is None else pipeline_facts(m.pipeline):
         yield visible(name), visible(fact)

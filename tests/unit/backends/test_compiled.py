@@ -7,9 +7,11 @@ import weakref
 
 import pytest
 import torch
+from examples import a_measurement
 from small_net import small
 
 from pytest_gpuperf.backends import opened
+from pytest_gpuperf.measure.counting import with_compile_cost
 
 
 class Pool:
@@ -36,8 +38,16 @@ def test_what_was_compiled_is_given_back_at_the_end_of_its_case(monkeypatch: pyt
     workload = small()
     with opened(workload, 2, backend="compile-reduce-overhead", device="cpu") as network:
         assert torch.allclose(network(*network.inputs), workload.module(*network.inputs))
+        cost = network.compile_cost
+        assert cost is not None
+        assert (cost.graphs, cost.breaks, cost.recompiles, cost.cache) == (1, 0, 0, None)
+        assert network.prepared_in > cost.ready_in >= cost.in_compiler > 0
+        assert with_compile_cost(a_measurement(0), network).compile_cost == cost
         gc.collect()
         assert [pool() is not None for pool in pools] == [True]
+    with opened(workload, 2, device="cpu") as eager:
+        assert eager.compile_cost is None
+        assert with_compile_cost(a_measurement(0), eager).compile_cost is None
     gc.collect()
     assert network is not None, "a test may hold it for longer"
     assert [pool() for pool in pools] == [None]

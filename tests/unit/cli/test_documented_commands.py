@@ -14,7 +14,14 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    ("page", "at_least"), [("baselines/README.md", 4), ("docs/ratios.md", 3), ("docs/interchange.md", 3)]
+    ("page", "at_least"),
+    [
+        ("baselines/README.md", 4),
+        ("docs/ratios.md", 3),
+        ("docs/numa.md", 4),
+        ("docs/vit-study.md", 6),
+        ("docs/interchange.md", 3),
+    ],
 )
 def test_commands_of(page, at_least):
     text = (ROOT / page).read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_gpuperf.device.numa import Placement
 from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.sessions.order import VARIABLE, Order, take_order
 from pytest_gpuperf.sessions.process import run_session
@@ -37,6 +38,14 @@ def folder(tmp_path):
 def test_a_session_records_what_it_ran(folder):
     run = run_session(CPU, directory=folder)
     assert [c.test for c in run.cases] == ["test_suite.py::test_one", "test_suite.py::test_two"]
+
+
+def test_a_session_runs_where_it_is_placed(folder):
+    cpu = max(os.sched_getaffinity(0))
+    place = Placement("local", frozenset({cpu}), frozenset({0}), has_policy=False)
+    body = f"    assert os.sched_getaffinity(0) == {{{cpu}}}\n    gpuperf(sum, [1])\n"
+    (folder / "test_suite.py").write_text(f"import os\ndef test_placed(gpuperf):\n{body}")
+    assert len(run_session(CPU, directory=folder, place=place).cases) == 1
 
 
 def test_only_some_tests_can_be_ordered(folder):
