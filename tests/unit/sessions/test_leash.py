@@ -100,7 +100,9 @@ def ended(process, measuring, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("command", [("calibrate", "--into", "base.json"), ("selftest", "--parts", "gate", "--rounds", "3")])
+@pytest.mark.parametrize(
+    "command", [("calibrate", "--into", "base.json"), ("selftest", "--parts", "gate", "--rounds", "3")]
+)
 def test_a_command_takes_its_session_and_the_sessions_processes_along(tmp_path, numbers, command, number):
     (tmp_path / "test_suite.py").write_text(ENDLESS)
     listening = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
