@@ -203,6 +203,12 @@ def where_it_runs(gpu: Reading[int] | None, root: Path = _ROOT) -> str | None:
     return ", ".join(filter(None, (cpus, memory and f"memory {memory}", near)))
 
 
+def own_node(root: Path = _ROOT) -> int | None:
+    """The node that all processors of this process belong to; None where there are several, or nobody tells."""
+    here = nodes_of(allowed(root).cpus, known(read_nodes(root)) or ())
+    return here[0] if len(here) == 1 else None
+
+
 def nodes_of(cpus: Collection[int], nodes: Sequence[Node]) -> tuple[int, ...]:
     """The nodes that some of these processors belong to."""
     return tuple(node.number for node in nodes if not node.cpus.isdisjoint(cpus))

@@ -27,10 +27,11 @@ class ABSession:
         self.settings = settings
         self.judged: JudgedRun | None = None
         self.left_out = 0  # tests that measure nothing
-        if settings.save is not None or settings.html is not None:
+        if any((settings.save, settings.html, settings.trace)):
             raise UsageError(
-                "--gpuperf-ab judges two revisions beside each other and records no run, so --gpuperf-save and "
-                "--gpuperf-html have nothing to keep. Leave them out; --gpuperf-markdown and --gpuperf-csv work."
+                "--gpuperf-ab judges two revisions beside each other and records no run, so --gpuperf-save, "
+                "--gpuperf-html and --gpuperf-trace have nothing to keep. Leave them out; --gpuperf-markdown and "
+                "--gpuperf-csv work."
             )
 
     def keep_measuring(self, session: pytest.Session) -> None:

@@ -19,7 +19,19 @@ from pytest_gpuperf.sessions.process import run_session
 
 # Options that decide what is judged, written or shown, and not what is measured: ours and those of pytest, pytest-cov
 # and pytest-xdist.
-_OURS = ("compare", "reference", "ab", "save", "markdown", "html", "csv", "min-decided", "confirm", "confirm-budget")
+_OURS = (
+    "compare",
+    "reference",
+    "ab",
+    "save",
+    "markdown",
+    "html",
+    "csv",
+    "trace",
+    "min-decided",
+    "confirm",
+    "confirm-budget",
+)
 _WITH_VALUE = frozenset({f"--gpuperf-{name}" for name in _OURS}) | {
     "--junitxml",
     "--junit-xml",

@@ -15,10 +15,12 @@ from pytest_gpuperf.plugin import collection
 from pytest_gpuperf.plugin.settings import SETTINGS, Settings, resolve
 
 if TYPE_CHECKING:
+    from pytest_gpuperf.device.choice import Chosen
     from pytest_gpuperf.plugin.ab_worker import WorkerStart
     from pytest_gpuperf.plugin.gate import Gate
     from pytest_gpuperf.plugin.recorder import Recorder
     from pytest_gpuperf.plugin.session import GpuperfSession
+    from pytest_gpuperf.plugin.traces import Traces
     from pytest_gpuperf.plugin.ways import Way
     from pytest_gpuperf.sessions.order import Order
 
@@ -33,7 +35,8 @@ def prepare(config: pytest.Config) -> None:
     order = refused(_order)
     if order is not None:
         save = None if order.save is None else Path(order.save)
-        settings = replace(settings, compare=None, save=save, markdown=None, html=None, csv=None, disable=False)
+        nothing_else = dict.fromkeys(("compare", "markdown", "html", "csv", "trace"))
+        settings = replace(settings, save=save, disable=False, **nothing_else)
         if order.turns is not None:
             from pytest_gpuperf.plugin import ab_worker
 
@@ -133,6 +136,7 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
     recorder.profiles = order.profiles if order else settings.save is not None
     recorder.spared = order.spared if order else ()
     recorder.packages = packages_hash()
+    recorder.traces = _traces(settings, chosen)
     return GpuperfSession(
         config,
         settings,
@@ -142,6 +146,14 @@ def _open(config: pytest.Config, settings: Settings, items: list[pytest.Item]) -
         started_for_us=order is not None,
         write_reports=write_reports,
     )
+
+
+def _traces(settings: Settings, chosen: Chosen) -> Traces | None:
+    if settings.trace is None or settings.disable:
+        return None
+    from pytest_gpuperf.plugin.traces import Traces
+
+    return Traces(settings.trace, chosen)
 
 
 def _way(settings: Settings, order: Order | None, recorder: Recorder, gate: Gate | None) -> Way:
@@ -177,6 +189,10 @@ def _refuse_unwritable(settings: Settings) -> None:
     from pytest_gpuperf.records.envelope import RUN
     from pytest_gpuperf.records.files import REPORT, check_writable
 
+    if settings.trace is not None:
+        from pytest_gpuperf.plugin.traces import refuse_unwritable_folder
+
+        refuse_unwritable_folder(settings.trace)
     page = None
     if settings.html is not None:
         from pytest_gpuperf.reports.html.rendering import NAME, require_jinja2

@@ -60,6 +60,7 @@ OPTIONS = (
     Option("save", "value", "record this run in a file", metavar="FILE"),
     Option("markdown", "value", "write the report as Markdown, for a pull request's comment", metavar="FILE"),
     Option("html", "value", "write the report as a page, DIR/index.html, which needs no network", metavar="DIR"),
+    Option("trace", "value", "record a trace of each case by torch's profiler, after its measurement", metavar="DIR"),
     Option("csv", "value", "write the figures and verdicts as CSV, one line a case", metavar="FILE"),
     Option(
         "tolerance",

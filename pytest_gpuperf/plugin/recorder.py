@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_gpuperf.device.clocks import Call
     from pytest_gpuperf.device.health import Health
     from pytest_gpuperf.plugin.settings import TestSettings
+    from pytest_gpuperf.plugin.traces import Traces
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Recorder:
     canaries: Canaries | None = None
     next_reading: float = 0.0  # not before
     on_samples: Callable[[Sequence[float]], None] | None = None  # gets the samples so far, after each block
+    traces: Traces | None = None  # of each case, where they are wanted
     memory_before: Memory = field(default_factory=Memory)  # the test that runs
 
     def __post_init__(self) -> None:
@@ -158,6 +160,11 @@ class Recorder:
         profile = self.observer.profile(case.measurements[-1], workload.call, (fn, arguments))
         return msgspec.structs.replace(case, profile=profile)
 
+    def trace(self, case: Case, fn: Callable[..., object], arguments: tuple[Any, ...], settings: TestSettings) -> None:
+        """Record a trace of a few calls more, where traces are wanted."""
+        if self.traces is not None:
+            self.traces.record(case, workload_call(fn, arguments, Plan(cache=settings.cache), self.chosen).call)
+
     def run_once(self, fn: Callable[..., object], arguments: tuple[Any, ...], items: int) -> Measurement:
         """Run a workload without measuring it; what its test asserts on is the one call."""
         return self._unmeasured((self.chosen.clock.latencies(lambda: fn(*arguments), 1),), items)
@@ -214,6 +221,8 @@ class Recorder:
         for case in self.by_test.pop(test, ()):
             self.cases.pop(case, None)  # a test that was run again kept a case twice
         self.unmeasured[test] = why
+        if self.traces is not None:
+            self.traces.drop(test)
 
     def run(self, scope: Scope) -> Run:
         """Everything recorded so far."""

@@ -33,6 +33,7 @@ class Settings:
     markdown: Path | None
     html: Path | None
     csv: Path | None
+    trace: Path | None
     tolerance: Mapping[str, float]
     command_line_tolerance: Mapping[str, float]  # without the ini file's; it goes above markers
     margin: Mapping[str, float]  # fields of a rule
@@ -118,6 +119,7 @@ def resolve(config: pytest.Config) -> Settings:
         markdown=_path(config, value["markdown"]),
         html=_path(config, value["html"]),
         csv=_path(config, value["csv"]),
+        trace=_path(config, value["trace"]),
         tolerance=over(command_line, ini_file),
         command_line_tolerance=command_line,
         margin=value["margin"],

@@ -95,6 +95,9 @@ def write_summary(reporter: pytest.TerminalReporter, session: GpuperfSession) ->
         reporter.write_line(f"gpuperf: recorded {many(len(session.saved.cases), 'case')} in {session.settings.save}")
     if session.page is not None:
         reporter.write_line(f"gpuperf: report in {session.page}")
+    if session.recorder.traces is not None:
+        for line in session.recorder.traces.lines():
+            reporter.write_line(f"gpuperf: {inert(visible(line))}")
     write_annotations(reporter, session)
 
 

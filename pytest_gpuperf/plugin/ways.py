@@ -92,6 +92,8 @@ class Record:
         if self._explains(case):
             case = recorder.explained(case, request.fn, request.arguments, request.settings)
         self.keep(request.item, case)
+        if request.known is None:  # else these are the calls of another case, which has its trace
+            recorder.trace(case, request.fn, request.arguments, request.settings)
         return case.measurements[0]
 
     def case_of(

@@ -33,19 +33,23 @@ def compile_facts(cost: CompileCost | None) -> Iterator[tuple[str, str]]:
 def compile_lines(cases: Iterable[Case]) -> Iterator[str]:
     """A line for each case that was compiled, with the calls after which it has paid beside eager."""
     found = list(cases)
-    eager = {_key(case): _seconds(case) for case in found if case.parameters.get(_BACKEND) == _EAGER}
+    eager = {_key(case): case for case in found if case.parameters.get(_BACKEND) == _EAGER}
     for case in found:
         cost = case.measurements[-1].compile_cost
         if cost is None:
             continue
         facts = ", ".join(f"{name} {fact}" for name, fact in compile_facts(cost))
         before = eager.get(_key(case))
-        yield f"compiled: {case.id}: {facts}{'' if before is None else _paid(cost, before, _seconds(case))}"
+        yield f"compiled: {case.id}: {facts}{'' if before is None else _paid(cost, before, case)}"
 
 
-def _paid(cost: CompileCost, eager: float, compiled: float) -> str:
-    calls = cost.break_even(eager, compiled)
+def _paid(cost: CompileCost, eager_case: Case, compiled_case: Case) -> str:
+    eager, compiled = _seconds(eager_case), _seconds(compiled_case)
     both = f"a call takes {format_seconds(compiled)}, eager {format_seconds(eager)}"
+    noise = sum(_seconds(case) * case.measurements[-1].interval for case in (eager_case, compiled_case))
+    if abs(eager - compiled) <= noise:
+        return f"; whether it pays is not known, the two are too close: {both}"
+    calls = cost.break_even(eager, compiled)
     if calls is None:
         return f"; never pays: {both}"
     return f"; pays after about {ceil(float(f'{calls:.3g}')):,} calls: {both}"

@@ -269,3 +269,11 @@ def test_the_policy_in_words(policies):
     assert ran(here("local"), sys.executable, "-c", program).stdout.strip() == f"bound to {memory}"
     assert ran(here("interleaved"), sys.executable, "-c", program).stdout.strip() == f"interleaved over {memory}"
     assert ran(here("local", has_policy=False), sys.executable, "-c", program).stdout.strip() == "first touch"
+
+
+def test_the_one_node_that_this_process_runs_on(tmp_path):
+    own = sorted(os.sched_getaffinity(0))
+    assert numa.own_node(write_nodes(tmp_path / "near", {0: "900-903", 1: listed(own)})) == 1
+    assert numa.own_node(tmp_path / "nothing") is None
+    if len(own) > 1:
+        assert numa.own_node(write_nodes(tmp_path / "both", {0: listed(own[:1]), 1: listed(own[1:])})) is None

@@ -67,8 +67,14 @@ def test_after_how_many_calls_it_has_paid_beside_the_eager_case_of_the_same_para
 
 def test_the_wall_clock_decides_where_a_device_has_its_own():
     eager = a_case("eager", 0.010, walls=(0.012,))
-    (line,) = compile_lines((eager, a_case("compile", 0.009, PLAIN, walls=(0.012,))))
+    (line,) = compile_lines((eager, a_case("compile", 0.009, PLAIN, walls=(0.013,))))
     assert "never pays" in line
+
+
+def test_what_is_no_faster_and_no_slower_than_its_noise_is_not_known_to_pay():
+    eager = a_case("eager", 0.010, interval=0.01)
+    (line,) = compile_lines((eager, a_case("compile", 0.0099, PLAIN, interval=0.01)))
+    assert "; whether it pays is not known, the two are too close: a call takes 9.92 ms, eager 10.0 ms" in line
 
 
 def test_show_and_the_csv():
