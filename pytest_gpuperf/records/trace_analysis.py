@@ -10,6 +10,7 @@ from pytest_gpuperf.records.fields import Bytes, Count, Name, Record
 
 TRACE_ANALYSIS = "gpuperf-trace-analysis"
 VERSION = 1
+CPU = "cpu"  # the device of a trace without kernels
 Duration = Annotated[float, Meta(ge=0, le=1e9)]  # seconds; a trace may hold things that took none
 Moment = Annotated[float, Meta(ge=0, le=1e9)]  # seconds since the first thing in the trace
 Number = Annotated[int, Meta(ge=0, le=2**40)]
