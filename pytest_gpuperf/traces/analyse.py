@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_gpuperf.records.trace_analysis import Timeline, TraceAnalysis
+from pytest_gpuperf.records.trace_analysis import CPU, Timeline, TraceAnalysis
 from pytest_gpuperf.traces.activities import Spans, Trace
 from pytest_gpuperf.traces.chrome import read_chrome
-from pytest_gpuperf.traces.device_time import CPU, SECOND, Device, devices_of, record_of
+from pytest_gpuperf.traces.device_time import SECOND, Device, devices_of, record_of
 from pytest_gpuperf.traces.export import MAGIC
 from pytest_gpuperf.traces.host import NOTHING, Host, host_of
 from pytest_gpuperf.traces.nsight import read_nsight

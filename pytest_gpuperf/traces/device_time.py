@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_gpuperf.records.trace_analysis import CopyTime, DeviceTime, Gap, KernelTime, StreamTime, Use
+from pytest_gpuperf.records.trace_analysis import CPU, CopyTime, DeviceTime, Gap, KernelTime, StreamTime, Use
 from pytest_gpuperf.traces.activities import FILL, KERNEL, NO_BYTES, Ints, Trace, Work
 from pytest_gpuperf.traces.critical_path import Path, find_path
 from pytest_gpuperf.traces.gaps import CAUSES, Gaps, explain_gaps, operator_gaps
@@ -18,7 +18,6 @@ from pytest_gpuperf.traces.host import Host
 from pytest_gpuperf.traces.intervals import Union, both, union
 from pytest_gpuperf.traces.occupied import host_names
 
-CPU = "cpu"
 SECOND = 1e9  # nanoseconds
 _GAPS, _TOP = 50, 30  # that are kept
 _DIRECTION = re.compile(r"Memcpy (\w)\w*to(\w)", re.IGNORECASE)
@@ -84,9 +83,9 @@ def _card(trace: Trace, host: Host, label: str) -> Device:
 
 def _processor(trace: Trace, host: Host) -> Device:
     spans = trace.operators
-    nothing = np.zeros(len(spans), dtype=np.int64)
-    work = Work(spans, nothing, nothing.astype(np.int32), nothing + NO_BYTES)
-    busy, none = union(spans.start, spans.end), Union(nothing[:0], nothing[:0])
+    unknown = np.broadcast_to(np.int64(NO_BYTES), len(spans))
+    work = Work(spans, unknown, np.broadcast_to(np.int32(KERNEL), len(spans)), unknown)
+    busy, none = union(spans.start, spans.end), Union(spans.start[:0], spans.end[:0])
     return Device(CPU, work, trace.threads, operator_gaps(spans, host), None, busy, none, none)
 
 

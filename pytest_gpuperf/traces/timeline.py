@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pytest_gpuperf.records.trace_analysis import Lane, Timeline
+from pytest_gpuperf.records.trace_analysis import CPU, Lane, Timeline
 from pytest_gpuperf.traces.activities import Ints, Small, Spans, Trace
-from pytest_gpuperf.traces.device_time import CPU, SECOND, Device
+from pytest_gpuperf.traces.device_time import SECOND, Device
 from pytest_gpuperf.traces.gaps import CAUSES
 
 HOST = "host"
