@@ -131,14 +131,14 @@ def choose(
 ) -> Choice | None:
     """The next session, or None where none fits: stage by stage, a round over all cases before the next round.
 
-    A case is begun only where all its sessions fit, so that it gets an interval. Where that leaves time over, cases
-    are begun that do with fewer.
+    A case is begun only where all its sessions fit, so that it gets an interval. Where that leaves time over, cases of
+    the stage are begun that do with fewer, before the next stage gets any.
     """
     left = budget
     planned: list[tuple[VitCase, int, float]] = []  # a case, how many more sessions, seconds of each
-    for wanted in range(sessions, 0, -1):
+    for stage, wanted in product(stages, range(sessions, 0, -1)):
         taken = {case for case, _, _ in planned}
-        for case in (case for stage in stages for case in stage if case not in taken):
+        for case in (case for case in stage if case not in taken):
             seconds, missing = estimate(case), wanted - done.get(case, 0)
             if missing > 0 and missing * seconds <= left:
                 planned.append((case, missing, seconds))

@@ -102,6 +102,13 @@ def test_what_time_is_left_over_is_for_cases_with_fewer_sessions():
     assert choose([(A,)], {}, ten, 5) is None
 
 
+def test_a_dear_case_of_a_stage_gets_time_before_cheap_ones_of_the_next():
+    costs = {A: 10.0, B: 60.0, C: 10.0}
+    assert choose([(A, B), (C,)], {A: 3}, costs.get, 100).case == B
+    assert choose([(A, B), (C,)], {A: 3, B: 1}, costs.get, 100).case == B
+    assert choose([(A, B), (C,)], {A: 3}, costs.get, 50).case == C
+
+
 def test_before_anything_is_measured_a_guess_must_do():
     guess = Pace("cuda")
     assert guess.call(A) == pytest.approx(A.flops / 1e14)
