@@ -91,6 +91,12 @@ def write_summary(reporter: pytest.TerminalReporter, session: GpuperfSession) ->
     for problem in problems(session):
         for line in f"gpuperf: {problem}".split("\n"):
             reporter.write_line(inert(visible(line)), red=True)
+    _write_files(reporter, session)
+    write_annotations(reporter, session)
+
+
+def _write_files(reporter: pytest.TerminalReporter, session: GpuperfSession) -> None:
+    """Where what was recorded stands."""
     if session.saved is not None:
         reporter.write_line(f"gpuperf: recorded {many(len(session.saved.cases), 'case')} in {session.settings.save}")
     if session.page is not None:
@@ -98,7 +104,6 @@ def write_summary(reporter: pytest.TerminalReporter, session: GpuperfSession) ->
     if session.recorder.traces is not None:
         for line in session.recorder.traces.lines():
             reporter.write_line(f"gpuperf: {inert(visible(line))}")
-    write_annotations(reporter, session)
 
 
 def problems(session: GpuperfSession) -> Iterator[str]:
