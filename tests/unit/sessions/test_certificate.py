@@ -76,10 +76,10 @@ def test_what_ends_its_process_has_failed_and_the_others_are_looked_at(program, 
 
 def test_a_device_that_is_not_there_is_refused(program, monkeypatch):
     with pytest.raises(SessionError, match=r"No device was found: the process .* ended with exit code 0"):
-        making._identified("cpu")
+        making.identified("cpu")
     monkeypatch.setattr(making, "PROGRAM", "pytest_gpuperf.instrument")
     with pytest.raises(DeviceError, match="'banana' is not a device"):
-        making._identified("banana")
+        making.identified("banana")
 
 
 def test_a_step_that_raises_has_failed_and_the_next_one_runs(tmp_path, monkeypatch):
