@@ -25,32 +25,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Say what there is, or become the program."""
     from pytest_gpuperf.device.numa import WHERE, placement
+    from pytest_gpuperf.device.visible import pci_address
     from pytest_gpuperf.errors import UsageError
 
     program: list[str] = options.pytest_arguments
-    pci = _address(options.device)
+    if not re.fullmatch(r"cuda(:\d{1,4})?", options.device):
+        raise UsageError(f"--device {options.device!r} is no GPU. Write cuda, or cuda:N (N from 0).")
+    pci = pci_address(options.device)
     if options.where is None and not program:
         print("\n".join(overview(options.device, pci)))
         return 0
     if options.where not in WHERE or not program:
         raise UsageError(f"Say where ({', '.join(WHERE)}) and what is to run there: gpuperf numa local -- pytest")
     return become(options.where, placement(options.where, pci), program)
-
-
-def _address(device: str) -> Reading[str]:
-    """The PCI address of a GPU that this process may use, by its number in CUDA's order."""
-    from pytest_gpuperf.device.readings import Missing
-    from pytest_gpuperf.device.visible import visible_devices
-    from pytest_gpuperf.errors import UsageError
-
-    if not re.fullmatch(r"cuda(:\d{1,4})?", device):
-        raise UsageError(f"--device {device!r} is no GPU. Write cuda, or cuda:N (N from 0).")
-    devices, number = visible_devices(), int(device.partition(":")[2] or 0)
-    if isinstance(devices, Missing):
-        return devices
-    if number >= len(devices):
-        return Missing("failed", f"this process may use no GPU {device}; see which there are: gpuperf doctor")
-    return devices[number].board.pci
 
 
 def become(where: str, place: Reading[Placement], program: list[str]) -> NoReturn:

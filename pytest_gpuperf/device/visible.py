@@ -45,6 +45,16 @@ def visible_devices(environment: Mapping[str, str] = os.environ) -> Reading[tupl
     return tuple(found[:1]) if found and found[0].is_mig else tuple(found)
 
 
+def pci_address(device: str) -> Reading[str]:
+    """Of a GPU that this process may use, by its number in CUDA's order: "cuda:0"."""
+    devices, number = visible_devices(), int(device.partition(":")[2] or 0)
+    if isinstance(devices, Missing):
+        return devices
+    if number >= len(devices):
+        return Missing("failed", f"this process may use no GPU {device}; see which there are: gpuperf doctor")
+    return devices[number].board.pci
+
+
 def _in_cuda_order(gpus: Sequence[NvmlDevice], environment: Mapping[str, str]) -> Reading[Sequence[NvmlDevice]]:
     """NVML counts by PCI bus; CUDA puts the fastest first unless the environment says otherwise, the rest by bus."""
     alike = len({known(gpu.name) for gpu in gpus}) <= 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_gpuperf.device import numa
 from pytest_gpuperf.device.readings import Missing, Reading
-from pytest_gpuperf.device.visible import visible_devices
+from pytest_gpuperf.device.visible import pci_address
 
 
 def place_of(way: str, device: str, root: Path = Path("/")) -> Reading[numa.Placement] | None:
@@ -16,19 +16,8 @@ def place_of(way: str, device: str, root: Path = Path("/")) -> Reading[numa.Plac
     where: numa.Where
     for where in numa.WHERE:
         if where == way:
-            return numa.placement(where, _address(device), root)
+            return numa.placement(where, pci_address(device), root)
     return None
-
-
-def _address(device: str) -> Reading[str]:
-    """The PCI address of the GPU that is measured on, by its number in CUDA's order."""
-    devices = visible_devices()
-    if isinstance(devices, Missing):
-        return devices
-    number = int(device.partition(":")[2] or 0)
-    if number >= len(devices):
-        return Missing("failed", f"this process may use no GPU {device}; see which there are: gpuperf doctor")
-    return devices[number].board.pci
 
 
 def why_elsewhere(place: Reading[numa.Placement] | None, way: str) -> str | None:

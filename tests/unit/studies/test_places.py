@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import pytest
 from sysfs import write_nodes
 
-from pytest_gpuperf.device import numa
+from pytest_gpuperf.device import numa, visible
 from pytest_gpuperf.device.numa import Placement
 from pytest_gpuperf.device.readings import Missing
-from pytest_gpuperf.studies import places
 from pytest_gpuperf.studies.places import place_of, why_elsewhere
 
 GPU = "00000000:C1:00.0"
@@ -21,7 +20,7 @@ GPU = "00000000:C1:00.0"
 def two(tmp_path, monkeypatch):
     """Two nodes that both have this process's processors, and a GPU on the second."""
     here = sorted(os.sched_getaffinity(0))
-    monkeypatch.setattr(places, "visible_devices", lambda: [SimpleNamespace(board=SimpleNamespace(pci=GPU))])
+    monkeypatch.setattr(visible, "visible_devices", lambda: [SimpleNamespace(board=SimpleNamespace(pci=GPU))])
     return write_nodes(tmp_path, {0: str(here[0]), 1: str(here[-1])}, gpus={"0000:c1:00.0": 1})
 
 
@@ -37,7 +36,7 @@ def test_a_place_is_beside_the_gpu_or_across(two):
 
 def test_without_the_gpu_there_is_a_reason(two, monkeypatch):
     assert "may use no GPU cuda:5" in place_of("local", "cuda:5", two).reason
-    monkeypatch.setattr(places, "visible_devices", lambda: Missing("unsupported", "no NVML here"))
+    monkeypatch.setattr(visible, "visible_devices", lambda: Missing("unsupported", "no NVML here"))
     assert place_of("local", "auto", two).reason == "no NVML here"
     assert why_elsewhere(place_of("local", "auto", two), "local") == "no NVML here"
 
