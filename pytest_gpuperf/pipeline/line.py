@@ -10,6 +10,7 @@ from time import monotonic, perf_counter, thread_time
 from typing import Any
 
 from pytest_gpuperf.errors import MeasurementError, WorkloadError
+from pytest_gpuperf.measure.quiet import unwatched
 from pytest_gpuperf.pipeline.buffer import Buffer, Passed, StoppedError
 from pytest_gpuperf.pipeline.stage import Items, PipelineStage
 from pytest_gpuperf.pipeline.worker_process import AHEAD
@@ -184,13 +185,14 @@ class Line:
 
     def _oversee(self, look: Callable[[], bool]) -> None:
         """Wait until all threads have ended; give up where one of them failed, or takes too long over one item."""
-        while any(thread.is_alive() for thread in self._threads):
-            self._changed.wait(_LOOK)
-            self._changed.clear()
-            self._raise_failure()
-            self._refuse_blocked()
-            if not self._enough.is_set() and look():
-                self._enough.set()
+        with unwatched():
+            while any(thread.is_alive() for thread in self._threads):
+                self._changed.wait(_LOOK)
+                self._changed.clear()
+                self._raise_failure()
+                self._refuse_blocked()
+                if not self._enough.is_set() and look():
+                    self._enough.set()
         self._raise_failure()
         self._threads.clear()
 

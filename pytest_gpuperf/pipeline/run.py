@@ -9,7 +9,6 @@ from typing import Any
 
 from pytest_gpuperf.errors import UsageError
 from pytest_gpuperf.gate.median_interval import median_half_width
-from pytest_gpuperf.measure.quiet import unwatched
 from pytest_gpuperf.pipeline.bottleneck import Shown, find_bottleneck
 from pytest_gpuperf.pipeline.figures import Alone, Stretch, alone, queue_figures, stage_figures
 from pytest_gpuperf.pipeline.line import Line
@@ -95,9 +94,8 @@ def measure_pipeline(
     check(stages, source, queue, batch)
     line = Line(stages, source, queue, timeout)
     try:
-        with unwatched():
-            line.open()
-            return _run(line, queue, batch, budget, overlap=overlap)
+        line.open()
+        return _run(line, queue, batch, budget, overlap=overlap)
     finally:
         line.close()
 

@@ -178,13 +178,8 @@ class Measurement(Record, frozen=True, kw_only=True):
     def device_time(self) -> Summary:
         """Seconds per call by `clock`: spans are means of several calls, so there are no percentiles here."""
         samples = self.samples
-        return Summary(
-            mean=sum(samples) / len(samples),
-            median=median(samples),
-            low=min(samples),
-            high=max(samples),
-            count=len(samples),
-        )
+        count, low, high = len(samples), min(samples), max(samples)
+        return Summary(mean=sum(samples) / count, median=median(samples), low=low, high=high, count=count)
 
     @property
     def throughput(self) -> float:
