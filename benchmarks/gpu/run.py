@@ -39,7 +39,17 @@ STEPS: dict[str, int] = {  # step -> the seconds it may take; in order of worth,
     "causes": 40,
     "parity": 100,
 }
-ASKED_FOR = {"baseline": 300, "text": 150, "profiler": 50, "readings": 40, "waking": 30, "spin": 50}  # only with --only
+ASKED_FOR = {  # only with --only
+    "baseline": 300,
+    "text": 150,
+    "pipelines": 120,
+    "traces": 60,
+    "vit": 230,
+    "profiler": 50,
+    "readings": 40,
+    "waking": 30,
+    "spin": 50,
+}
 
 
 def main() -> int:
@@ -125,9 +135,12 @@ def step(name: str, device: str, into: Path) -> int:
     import clocks
     import instrument
     import sessions
+    import studies
 
     rows: list[Row] = []
-    of_step = next(getattr(room, name) for room in (causes, clocks, instrument, sessions) if hasattr(room, name))
+    of_step = next(
+        getattr(room, name) for room in (causes, clocks, instrument, sessions, studies) if hasattr(room, name)
+    )
     for row in of_step(device, into):
         rows.append(row)
         save(into / f"{name}.json", rows)
