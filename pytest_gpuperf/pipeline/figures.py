@@ -54,15 +54,16 @@ def stage_figures(
     stretch: Stretch,
     queue: QueueFigures | None,
 ) -> StageFigures:
-    """One stage's, of all its workers."""
-    busy = cpu = waited = held = 0.0
+    """One stage's, of all its workers. A call that lies in the stretch by half counts by half."""
+    busy = calls = cpu = waited = held = 0.0
     for timeline in timelines:
         spans = _pairs(timeline.busy)
         worked = _within(spans, stretch)
+        counted = worked / np.maximum(spans[:, 1] - spans[:, 0], 1e-12)
         busy += float(worked.sum())
+        calls += float(counted.sum())
         if len(timeline.cpu):
-            whole = np.maximum(spans[:, 1] - spans[:, 0], 1e-12)
-            cpu += float((np.asarray(timeline.cpu) * worked / whole).sum())
+            cpu += float((np.asarray(timeline.cpu) * counted).sum())
         waited += _beside(_pairs(timeline.input), spans, stretch)
         held += _beside(_pairs(timeline.room), spans, stretch)
     time = stretch.seconds * len(timelines)
@@ -70,9 +71,9 @@ def stage_figures(
         name=name,
         where=where,
         workers=len(timelines),
-        busy=busy / stretch.items,
+        busy=busy / max(calls, 1e-9),
         alone=max(before.busy, 1e-9),
-        cpu=None if where == "stream" else cpu / stretch.items,
+        cpu=None if where == "stream" else cpu / max(calls, 1e-9),
         busy_share=_share(busy / time),
         input_share=_share(waited / time),
         room_share=_share(held / time),

@@ -28,16 +28,17 @@ def figures(*timelines, begin=0.0, end=10.0, items=5, where="thread"):
 
 def test_only_what_lies_in_the_stretch_counts():
     one = figures(a_timeline([(-1, 1), (2, 4), (9, 13)], cpu=[1.0, 1.0, 4.0]))
-    assert one.busy == pytest.approx((1 + 2 + 1) / 5)
-    assert one.cpu == pytest.approx((0.5 + 1 + 1) / 5)
+    calls = 0.5 + 1 + 0.25  # one of them by half, one by a quarter
+    assert one.busy == pytest.approx((1 + 2 + 1) / calls)
+    assert one.cpu == pytest.approx((0.5 + 1 + 1) / calls)
     assert one.busy_share == pytest.approx(0.4)
-    assert one.growth == pytest.approx(0.8)
+    assert one.growth == pytest.approx(one.busy / 1.0)
 
 
 def test_workers_add_up_and_share_the_bound():
     two = figures(a_timeline([(0, 10)]), a_timeline([(0, 5)]))
-    assert two.busy == pytest.approx(3)
-    assert two.bound == pytest.approx(1.5)
+    assert two.busy == pytest.approx(7.5)
+    assert two.bound == pytest.approx(3.75)
     assert two.busy_share == pytest.approx(0.75)
 
 
@@ -69,7 +70,7 @@ def test_a_queue_by_time():
 
 
 def test_a_pipelines_figures_follow_from_its_stages():
-    slow, quick = figures(a_timeline([(0, 10)])), figures(a_timeline([(0, 5)]))
+    slow, quick = figures(a_timeline([(0, 2), (2, 4)])), figures(a_timeline([(0, 1), (1, 2)]))
     named = {"source": 0.1, "quick": 1.0, "slow": 1.0}
     source, *stages = (
         type(slow)(**{f: getattr(one, f) for f in one.__struct_fields__} | {"name": name, "alone": alone})
