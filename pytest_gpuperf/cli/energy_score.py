@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.command import Command, say
 from pytest_gpuperf.cli.numbers import number
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run(options: Namespace) -> int:
     texts = None if options.prompts is None else _texts(Path(options.prompts))
     chosen = choose_device(options.device)
     if chosen.passed_over is not None:
-        _say(f"this machine has an NVIDIA card, which is not used: {chosen.passed_over}")
+        say(f"this machine has an NVIDIA card, which is not used: {chosen.passed_over}")
     asked = _asked(options, texts, chosen)
     into = Path(options.into)
     with open_journal(into / "journal.jsonl", head_of(asked, chosen.environment())) as journal:
@@ -127,10 +127,10 @@ def _measure(asked: Asked, texts: Sequence[str] | None, chosen: Chosen, journal:
     from pytest_gpuperf.text.energy_score import answer, is_whole
 
     if is_whole(asked, journal):
-        _say(f"all {asked.total} queries were answered before")
+        say(f"all {asked.total} queries were answered before")
         return
     if journal.queries:
-        _say(f"going on after {journal.queries} of {asked.total} queries")
+        say(f"going on after {journal.queries} of {asked.total} queries")
     command = shlex.join(["gpuperf", *sys.argv[1:]])
     try:
         answer(asked, texts, chosen, journal, command=command, progress=_Progress(asked))
@@ -168,23 +168,13 @@ class _Progress:
     shown: float = field(default_factory=monotonic)
 
     def __call__(self, done: int, left: float) -> None:
+        from pytest_gpuperf.records.units import format_duration
+
         run, number = divmod(done - 1, self.asked.queries)
         if monotonic() - self.shown >= _EVERY or number + 1 == self.asked.queries:
             self.shown = monotonic()
-            _say(
-                f"run {run + 1} of {self.asked.runs}, query {number + 1} of {self.asked.queries}; {duration(left)} left"
-            )
-
-
-def duration(seconds: float) -> str:
-    """``75.2`` -> ``1m 15s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes}m" if hours else f"{minutes}m {rest}s" if minutes else f"{rest}s"
-
-
-def _say(text: str) -> None:
-    print(f"gpuperf: {text}", file=sys.stderr, flush=True)
+            where = f"run {run + 1} of {self.asked.runs}, query {number + 1} of {self.asked.queries}"
+            say(f"{where}; {format_duration(left)} left")
 
 
 ENERGY_SCORE = Command(

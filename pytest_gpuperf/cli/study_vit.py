@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.command import Command
-from pytest_gpuperf.cli.energy_score import duration
+from pytest_gpuperf.cli.command import Command, say
 from pytest_gpuperf.cli.numbers import numbers
 
 if TYPE_CHECKING:
@@ -85,13 +83,13 @@ def _measure(options: Namespace, folder: Path, budget: float) -> None:
         retry=options.retry,
     )
     before = sum(map(len, study.sessions.values()))
-    _say(f"on {environment.device.name}, scale {scale}: {before} sessions are there, {study.left} are wanted")
+    say(f"on {environment.device.name}, scale {scale}: {before} sessions are there, {study.left} are wanted")
     try:
         study.go_on(budget)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_kept(study, folder)) from None
     if study.left:
-        _say(f"the budget of {options.budget} is used up, and {study.left} sessions are left: the same command goes on")
+        say(f"the budget of {options.budget} is used up, and {study.left} sessions are left: the same command goes on")
 
 
 def _kept(study: VitRun, folder: Path) -> str:
@@ -100,13 +98,13 @@ def _kept(study: VitRun, folder: Path) -> str:
 
 
 def _progress(measured: Measured) -> None:
-    from pytest_gpuperf.records.units import format_seconds, many
+    from pytest_gpuperf.records.units import format_duration, format_seconds, many
 
     what = f"{measured.case.parameters}, session {measured.number}"
     result = f"failed: {measured.failed}" if measured.call is None else f"{format_seconds(measured.call)} a call"
     count = measured.sessions_left
-    left = f"; {many(count, 'session')} to go, about {duration(measured.seconds_left)} left" if count else ""
-    _say(f"{what}: {result}{left}")
+    left = f"; {many(count, 'session')} to go, about {format_duration(measured.seconds_left)} left" if count else ""
+    say(f"{what}: {result}{left}")
 
 
 def _summarise(folder: Path) -> None:
@@ -132,7 +130,7 @@ def _summarise(folder: Path) -> None:
     study = summarised(scale, raw, attempts, sources)
     differences = earlier_differences(folder)
     if differences is not None:
-        _say(f"the summary that stood there was of other files, and is made again: {differences}")
+        say(f"the summary that stood there was of other files, and is made again: {differences}")
     names = _write(folder, study)
     print(f"{as_text(summary(study), terminal_width())}\n\nFiles: {folder}{os.sep}{', '.join(names)}")
 
@@ -158,10 +156,6 @@ def _write(folder: Path, study: VitStudy) -> list[str]:
         write_report(folder / name, text)
     write_summary(folder, study)
     return [*texts, SUMMARY, *(["charts"] if charts else [])]
-
-
-def _say(text: str) -> None:
-    print(f"gpuperf: {text}", file=sys.stderr, flush=True)
 
 
 STUDY_VIT = Command(

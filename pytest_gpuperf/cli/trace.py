@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.command import Command, say
 from pytest_gpuperf.errors import DeviceError, FileError, GpuPerfError, UsageError
 
 if TYPE_CHECKING:
@@ -66,11 +65,11 @@ def _summaries(options: Namespace, files: Sequence[Path]) -> int:
             raise result
         else:
             failed += 1
-            _say(f"error: {result}")
+            say(f"error: {result}")
     if found:
         print(_shown(found, options.format))
     if failed:
-        _say(f"error: {failed} of {len(files)} traces could not be read; the others are shown")
+        say(f"error: {failed} of {len(files)} traces could not be read; the others are shown")
     return UNREAD if failed else 0
 
 
@@ -131,7 +130,7 @@ def _keep(folder: Path, parts: Sequence[DocumentPart], change: TraceChange) -> N
 
     write_report(folder / f"{CHANGE}.txt", as_text(parts, WIDTH) + "\n")
     write_report(folder / f"{CHANGE}.json", render_record(change))
-    _say(f"{folder / CHANGE}.txt, .json")
+    say(f"{folder / CHANGE}.txt, .json")
 
 
 def _analysed(files: Sequence[Path], into: Path | None) -> Iterator[TraceAnalysis | GpuPerfError]:
@@ -140,7 +139,7 @@ def _analysed(files: Sequence[Path], into: Path | None) -> Iterator[TraceAnalysi
     from pytest_gpuperf.traces.analyse import analyse
     from pytest_gpuperf.traces.nsys import export, is_report
 
-    exported = export([file for file in files if is_report(file)], _say)
+    exported = export([file for file in files if is_report(file)], say)
     names = names_of(files)
     for file in files:
         readable = exported.get(file, file)
@@ -148,21 +147,14 @@ def _analysed(files: Sequence[Path], into: Path | None) -> Iterator[TraceAnalysi
             yield readable
             continue
         try:
-            found = analyse(readable, _say)
+            found = analyse(readable, say)
         except GpuPerfError as error:
             yield error
             continue
         if into is not None:
             write_files(into, names[file], found)
-            _say(f"{into / names[file]}.txt, .json, .html")
+            say(f"{into / names[file]}.txt, .json, .html")
         yield found.analysis
-
-
-def _say(text: str) -> None:
-    """A line of progress, apart from the report."""
-    from pytest_gpuperf.reports.tables import inert, visible
-
-    print(inert(f"gpuperf: {visible(text)}"), file=sys.stderr, flush=True)
 
 
 TRACE = Command("trace", "why a GPU was idle, from a profiler's trace; or what changed between two", add_arguments, run)

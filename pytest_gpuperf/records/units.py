@@ -80,6 +80,13 @@ def log_tolerance(metric: str, fraction: float) -> float:
     return -math.log1p(-fraction) if METRICS[metric].higher_is_better else math.log1p(fraction)
 
 
+def format_duration(seconds: float) -> str:
+    """``75.2`` -> ``1m 15s``: how long somebody will wait."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m {rest}s" if minutes else f"{rest}s"
+
+
 def format_seconds(value: float, digits: int = 3) -> str:
     """``0.01234`` -> ``12.3 ms``."""
     scale, unit = next((s for s in _SECONDS if value >= s[0] * 0.9995), _SECONDS[-1])

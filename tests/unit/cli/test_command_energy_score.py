@@ -15,7 +15,7 @@ from command import gpuperf
 from transformers import PhiForCausalLM
 
 from pytest_gpuperf.cli import main
-from pytest_gpuperf.cli.energy_score import _Progress, duration
+from pytest_gpuperf.cli.energy_score import _Progress
 from pytest_gpuperf.device import cuda, identity
 
 assert torch  # its import takes seconds, which no test should be blamed for
@@ -231,10 +231,6 @@ def asked_of_a_hundred():
     from scores import a_head
 
     return a_head(queries=100).asked
-
-
-def test_durations_are_short():
-    assert [duration(s) for s in (0.2, 59.4, 59.6, 3599.6)] == ["0s", "59s", "1m 0s", "1h 0m"]
 
 
 def test_help_is_light(tmp_path):

@@ -12,6 +12,7 @@ from pytest_gpuperf.records.units import (
     cost_in_words,
     format_bytes,
     format_change,
+    format_duration,
     format_percent,
     format_rate,
     format_seconds,
@@ -140,3 +141,7 @@ def test_names_are_sorted_as_people_count() -> None:
     assert sorted(names, key=by_number) == [
         "", "7", "a", "a[1]", "a[4-fp16]", "a[4-fp32]", "a[16-fp16]", "a[64]", "b[1]",
     ]  # fmt: skip
+
+
+def test_durations_are_short() -> None:
+    assert [format_duration(s) for s in (0.2, 59.4, 59.6, 3599.6)] == ["0s", "59s", "1m 0s", "1h 0m"]
