@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.command import Command, say
 from pytest_gpuperf.cli.judge import add_reports, add_rules, report, rules_of
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def run(options: Namespace) -> int:
             limit=parse_seconds(options.limit, "--limit"),
             rules=rules,
             override=override,
-            progress=_progress,
+            progress=say,
         )
     )
     return report(options, judged)
@@ -75,10 +74,6 @@ def _invocation(arguments: Sequence[str]) -> Invocation:
 
     named = any(Path(a.partition("::")[0]).exists() for a in arguments)
     return Invocation(options=tuple(arguments), narrows=not named)
-
-
-def _progress(text: str) -> None:
-    print(f"gpuperf: {text}", file=sys.stderr, flush=True)
 
 
 AB = Command("ab", "measure two git revisions in turns", add_arguments, run, takes_pytest_arguments=True)

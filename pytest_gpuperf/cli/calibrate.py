@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gpuperf.cli.baseline import add_target_arguments
-from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.command import Command, say
 from pytest_gpuperf.errors import SessionError, UsageError
 from pytest_gpuperf.records.units import many
 
@@ -132,7 +131,7 @@ class _Progress:
             of = f" of {self.exactly}"
             rest = f", about {seconds / done * (self.exactly - done):.0f} s left" if done < self.exactly else ""
         tells = "" if worst == inf else f"; the worst case tells {worst:.1%}"
-        print(f"gpuperf: session {done}{of} recorded after {seconds:.0f} s{rest}{tells}", file=sys.stderr, flush=True)
+        say(f"session {done}{of} recorded after {seconds:.0f} s{rest}{tells}")
 
 
 def _interrupted(count: int, options: Namespace) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.command import Command, say
 from pytest_gpuperf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -175,12 +174,9 @@ def _merge(options: Namespace) -> int:
     merged = joined({path: read_run(path) for path in options.runs})
     baseline = read_baseline(options.compare) if options.compare else None
     write_run(options.into, merged)
-    print(f"{options.into}: {many(len(merged.cases), 'case')} of {many(len(options.runs), 'shard')}", file=sys.stderr)
+    say(f"{options.into}: {many(len(merged.cases), 'case')} of {many(len(options.runs), 'shard')}")
     if dirty(merged):
-        print(
-            "gpuperf: the shards had uncommitted changes, so they may have measured different code",
-            file=sys.stderr,
-        )
+        say("the shards had uncommitted changes, so they may have measured different code")
     if baseline is None:
         return 0
     failed = _failed(merged.scope.unmeasured)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from pytest_gpuperf.cli.command import Command
+from pytest_gpuperf.cli.command import Command, say
 
 if TYPE_CHECKING:
     from pytest_gpuperf.records.certificate import Part
@@ -42,14 +41,14 @@ def run(options: Namespace) -> int:
         budget=budget,
         rounds=options.rounds,
         arguments=options.pytest_arguments,
-        progress=_progress,
+        progress=say,
     )
     print(FORMATS[options.format](found))
     if options.parts is None:
         try:
             keep(found)
         except (FileError, OSError) as error:
-            print(f"gpuperf: gpuperf doctor will not know of it, since it cannot be kept: {error}", file=sys.stderr)
+            say(f"gpuperf doctor will not know of it, since it cannot be kept: {error}")
     return 1 if found.count("fails") else 0
 
 
@@ -64,10 +63,6 @@ def _parts(text: str | None) -> tuple[Part, ...]:
     if unknown:
         raise UsageError(f"--parts {text}: {unknown[0]!r} is not one of: {', '.join(PARTS)}")
     return tuple(part for part in PARTS if part in names)
-
-
-def _progress(text: str) -> None:
-    print(f"gpuperf: {text}", file=sys.stderr, flush=True)
 
 
 SELFTEST = Command(

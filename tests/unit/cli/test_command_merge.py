@@ -35,7 +35,7 @@ def merge(files, *options, **settings):
 def test_the_shards_become_one_run(files):
     done = merge(files, bare=True)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "all.json: 8 cases of 2 shards\n"
+    assert done.stderr == "gpuperf: all.json: 8 cases of 2 shards\n"
     assert [c.id[-2] for c in read_run(files / "all.json").cases] == list(MANY)
 
 
