@@ -9,6 +9,7 @@ from pytest_gpuperf.records.units import format_percent, format_seconds, many
 
 NAMED = 3  # causes in the sentence; the table has them all
 WORTH = 0.05  # of the time: what costs less is nothing to begin with
+_LONE = 0.5  # of what the host costs: a gap that is so much of it is another matter than many short ones
 LEAST = 1e-9  # seconds: less is nothing
 UNKNOWN = "unknown"
 
@@ -162,10 +163,23 @@ def _remedy(device: DeviceTime) -> str:
         kernel = f" ({device.top[0].name})" if device.top else ""
         return f"{_FINE}{kernel}"
     if cause is not None:
-        return f"{_REMEDIES[cause]}{_host(device, cause)}"
+        return _lone_gap(device, cause, length) or f"{_REMEDIES[cause]}{_host(device, cause)}"
     pageable = sum(c.pageable for c in device.copies)
     found = f"; {many(pageable, 'copy')} here went from or to memory that is not pinned" if pageable else ""
     return f"{_COPIES}{found}"
+
+
+def _lone_gap(device: DeviceTime, cause: GapCause, length: float) -> str | None:
+    """Where the host held the device up once for long, and not again and again."""
+    gap = next((g for g in device.gaps if g.cause == cause), None)
+    if cause != "host" or gap is None or gap.seconds < _LONE * length:
+        return None
+    where = "" if gap.host is None else f", in which the host was in {gap.host}"
+    return (
+        f"one gap of {seconds(gap.seconds)} is {percent(gap.seconds / length)} of that{where}. A first call loads "
+        f"libraries, compiles and allocates: record after some warm-up calls (torch.profiler.schedule), or see what "
+        f"the host does there"
+    )
 
 
 def _host(device: DeviceTime, cause: GapCause) -> str:

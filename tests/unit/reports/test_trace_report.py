@@ -120,6 +120,13 @@ def test_what_the_host_did_in_the_longest_gap_is_named_with_the_remedy():
     assert remedies(an_analysis(a_device(gaps=silent)))[0].endswith("a larger batch).")
 
 
+@pytest.mark.parametrize(("host", "where"), [("aten::conv2d", ", in which the host was in aten::conv2d."), (None, ".")])
+def test_one_long_gap_is_a_first_call_rather_than_slow_launching(host, where):
+    gap = Gap(start=0.1, seconds=0.2, cause="host", before="fill", after="conv", host=host)
+    (line,) = remedies(an_analysis(a_device(idle={"host": 0.25}, gaps=(gap,))))
+    assert line.startswith(f"cuda:0: one gap of 200 ms is 80% of that{where} A first call loads libraries")
+
+
 def test_copies_that_nothing_hides_have_a_remedy_too():
     copying = a_use(compute=0.5, copy=0.45, both=0.0)
     (line,) = remedies(an_analysis(a_device(use=copying, idle={"host": 0.05})))
