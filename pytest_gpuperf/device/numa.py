@@ -1,7 +1,7 @@
 """Which processors and which memory are near a GPU, and starting a process near it or far from it.
 
     place = placement("remote", card.pci)              # Placement, or Missing: the reason to skip
-    run_session([...], placement=place)                # a fresh pytest process there (`sessions/process.py`)
+    run_session([...], place=place)                    # a fresh pytest process there (`sessions/process.py`)
     subprocess.run(place.command([sys.executable, "-c", "..."]))
 
 A machine's memory comes in NUMA nodes, each beside some of its processors. What a GPU copies from another node than its

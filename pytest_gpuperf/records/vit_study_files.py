@@ -14,9 +14,9 @@ import msgspec
 from pytest_gpuperf.errors import FileError
 from pytest_gpuperf.records.files import content_of, read_run, write_report, write_run
 from pytest_gpuperf.records.model import Run
-from pytest_gpuperf.records.render import RUN_DIGITS, rounded
+from pytest_gpuperf.records.render import render_record
 from pytest_gpuperf.records.vit_space import VitCase
-from pytest_gpuperf.records.vit_study import ATTEMPTS, RAW, SUMMARY, VIT_STUDY, Attempt, Source, VitStudy
+from pytest_gpuperf.records.vit_study import ATTEMPTS, RAW, SUMMARY, VIT_STUDY, Attempt, VitStudy
 
 _NAME = re.compile(r"(.+)\.([1-9]\d*)\.json")
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -31,7 +31,6 @@ class RawRun:
     parameters: str  # of its case, as it is named
     number: int  # of the session
     run: Run
-    source: Source
 
 
 def raw_path(folder: Path, case: VitCase, number: int) -> Path:
@@ -51,10 +50,7 @@ def raw_runs(folder: Path) -> list[RawRun]:
         named = _NAME.fullmatch(path.name)
         if named is None:
             raise FileError(f"{path}: raw files are named CASE.N.json, and this is not. Move it away.")
-        content = content_of(path)
-        source = Source(file=f"{RAW}/{path.name}", sha256=sha256(content).hexdigest())
-        run = read_run(path)
-        found.append(RawRun(source.file, named[1], int(named[2]), run, source))
+        found.append(RawRun(f"{RAW}/{path.name}", named[1], int(named[2]), read_run(path)))
     return found
 
 
@@ -89,9 +85,7 @@ def keep_attempt(folder: Path, attempt: Attempt) -> None:
 
 def write_summary(folder: Path, study: VitStudy) -> None:
     """Replace the summary."""
-    plain = {"format": study.format, "version": study.version, **msgspec.to_builtins(study, order="deterministic")}
-    text = msgspec.json.format(msgspec.json.encode(rounded(plain, RUN_DIGITS)), indent=1).decode() + "\n"
-    write_report(folder / SUMMARY, text)
+    write_report(folder / SUMMARY, render_record(study))
 
 
 def is_summary(raw: bytes) -> bool:

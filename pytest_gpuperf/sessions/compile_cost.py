@@ -9,7 +9,6 @@ Each is measured in a process of its own: in one that has compiled before, much 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,8 +17,7 @@ import msgspec
 from pytest_gpuperf.errors import SessionError
 from pytest_gpuperf.records.compile_cost import CompileCost
 from pytest_gpuperf.scratch import scratch_folder
-from pytest_gpuperf.sessions.die_with_parent import on_leash
-from pytest_gpuperf.sessions.process import last_lines, wait
+from pytest_gpuperf.sessions.process import last_lines, run_to_end
 
 _CHILD = """
 import sys
@@ -60,18 +58,8 @@ def _compiled(words: tuple[str, ...], folder: Path, timeout: float | None) -> Co
         "TRITON_CACHE_DIR": str(folder / "triton"),
         "TORCHINDUCTOR_FX_GRAPH_CACHE": "1",  # off by default before torch 2.5
     }
-    with (folder / "output.txt").open("w+b") as output:
-        process = subprocess.Popen(  # noqa: S603 - this interpreter, and the code above
-            on_leash([sys.executable, "-P", "-c", _CHILD, str(into), *words]),
-            env={**os.environ, **caches},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        code = wait(process, timeout)
-        output.seek(0)
-        text = output.read().decode(errors="replace")
+    command = [sys.executable, "-P", "-c", _CHILD, str(into), *words]
+    code, text = run_to_end(command, folder, {**os.environ, **caches}, timeout=timeout)
     what = f"took longer than {timeout:.0f} s and was stopped" if code is None else f"ended with exit code {code}"
     if code != 0:
         raise SessionError(f"The process that compiles {' '.join(words)} {what}. Its last lines:\n{last_lines(text)}")

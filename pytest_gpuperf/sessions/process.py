@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,19 +48,8 @@ def run_session(
             look=look,
         )
         command = [sys.executable, "-m", "pytest", *arguments]
-        with (folder / "output.txt").open("w+b") as output:
-            process = subprocess.Popen(  # noqa: S603 - the user's own pytest
-                on_leash(command if place is None else place.command(command)),
-                cwd=directory,
-                env=order.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            code = wait(process, timeout)
-            output.seek(0)
-            text = output.read().decode(errors="replace")
+        placed = command if place is None else place.command(command)
+        code, text = run_to_end(placed, folder, order.environment(), directory=directory, timeout=timeout)
         if code is None:
             raise SessionError(_failure(command, f"took longer than {timeout:.0f} s and was stopped", text))
         if code != 0:
@@ -72,7 +61,31 @@ def run_session(
         return read_run(save)
 
 
-def wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
+def run_to_end(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    directory: Path | None = None,
+    timeout: float | None = None,
+) -> tuple[int | None, str]:
+    """Run a program that dies with this process; its exit code, or None where it took too long, and what it printed."""
+    with (folder / "output.txt").open("w+b") as output:
+        process = subprocess.Popen(  # noqa: S603 - the user's own pytest, or code of ours
+            on_leash(command),
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code = _wait(process, timeout)
+        output.seek(0)
+        return code, output.read().decode(errors="replace")
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
     """The exit code, or None where it took too long. Whatever happens, the process and its group are gone.
 
     If this process is killed, it cannot end the other one; the leash does.
