@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Protocol
@@ -138,6 +138,12 @@ th, td { padding: .25rem .5rem; border-bottom: 1px solid #8884; text-align: left
 section { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
 section img { width: 100%; height: auto; }
 """
+
+
+def listed(title: str, sentences: Iterable[str]) -> list[DocumentPart]:
+    """A heading and the sentences below it; nothing where there are none."""
+    every = tuple(sentences)
+    return [Heading(title), Sentences(every)] if every else []
 
 
 def as_html(blocks: Sequence[DocumentPart]) -> str:

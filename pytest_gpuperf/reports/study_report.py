@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_gpuperf.comparison.serving_winners import BAND, Decision, decisions, figures, of_situation
 from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
 from pytest_gpuperf.records.served_load import Load
 from pytest_gpuperf.records.study import BackendStudy, Visit
 from pytest_gpuperf.records.units import format_bytes, format_seconds, many, significant
-from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table
+from pytest_gpuperf.reports.document import DocumentPart, Heading, Sentences, Table, listed
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import BATCHED, doubts, one_of_each, remarks
 from pytest_gpuperf.reports.winners import configuration_table, configured, stopped_early, times, winners_table
@@ -31,7 +31,7 @@ def document(studies: Sequence[BackendStudy]) -> list[DocumentPart]:
         _breakdown(studies),
         Heading("On the wire"),
         _wire(studies),
-        *_listed("To be doubted", [*stopped_early(len(studies[0].rounds), asked.rounds), *_doubtful(studies)]),
+        *listed("To be doubted", [*stopped_early(len(studies[0].rounds), asked.rounds), *_doubtful(studies)]),
         Heading("Configuration"),
         configuration_table([s.backend for s in studies], [configured(s, "device") for s in studies]),
     ]
@@ -180,11 +180,6 @@ def _doubtful(studies: Sequence[BackendStudy]) -> Iterator[str]:
         )
         short = [r for r in remarks(study.rounds[0].visits[0].load) if r.startswith("no p99")]
         yield from (f"{study.backend}: {reason}" for reason in short)
-
-
-def _listed(title: str, items: Iterable[str]) -> list[DocumentPart]:
-    every = tuple(items)
-    return [Heading(title), Sentences(every)] if every else []
 
 
 def _loads(study: BackendStudy) -> list[Load]:

@@ -34,7 +34,7 @@ from pytest_gpuperf.records.latency import PERCENTILE_NEEDS
 from pytest_gpuperf.records.text_load import TextLoad
 from pytest_gpuperf.records.text_study import ENOUGH, TextPoint, TextStudy
 from pytest_gpuperf.records.units import format_percent, format_rate, format_seconds, many, significant
-from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table
+from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table, listed
 from pytest_gpuperf.reports.figures import NONE
 from pytest_gpuperf.reports.load_report import one_of_each, text_doubts
 from pytest_gpuperf.reports.winners import configuration_table, configured, stopped_early, times, winners_table
@@ -48,10 +48,9 @@ def document(studies: Sequence[TextStudy], pictures: Sequence[Picture]) -> list[
     asked, several = studies[0].asked, len(studies) > 1
     found = {s.contender: best(s, advised_by(studies)) for s in studies}
     bests = {name: where for name, where in found.items() if where is not None}
-    doubts = tuple(_doubts(studies))
     return [
         Heading(f"Language models' servers by {asked.sweep}: {' and '.join(s.contender for s in studies)}", 1),
-        *([Heading("To be known first"), Sentences(doubts)] if doubts else []),
+        *listed("To be known first", _doubts(studies)),
         Heading("What to do"),
         Sentences(tuple(_advice(studies, bests))),
         *(part for study in studies for part in _server(study)),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from pytest_gpuperf.comparison.vit_findings import COUNTED
+from pytest_gpuperf.comparison.vit_findings import COUNTED, vit_of
 from pytest_gpuperf.comparison.vit_order import stages_of
 from pytest_gpuperf.records.units import (
     by_number,
@@ -19,7 +19,7 @@ from pytest_gpuperf.records.units import (
 )
 from pytest_gpuperf.records.vit_space import SPACES
 from pytest_gpuperf.records.vit_study import CaseFigures, VitStudy
-from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table
+from pytest_gpuperf.reports.document import DocumentPart, Heading, Picture, Pictures, Sentences, Table, listed
 from pytest_gpuperf.reports.figures import NONE
 
 QUESTIONS: Mapping[int, str] = {
@@ -75,8 +75,8 @@ def summary(study: VitStudy) -> list[DocumentPart]:
         parts.append(
             Sentences((f"Nothing is held against anything yet: {many(len(study.cases), 'case')} {are} measured.",))
         )
-    parts += _listed("Not measured, or not to the end", _failures(study))
-    return [*parts, *_listed("Doubts, and missing figures", _notes(study))]
+    parts += listed("Not measured, or not to the end", _failures(study))
+    return [*parts, *listed("Doubts, and missing figures", _notes(study))]
 
 
 def digest(study: VitStudy) -> str:
@@ -150,7 +150,7 @@ def _pipelines(study: VitStudy) -> list[DocumentPart]:
     """Of each design, how near it comes to its slowest stage."""
     rows = tuple(
         (
-            f"p{case.patch}-d{case.depth}-h{case.hidden}-r{case.resolution}",
+            vit_of(case).sizes,
             case.way,
             format_rate(case.throughput),
             format_percent(case.bound_share),
@@ -184,8 +184,3 @@ def _notes(study: VitStudy) -> Iterator[str]:
         worst = max(notes, key=by_number)
         which = "all" if len(notes) == len(sessions) else f"{len(notes)} of {len(sessions)}"
         yield f"{which} sessions{', the worst' if len(set(notes)) > 1 else ''}: {worst}"
-
-
-def _listed(title: str, items: Iterator[str]) -> list[DocumentPart]:
-    every = tuple(items)
-    return [Heading(title), Sentences(every)] if every else []
